@@ -1,0 +1,82 @@
+// The Agent: watches files, reads them in batches, hands these to its Local, remembers how far it got.
+// Thread: the road. docs/architecture.md, "Agent".
+#pragma once
+
+#include <asio/awaitable.hpp>
+#include <asio/io_context.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "flow/batch.h"
+#include "flow/connection.h"
+
+namespace tailrace {
+
+// Files of one category.
+struct AgentSource {
+  std::string category;
+  std::vector<std::string> globs;     // absolute
+  std::vector<std::string> exclude;   // globs over the whole path, or over the name if without '/'
+  Codec codec = Codec::gzip;          // of the published files
+};
+
+struct AgentSettings {
+  std::vector<AgentSource> sources;
+  std::string state_dir;                    // the journal's
+  std::vector<std::string> never_below;     // absolute directories that are never watched
+  uint32_t max_record_bytes = 1u << 20;     // a line without its newline
+  uint32_t batch_bytes = 1u << 20;          // raw bytes at which a batch is closed
+  int64_t tick_ms = 1000;
+  size_t window_bytes = 4u << 20;           // sent and not yet acked
+  int64_t scan_ms = 10'000;                 // the net below inotify
+  bool once = false;                        // read each file to its size at first opening, then end
+};
+
+struct UnreadableFile {
+  std::string path;
+  std::string reason;
+};
+
+struct AgentStatus {
+  uint64_t files = 0;              // known now
+  uint64_t files_seen = 0;         // ever
+  uint64_t bytes_read = 0;
+  uint64_t lines_read = 0;
+  uint64_t lines_final = 0;        // committed at every required sink
+  uint64_t bytes_unread = 0;
+  int64_t oldest_unread_ms = -1;   // wall time when the oldest unread byte was first seen; -1: none
+  uint64_t split_lines = 0;
+  uint64_t gaps = 0;               // FILE_GAPs, each logged when found
+  std::vector<UnreadableFile> unreadable;   // capped at 1,000
+  uint64_t unreadable_count = 0;
+  std::string held;                // not empty: holding, and why
+  bool idle = false;               // all read and all final
+};
+
+class Agent {
+ public:
+  // Opens a connection to the Local; called again, with pauses, whenever the last one ended.
+  using Connect = std::function<Result<StreamSocket>()>;
+  Agent(asio::io_context& road, AgentSettings settings, Connect connect);
+  ~Agent();
+
+  // Reads the journal. rejected: the state belongs to somebody else or is damaged (text says what to do).
+  Result<void> open();
+  // Runs until leave(), or, with once or after drain(), until everything read is final.
+  asio::awaitable<void> run();
+  // Read what stands in the files now (as once does), FLUSH, and end when all is final.
+  void drain();
+  // End now; what was not acked is read again next time.
+  void leave();
+  [[nodiscard]] AgentStatus status() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace tailrace

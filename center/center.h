@@ -1,0 +1,67 @@
+// The Center: turns many small batches into few large files, each line once.
+// Thread: the road, with workers for what blocks at the store. docs/architecture.md, "Center".
+#pragma once
+
+#include <asio/awaitable.hpp>
+#include <asio/io_context.hpp>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "flow/connection.h"
+#include "sinks/store/files.h"
+#include "sinks/store/records.h"
+
+namespace tailrace {
+
+struct CenterSettings {
+  std::string name = "center";
+  std::string state_dir;                     // lock and state uuid: proves that a predecessor is dead
+  std::string sink_name = "files";
+  std::string layout = "{category}/dt={date}/hr={hour}";
+  std::string timezone = "UTC";
+  uint64_t roll_bytes = 128ull << 20;        // of the compressed file
+  int64_t roll_age_ms = -1;                  // -1: off
+  int64_t roll_idle_ms = -1;                 // -1: off
+  int64_t bucket_grace_ms = 120'000;         // after the end of a bucket's directory
+  int64_t bucket_jitter_ms = 120'000;
+};
+
+struct CenterStatus {
+  uint64_t lines_received = 0;
+  uint64_t lines_committed = 0;
+  uint64_t lines_published = 0;
+  uint64_t raw_bytes_published = 0;
+  uint64_t file_bytes_published = 0;
+  uint64_t files_published = 0;
+  uint64_t files_open = 0;
+  uint64_t files_pending = 0;       // committed, not yet published
+  uint64_t lanes = 0;
+  uint64_t refused = 0;
+  std::string trouble;              // not empty: what the store says, since when is logged
+};
+
+class Center {
+ public:
+  Center(asio::io_context& road, CenterSettings settings, std::unique_ptr<Records> records,
+         std::unique_ptr<Files> files);
+  ~Center();
+
+  // Finds or makes the sink's and the cluster's names in the store. Blocks.
+  Result<void> open();
+  [[nodiscard]] std::string cluster() const;   // uuid, hex16; after open()
+  void accept_local(StreamSocket socket);
+  // Runs until stop() has been carried out or leave() was called.
+  asio::awaitable<void> run();
+  // STOP: commit and publish what is held, free the lanes, seal the log, then run() ends.
+  // `everything`: also what is small and could be sent again (tailrace run).
+  void stop(bool everything);
+  void leave();
+  [[nodiscard]] CenterStatus status() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace tailrace

@@ -1,0 +1,18 @@
+# The foreign libraries, as Debian 12 packages them (./dev installs them).
+find_package(Threads REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(Protobuf REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+set(TAILRACE_ZSTD PkgConfig::ZSTD)
+
+find_library(ISAL_LIBRARY isal)
+find_path(ISAL_INCLUDE isa-l.h)
+if(ISAL_LIBRARY AND ISAL_INCLUDE)
+  set(TAILRACE_ISAL ${ISAL_LIBRARY})
+  add_compile_definitions(TAILRACE_HAVE_ISAL=1)
+else()
+  message(STATUS "ISA-L is absent: gzip by zlib, several times slower")
+  set(TAILRACE_ISAL "")
+endif()

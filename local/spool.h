@@ -1,0 +1,128 @@
+// The spool: a Local's one log of everything it took, with an independent cursor for each sink.
+// A pure machine: batches and events in; file operations, acks and trims out. It never touches a
+// disk: local/spool_disk.h carries the operations out, tests/local enumerates what crashes leave.
+// Thread: the road. Format: docs/formats.md, "Spool". Rules: docs/protocol.md, "Local: the spool".
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "flow/batch.h"
+#include "local/spool_tables.h"
+
+namespace tailrace {
+
+// One file operation. A group's operations are carried out in order by one worker; the first error
+// ends the group (what it means: Spool::group_failed).
+struct SpoolOp {
+  enum class Kind {
+    create,      // make `name` with `bytes` zero bytes, fully allocated, and write nothing yet
+    write,       // the pieces, one after another, at `offset` of `name`
+    sync,        // fdatasync of `name`
+    sync_names,  // fsync of the spool's directory
+    rename,      // `name` becomes `to`
+    remove,      // unlink `name`
+  };
+  Kind kind{};
+  std::string name{};
+  std::string to{};
+  uint64_t bytes = 0;
+  uint64_t offset = 0;
+  std::vector<std::string_view> pieces{};
+};
+
+// A group commit: what must reach the disk together. Owns what its pieces point into.
+struct SpoolGroup {
+  std::vector<SpoolOp> ops;
+  std::string records;             // encoded records, cut into the pieces above
+  std::vector<BatchPtr> batches;   // whose payloads are pieces
+  uint64_t last_lsn = 0;
+};
+
+struct SpoolOptions {
+  uint64_t segment_bytes = 64ull << 20;
+  uint64_t quota_bytes = 20ull << 30;
+  uint32_t category_share_percent = 50;
+  uint64_t cache_bytes = 8ull << 20;    // recent batches kept in memory for the uplinks
+  uint64_t group_bytes = 1ull << 20;    // pending bytes at which a group is due at once
+  int64_t group_wait_ms = 200;          // and the time after which it is due anyway
+};
+
+class Spool {
+ public:
+  // Goes on from what recovery (local/spool_recovery.h) found, or from nothing at all.
+  // `start` is this start's random number; it is the first record written.
+  Spool(SpoolOptions options, RecoveredSpool recovered, uint64_t start);
+  ~Spool();
+
+  // --- events -------------------------------------------------------------------------------
+  enum class Taken {
+    appended,
+    unexpected,     // stream or a file does not start at its next: answer EXPECT
+    category_full,  // its share of the spool: stop reading this category until room() says so
+    full,           // the quota, or the disk
+    unknown,        // a stream or file that was never defined
+    corrupt,        // the payload is not what its head says (crc)
+  };
+  // `batch` is an APPEND as received; on `appended` its head carries the chains from now on.
+  Taken append(std::shared_ptr<Batch> batch, int64_t now_ms);
+  Result<void> define_stream(const StreamInfo& stream, int64_t now_ms);
+  Result<void> define_file(const FileInfo& file, int64_t now_ms);
+  void forget_file(FileId file, int64_t now_ms);
+  void file_gap(const FileGapInfo& gap, int64_t now_ms);
+  // The sink has committed `stream` up to `to`. false: `to` is above what is here, not at a batch's
+  // end, or its chain differs: a break; nothing was changed. At or below the cursor: true, no change.
+  [[nodiscard]] bool advance_cursor(uint64_t sink, StreamId stream, Position to, int64_t now_ms);
+  // A required sink that had no cursor yet starts at each stream's oldest kept position.
+  void add_sink(uint64_t sink, int64_t now_ms);
+
+  // --- group commit ---------------------------------------------------------------------------
+  // Milliseconds until a group is due; 0 = now, -1 = nothing is pending or one is under way. `push`: a sender waits.
+  [[nodiscard]] int64_t group_due_ms(bool push, int64_t now_ms) const;
+  // Starts a group with all that is pending. One at a time: only after done or failed comes the next.
+  SpoolGroup begin_group(int64_t now_ms);
+  void group_done(int64_t now_ms);
+  // retry_later (no room for a new segment): the group was not begun, batches stay pending, `full`
+  // is answered until a later group succeeds. Anything else: the caller ends the process.
+  void group_failed(const Error& error, int64_t now_ms);
+  // A last group with SNAPSHOT and CLEAN_SHUTDOWN, when none is under way.
+  SpoolGroup begin_shutdown(int64_t now_ms);
+
+  // --- what others ask --------------------------------------------------------------------------
+  [[nodiscard]] uint64_t local_id() const;
+  [[nodiscard]] uint64_t start() const;
+  [[nodiscard]] uint64_t start_before() const;
+  [[nodiscard]] const SpoolTables& tables() const;     // streams, files, cursors: taken, durable or not
+  // First line that is not durable yet: what may be acked and sent ends here.
+  [[nodiscard]] Position durable(StreamId stream) const;
+  [[nodiscard]] bool all_durable() const;
+  // The position's chain if a batch of this stream ends (or starts) there and is still known.
+  [[nodiscard]] std::optional<uint64_t> chain_at(StreamId stream, uint64_t seq) const;
+  // Where the stream stands for a sink: its cursor (or origin).
+  [[nodiscard]] Position cursor(uint64_t sink, StreamId stream) const;
+  // The durable batch that starts at `seq`: in memory, or where to read it.
+  struct Place {
+    BatchPtr batch;           // null: read `bytes` at `offset` of `segment`, then decode_record
+    std::string segment;
+    uint64_t offset = 0;
+    uint64_t bytes = 0;
+    uint64_t end_seq = 0;
+  };
+  [[nodiscard]] std::optional<Place> find(StreamId stream, uint64_t seq) const;
+  // A cold record's batch; corrupt if header or payload is not what was written.
+  [[nodiscard]] Result<std::shared_ptr<Batch>> decode_record(const Place& place, std::string_view bytes) const;
+
+  [[nodiscard]] uint64_t used_bytes() const;
+  [[nodiscard]] bool category_has_room(const std::string& category) const;
+  [[nodiscard]] bool has_room() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace tailrace
