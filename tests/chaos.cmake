@@ -1,0 +1,19 @@
+# Real processes, kill -9, full disks; tests/chaos/. They run build/bin/tailrace, the optimised program, or
+# $TAILRACE_BIN. Waiting takes most of their time, so they run beside each other; together below 8 minutes with -j2.
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+
+# chaos(NAME seconds script arguments...): a run; exit 77 is "could not be tried here".
+function(chaos name seconds script)
+  add_test(NAME chaos.${name} COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/chaos/${script} ${ARGN})
+  set_tests_properties(chaos.${name} PROPERTIES TIMEOUT ${seconds} SKIP_RETURN_CODE 77 LABELS chaos
+    ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1;PYTHONUNBUFFERED=1")
+endfunction()
+
+chaos(kill_gzip 420 kill_run.py --kills 60 --codec gzip --require-strace)
+chaos(kill_zstd 240 kill_run.py --kills 20 --codec zstd --delete-after 25 --require-strace)
+chaos(copytruncate 120 copytruncate.py)
+chaos(full_disk 120 full_disk.py --holds both)
+chaos(full_disk_output 120 full_disk.py --holds output)
+chaos(full_disk_state 120 full_disk.py --holds state)
+chaos(traps 300 traps.py)
+chaos(judge 60 judge_test.py)

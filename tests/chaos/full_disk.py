@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""A full disk: nothing crashes, the operator is told, and once there is room every line arrives, once.
+
+A tmpfs stands for the disk; it holds the output, the state, or both, and is filled to its last byte while the writer
+goes on. Needs the right to mount: root, or a user namespace (then this starts itself again under `unshare`).
+"""
+import argparse
+import errno
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+
+import judge
+from rig import SKIPPED, Failure, Rig, run, wait_for
+
+MIB = 1 << 20
+
+
+def may_mount():
+    probe = "/proc/self/mounts"
+    return subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"], stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL).returncode == 0 and os.path.exists(probe)
+
+
+def fill(path):
+    """Takes all that is free; big steps first."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    size = os.fstat(fd).st_size
+    for step in (16 * MIB, MIB, 65536, 4096):
+        while True:
+            try:
+                os.posix_fallocate(fd, size, step)
+                size += step
+            except OSError as e:
+                if e.errno != errno.ENOSPC:
+                    raise
+                break
+    os.close(fd)
+    return size
+
+
+def keep_full(path, seconds, life):
+    """What the program frees (a trimmed segment, a staged file) is taken again."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        fill(path)
+        life.must_live()
+        time.sleep(0.1)
+
+
+def published(rig):
+    return sum(1 for _ in judge.in_sight(rig.out))
+
+
+def body(rig, args, disk):
+    ballast = disk + "/ballast"
+    life = rig.start(what="before")
+    writer = rig.write("--seed", str(args.seed), "--rate", "2000", "--rotate-every", "2")
+    wait_for("a first published file", 30, lambda: published(rig))
+    for turn in range(args.turns):
+        keep_full(ballast, args.seconds, life)
+        if turn % 2:
+            life.kill()
+            life = rig.start(what="started on a full disk")
+            keep_full(ballast, 3, life)
+        if not re.search(r"full|no space|ENOSPC|room", life.said(), re.IGNORECASE):
+            raise Failure("the disk is full and nobody says so:\n" + life.said()[-2000:])
+        before = published(rig)
+        os.unlink(ballast)
+        wait_for("files published once there is room", 30, lambda: published(rig) > before)
+        rig.look()
+    life.must_live()
+    rig.end_writer(writer)
+    life.end(60)
+    rig.look()
+    found = rig.judge()
+    if not found.clean:
+        raise Failure(found.summary())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=0, help="0: a fresh one, printed")
+    parser.add_argument("--size", type=int, default=64, help="MiB of the disk")
+    parser.add_argument("--seconds", type=float, default=5, help="how long it is full")
+    parser.add_argument("--turns", type=int, default=2, help="every second one with kill -9 and a start while it is full")
+    parser.add_argument("--holds", choices=("both", "output", "state"), default="both")
+    args = parser.parse_args()
+    args.seed = args.seed or random.SystemRandom().randrange(1, 1 << 31)
+    if "TAILRACE_CHAOS_MOUNTS" not in os.environ:
+        own = ["unshare", "-m"] if may_mount() else ["unshare", "-rm"]
+        if subprocess.run([*own, "mount", "-t", "tmpfs", "none", "/mnt"], stderr=subprocess.DEVNULL).returncode != 0:
+            print("full_disk: SKIPPED, NOT PROVEN: no right to mount a tmpfs, neither as this user nor in a user namespace")
+            return SKIPPED
+        os.environ["TAILRACE_CHAOS_MOUNTS"] = "own"  # the mounts below vanish with this namespace
+        os.execvp("unshare", [*own, sys.executable, os.path.abspath(__file__), *sys.argv[1:], "--seed", str(args.seed)])
+
+    name = "full_disk --seed %d --size %d --holds %s" % (args.seed, args.size, args.holds)
+    rig = Rig("full-disk")
+    disk = rig.folder + "/disk"
+    os.mkdir(disk)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%dm" % args.size, "tailrace-chaos", disk], check=True)
+    rig = Rig("full-disk", folder=rig.folder, out=disk + "/out" if args.holds != "state" else None,
+              state=disk + "/state" if args.holds == "state" else rig.folder + "/state" if args.holds == "output" else None)
+    try:
+        return run(name, lambda r: body(r, args, disk), rig)
+    finally:
+        if os.path.isdir(disk):  # a kept folder shall show what was on the disk
+            subprocess.run(["cp", "-a", disk + "/.", rig.folder + "/disk-copy"], stderr=subprocess.DEVNULL)
+        subprocess.run(["umount", "-l", disk], stderr=subprocess.DEVNULL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
