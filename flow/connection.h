@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "flow/batch.h"
 #include "flow/frame.h"
+#include "flow/frame_reader.h"
 
 namespace google::protobuf {
 class MessageLite;
@@ -21,15 +22,6 @@ class MessageLite;
 namespace tailrace {
 
 using StreamSocket = asio::generic::stream_protocol::socket;
-
-// A frame as read. header and payload keep their memory from frame to frame; take the payload's
-// string out (swap) to keep its bytes without a copy.
-struct Frame {
-  FrameType type{};
-  uint16_t flags = 0;
-  std::string header;
-  std::string payload;
-};
 
 class Connection {
  public:
