@@ -148,7 +148,8 @@ class Ledger:
             for entry in map(json.loads, f):
                 entries[entry["file"], entry["generation"]] = entry
         for (file, number), entry in entries.items():
-            optional = unterminated_optional and entry["end"] == "unterminated"
+            # Nobody can know that a line is at its end before its file is gone, and then it may be too late.
+            optional = entry["end"] == "lost-end" or unterminated_optional and entry["end"] == "unterminated"
             file = file.encode()
             self.generations[file, number] = Generation(file, number, entry["lines"], optional)
             self.ends[entry["end"]] += 1

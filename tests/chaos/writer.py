@@ -6,8 +6,8 @@ Files <dir>/<alpha|beta>-<i>.log; the part before '-' is the category they are e
                 Every other file is rotated by create instead: x.<g>.log is left, x.<g+1>.log begins.
   copytruncate  x.log is copied to old/x.<g> and cut to nothing under the writer, logrotate's way.
 The ledger says what each generation holds: one JSON object a line, fsynced when a generation ends,
-  {"file", "generation", "lines", "end": open | rotated | unterminated | deleted | truncated | stopped}
-where the last one of a generation counts. Ends after --lines or --seconds, or at SIGTERM; never in mid-line,
+  {"file", "generation", "lines", "end": open | rotated | unterminated | deleted | lost-end | truncated | stopped}
+where the last one of a generation counts; lost-end is unterminated and then deleted. Ends after --lines or --seconds, or at SIGTERM; never in mid-line,
 but with --unterminated a rotated generation's last line may lack its newline for ever.
 """
 import argparse
@@ -40,7 +40,7 @@ class LogFile:
     def __init__(self, settings, name, by_create, rnd, ledger):
         self.settings, self.name, self.by_create, self.rnd, self.ledger = settings, name, by_create, rnd, ledger
         self.generation = 0
-        self.kept = []  # (time of rotation, generation, lines), oldest first: what deletion looks at
+        self.kept = []  # (time of rotation, generation, lines, end), oldest first: what deletion looks at
         self.pending = b""
         self._open()
 
@@ -113,7 +113,7 @@ class LogFile:
         self.finish_line()
         os.close(self.fd)
         self.ledger.write(self.name, old, self.seq, end)
-        self.kept.append((time.monotonic(), old, self.seq))
+        self.kept.append((time.monotonic(), old, self.seq, end))
         self.generation += 1
         self._open()
         return count
@@ -136,10 +136,10 @@ class LogFile:
 
     def delete_old(self, now):
         while self.kept and now - self.kept[0][0] > self.settings.delete_after:
-            _, generation, count = self.kept[0]
+            _, generation, count, end = self.kept[0]
             os.unlink(self._path(".%d" % len(self.kept), generation))
             self.kept.pop(0)
-            self.ledger.write(self.name, generation, count, "deleted")
+            self.ledger.write(self.name, generation, count, "lost-end" if end == "unterminated" else "deleted")
 
     def stop(self):
         self.finish_line()
