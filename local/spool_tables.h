@@ -16,18 +16,20 @@ struct StreamInfo {
   StreamId stream = 0;
   std::string category;
   uint8_t sub = 0;
-  Position next;      // taken so far
-  Position oldest;    // first that the spool still holds
+  Position next;    // taken so far
+  Position oldest;  // first that the spool still holds
+  bool operator==(const StreamInfo&) const = default;
 };
 
 struct FileInfo {
   FileId file = 0;
-  std::string identity;    // serialised proto::FileIdentity, opaque here
+  std::string identity;  // serialised proto::FileIdentity, opaque here
   std::string path;
   uint32_t generation = 0;
   uint64_t next = 0;
   uint32_t head_hash = 0;
-  uint32_t tail_hash = 0;
+  uint32_t tail_hash = 0;  // head and tail 0 behind a gap: unknown
+  bool operator==(const FileInfo&) const = default;
 };
 
 struct FileGapInfo {
@@ -37,14 +39,27 @@ struct FileGapInfo {
   std::string reason;
 };
 
+// Lines [first_seq, first_seq + count) of a stream that the spool had taken and lost.
+struct GapInfo {
+  StreamId stream = 0;
+  uint64_t first_seq = 0;
+  uint64_t count = 0;
+  uint64_t chain_after = 0;
+  std::string reason;
+  std::vector<uint64_t> sinks;  // for whom; empty: every sink that has not passed it
+  [[nodiscard]] uint64_t end_seq() const { return first_seq + count; }
+  bool operator==(const GapInfo&) const = default;
+};
+
 struct SpoolTables {
   uint64_t local_id = 0;
+  uint64_t start = 0;  // the newest START's number, and the one before
+  uint64_t start_before = 0;
   std::map<StreamId, StreamInfo> streams;
   std::map<FileId, FileInfo> files;
   std::map<std::pair<uint64_t, StreamId>, Position> cursors;  // (sink uuid, stream)
+  std::map<std::pair<StreamId, uint64_t>, GapInfo> gaps;      // (stream, first_seq)
+  bool operator==(const SpoolTables&) const = default;
 };
-
-// Filled by local/spool_recovery.h; a fresh spool is one with local_id 0 and nothing else.
-struct RecoveredSpool;
 
 }  // namespace tailrace
