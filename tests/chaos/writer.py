@@ -7,8 +7,9 @@ Files <dir>/<alpha|beta>-<i>.log; the part before '-' is the category they are e
   copytruncate  x.log is copied to old/x.<g> and cut to nothing under the writer, logrotate's way.
 The ledger says what each generation holds: one JSON object a line, fsynced when a generation ends,
   {"file", "generation", "lines", "end": open | rotated | unterminated | deleted | lost-end | truncated | stopped}
-where the last one of a generation counts; lost-end is unterminated and then deleted. Ends after --lines or --seconds, or at SIGTERM; never in mid-line,
-but with --unterminated a rotated generation's last line may lack its newline for ever.
+where the last one of a generation counts; lost-end is unterminated, then deleted. The writer ends after --lines or
+--seconds, or at SIGTERM; never in mid-line, but with --unterminated a rotated generation's last line may lack its
+newline for ever.
 """
 import argparse
 import json
