@@ -1,5 +1,6 @@
-// The Local: takes batches from its agent, makes them durable in the spool, forwards them to Centers.
-// It never inflates. Thread: the road, with one worker for the spool's disk. docs/architecture.md, "Local".
+// The Local: takes batches from its agent, makes them durable in the spool, forwards them to
+// Centers. It never inflates. Thread: the road, with one worker for the spool's disk.
+// docs/architecture.md, "Local".
 #pragma once
 
 #include <asio/awaitable.hpp>
@@ -16,21 +17,22 @@ namespace tailrace {
 struct LocalSettings {
   std::string spool_dir;
   std::string host;
-  std::string cluster;                 // uuid, hex16
-  uint64_t quota_bytes = 20ull << 30;  // and never more than 10 % of the disk, nor its last 10 % or 5 GiB
+  std::string cluster;  // uuid, hex16
+  uint64_t quota_bytes =
+      20ull << 30;  // and never more than 10 % of the disk, nor its last 10 % or 5 GiB
   uint64_t segment_bytes = 64ull << 20;
-  size_t window_bytes = 4u << 20;      // sent to a Center beyond its last answer, held in memory
+  size_t window_bytes = 4u << 20;  // sent to a Center beyond its last answer, held in memory
 };
 
 struct LocalStatus {
   uint64_t local_id = 0;
   uint64_t spool_bytes = 0;
   uint64_t spool_quota_bytes = 0;
-  uint64_t lines_taken = 0;       // this run
-  uint64_t lines_committed = 0;   // this run, at the slowest sink
+  uint64_t lines_taken = 0;      // this run
+  uint64_t lines_committed = 0;  // this run, at the slowest sink
   uint64_t refused = 0;
   bool full = false;
-  std::string held;               // not empty: a stream holds, and why
+  std::string held;  // not empty: a stream holds, and why
 };
 
 class Local {

@@ -1,0 +1,76 @@
+// The Local's side of the agent's hop: tells the agent what the spool has, takes its batches, acks
+// what is durable. A pure machine over the spool: frames and events in, frames out; no socket, no
+// clock. Thread: the road; one for each connection. Rules: docs/protocol.md, "Agent to Local".
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/pool.h"
+#include "local/outgoing.h"
+#include "local/spool.h"
+
+namespace tailrace {
+
+struct Frame;
+
+inline constexpr int64_t kPingMs = 5'000;
+inline constexpr int64_t kDeadMs = 15'000;
+inline constexpr size_t kMostCategories = 256;  // of one Local
+inline constexpr size_t kMostStreams = 4096;
+
+// What a session wants done. The caller keeps one and hands it in again, so that its memory is
+// reused.
+struct AgentActions {
+  std::vector<Outgoing> frames;
+  bool close = false;  // after the frames
+  bool flush = false;  // pass FLUSH on, for `flush_streams` up to what was taken of them
+  std::vector<StreamId> flush_streams;
+  std::vector<std::string> alarms;  // to be logged, once
+
+  void clear();
+};
+
+class AgentSession {
+ public:
+  // Spool and pool must outlive the session.
+  AgentSession(Spool& spool, Pool<Batch>& batches, std::string version, int64_t now_ms);
+  ~AgentSession();
+
+  // --- events -------------------------------------------------------------------------------
+  // Any frame of the agent's. An APPEND's payload is taken out of it.
+  void frame(Frame& frame, int64_t now_ms);
+  // A group was begun: what was pushed so far is on its way.
+  void group_begun();
+  // A group has become durable, or segments were trimmed: acks go out, pauses end.
+  void spool_moved(int64_t now_ms);
+  // A sink has committed.
+  void committed(const std::vector<SinkPlace>& places);
+  // Bytes that are queued towards the agent: a long welcome goes on as they leave. While there is
+  // more of it to say, welcoming() is true.
+  void room(size_t queued_bytes);
+  // At least once a second. Time in which the caller did not read must be told by `reading` =
+  // false.
+  void tick(bool reading, int64_t now_ms);
+
+  // --- actions ------------------------------------------------------------------------------
+  // Replaces `into` by what is to be done since the last call.
+  void take(AgentActions& into);
+
+  // --- what the caller asks -------------------------------------------------------------------
+  // The agent waits for a group (Spool::group_due_ms); only if its input is quiet, but for a HELLO.
+  [[nodiscard]] bool pushes() const;
+  [[nodiscard]] bool welcoming() const;
+  // Bytes appended that are in no group yet: a bound for reading on.
+  [[nodiscard]] uint64_t pending_bytes() const;
+  [[nodiscard]] uint64_t lines_taken() const;
+  [[nodiscard]] uint64_t refused() const;  // batches
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace tailrace

@@ -1,0 +1,375 @@
+#include "local/uplink.h"
+
+#include <algorithm>
+
+#include "base/random.h"
+#include "base/units.h"
+#include "flow/connection.h"
+#include "local/agent_session.h"
+#include "local/uplink_state.h"
+
+namespace tailrace {
+
+namespace {
+constexpr int64_t kFirstPauseMs = 100;
+constexpr int64_t kLongestPauseMs = 5'000;
+constexpr int64_t kVersionPauseMs = 60'000;
+constexpr int64_t kOutageAlarmMs = 60'000;
+constexpr int64_t kCloseAlarmMs = 10'000;
+constexpr uint32_t kFullPercent = 70;  // above it the Center commits early, so it is told at once
+constexpr int kMostSinks = 32;         // bits of a DATA frame's sinks
+}  // namespace
+
+void UplinkActions::clear() {
+  frames.clear();
+  close = false;
+  reads.clear();
+  committed.clear();
+  alarms.clear();
+}
+
+// --- the connection's life
+// ------------------------------------------------------------------------
+
+void Uplink::connected(int64_t now_ms) {
+  State& s = *state_;
+  TAILRACE_CHECK(s.phase == State::Phase::idle, "connected twice");
+  s.phase = State::Phase::hello;
+  s.connected_ms = s.heard_ms = s.pinged_ms = s.now_ms = now_ms;
+  s.pings = s.pongs = 0;
+  s.last_fill_percent = 0;
+  s.flush_told = false;
+  s.sinks.clear();
+  s.streams.clear();
+  s.allowances.clear();
+  s.turn = 0;
+  s.hello();
+}
+
+void Uplink::disconnected(const std::string& why, uint64_t random, int64_t now_ms) {
+  State& s = *state_;
+  const bool lasted = s.phase != State::Phase::idle && now_ms - s.connected_ms >= kLongestPauseMs;
+  s.phase = State::Phase::idle;
+  if (lasted) s.failures = 0;
+  int64_t pause_ms = std::min(kLongestPauseMs, kFirstPauseMs << s.failures);
+  s.failures = std::min<uint32_t>(s.failures + 1, 10);
+  pause_ms = pause_ms / 2 + static_cast<int64_t>(random % static_cast<uint64_t>(pause_ms / 2 + 1));
+  s.connect_at_ms = now_ms + std::max(pause_ms, s.least_pause_ms);
+  s.least_pause_ms = 0;
+  if (why.empty() || !s.held_all.empty() || now_ms - s.outage_alarm_ms < kOutageAlarmMs) return;
+  s.outage_alarm_ms = now_ms;
+  s.out.alarms.push_back("no Center: " + why + "; lines wait in the spool, it is tried again");
+}
+
+void Uplink::State::ping() {
+  proto::Ping p;
+  last_fill_percent = fill_percent();
+  for (const UplinkSink& sink : sinks) {
+    proto::HeldBack& back = *p.add_held_back();
+    back.set_sink(hex16(sink.uuid));
+    back.set_percent(last_fill_percent);
+  }
+  ++pings;
+  send(FrameType::ping, std::move(p));
+}
+
+void Uplink::State::close(std::string why) {
+  if (!why.empty() && now_ms - close_alarm_ms >= kCloseAlarmMs) {
+    close_alarm_ms = now_ms;
+    out.alarms.push_back(std::move(why));
+  }
+  out.close = true;
+  phase = Phase::closing;
+}
+
+void Uplink::State::malformed(const std::string& what) {
+  proto::Reject r;
+  r.set_code(proto::Reject::PROTOCOL);
+  r.set_text(what);
+  send(FrameType::reject, std::move(r));
+  close("the connection to Center '" + center + "' was closed: " + what);
+}
+
+void Uplink::State::hold_all(const std::string& why) {
+  held_all = why;
+  out.alarms.push_back("HOLDING everything: " + why +
+                       ". Nothing is sent or removed; the spool keeps all");
+  close("");
+}
+
+UplinkStream* Uplink::State::find(StreamId stream) {
+  for (UplinkStream& s : streams)
+    if (s.stream == stream) return &s;
+  return nullptr;
+}
+
+std::optional<size_t> Uplink::State::sink_index(uint64_t uuid) const {
+  for (size_t i = 0; i < sinks.size(); ++i)
+    if (sinks[i].uuid == uuid) return i;
+  return std::nullopt;
+}
+
+// What the spool's fill is to the Center: as urgent as full when a category may not go on.
+uint32_t Uplink::State::fill_percent() const {
+  if (!spool.has_room()) return 100;
+  for (const UplinkStream& s : streams)
+    if (!spool.category_has_room(s.category)) return 100;
+  return static_cast<uint32_t>(std::min<uint64_t>(
+      100, spool.used_bytes() / std::max<uint64_t>(1, options.quota_bytes / 100)));
+}
+
+void Uplink::tick(int64_t now_ms) {
+  State& s = *state_;
+  if (s.phase != State::Phase::hello && s.phase != State::Phase::open) return;
+  s.now_ms = now_ms;
+  if (now_ms - s.heard_ms >= kDeadMs)
+    return s.close("the Center has said nothing for " + show_duration(kDeadMs) +
+                   ": the connection is closed");
+  const bool fills = s.last_fill_percent < kFullPercent && s.fill_percent() >= kFullPercent;
+  if (s.phase != State::Phase::open || (now_ms - s.pinged_ms < kPingMs && !fills)) return;
+  s.pinged_ms = now_ms;
+  s.ping();
+}
+
+// --- hello and welcome
+// --------------------------------------------------------------------------------
+
+void Uplink::State::hello() {
+  proto::Hello h;
+  h.set_role(proto::ROLE_LOCAL);
+  h.set_cluster(options.cluster);
+  h.set_local_id(spool.local_id());
+  h.set_start(spool.start());
+  h.set_start_before(spool.start_before());
+  h.set_host(options.host);
+  h.set_version(options.version);
+  h.set_frame_version_max(kFrameVersion);
+  for (const auto& [id, info] : spool.tables().streams) {
+    const Position durable = spool.durable(id);
+    if (durable.seq == 0) continue;
+    add_stream(info);
+    proto::StreamState& state = *h.add_streams();
+    state.set_stream(id);
+    state.set_category(info.category);
+    state.set_sub(info.sub);
+    state.set_first_seq(info.oldest.seq);
+    state.set_next_seq(durable.seq);
+    for (const auto& [key, origin] : origins) {
+      if (key.second != id) continue;
+      proto::SinkPosition& p = *state.add_origins();
+      p.set_sink(hex16(key.first));
+      p.set_seq(origin.seq);
+      p.set_chain(origin.chain);
+    }
+  }
+  send(FrameType::hello, std::move(h));
+}
+
+// False: the connection is at its end.
+bool Uplink::State::meet_sinks(const proto::Welcome& w) {
+  const auto wrong = [this](const char* what) {
+    malformed(what);
+    return false;
+  };
+  if (w.sinks_size() > kMostSinks) return wrong("it names more than 32 sinks");
+  std::vector<UplinkSink> named;
+  for (const proto::SinkWelcome& sink : w.sinks()) {
+    const uint64_t uuid = parse_hex16(sink.sink());
+    if (uuid == 0) return wrong("it names a sink without a uuid");
+    named.push_back({uuid, escape(sink.name(), 64)});
+  }
+  if (phase == Phase::open) {
+    const auto same = [](const UplinkSink& a, const UplinkSink& b) { return a.uuid == b.uuid; };
+    if (named.empty() || std::equal(named.begin(), named.end(), sinks.begin(), sinks.end(), same))
+      return true;
+    return wrong("it changed its sinks within a connection");
+  }
+  sinks = std::move(named);
+  return true;
+}
+
+void Uplink::State::welcome(const proto::Welcome& w) {
+  center = escape(w.center(), 64);
+  if (!options.cluster.empty() && w.cluster() != options.cluster)
+    return hold_all("Center '" + center + "' belongs to cluster " + escape(w.cluster(), 64) +
+                    ", this host to " + options.cluster);
+  if (!meet_sinks(w)) return;
+  const bool first = phase != Phase::open;
+  phase = Phase::open;
+  if (first && meet_new_sinks()) return;
+  for (auto& [category, list] : allowances) list.resize(sinks.size());
+  for (UplinkStream& s : streams) {
+    s.courses.resize(sinks.size());
+    recall_held(s);
+  }
+  for (const proto::SinkStreamPosition& p : w.positions())
+    if (!position(p, Said::committed)) return;
+}
+
+// A sink without cursors starts where the spool starts. If that is not the beginning, the Center
+// must hear of it in a HELLO: true, the connection is made again.
+bool Uplink::State::meet_new_sinks() {
+  bool tell = false;
+  for (const UplinkSink& sink : sinks) {
+    const auto& cursors = spool.tables().cursors;
+    const auto it = cursors.lower_bound({sink.uuid, 0});
+    if (it != cursors.end() && it->first.first == sink.uuid) continue;
+    spool.add_sink(sink.uuid, now_ms);
+    for (const UplinkStream& s : streams) {
+      const Position origin = spool.cursor(sink.uuid, s.stream);
+      if (origin.seq == 0) continue;
+      origins[{sink.uuid, s.stream}] = origin;
+      tell = true;
+    }
+  }
+  if (tell)
+    close("a new sink starts in the middle of a stream; the Center is told so on a new connection");
+  return tell;
+}
+
+// --- the Center's frames
+// --------------------------------------------------------------------------------
+
+void Uplink::frame(Frame& frame, int64_t now_ms) {
+  State& s = *state_;
+  if (s.phase != State::Phase::hello && s.phase != State::Phase::open) return;
+  s.heard_ms = s.now_ms = now_ms;
+  if ((frame.flags & ~kFramePush) != 0)
+    return s.malformed("a frame has flags that are not defined");
+  if (!frame.payload.empty()) return s.malformed("a frame has a payload, a Center sends none");
+  s.dispatch(frame);
+}
+
+void Uplink::State::dispatch(Frame& frame) {
+  const auto parse = [&](google::protobuf::MessageLite& into) {
+    const Result<void> parsed = parse_message(frame, into);
+    if (!parsed) malformed(parsed.error().text);
+    return parsed.ok();
+  };
+  if (frame.type == FrameType::reject) {
+    proto::Reject r;
+    if (parse(r)) rejected(r);
+    return;
+  }
+  if (frame.type == FrameType::busy) {
+    proto::Busy b;
+    if (!parse(b)) return;
+    least_pause_ms = std::min<int64_t>(b.retry_ms(), kVersionPauseMs);
+    return close("the Center is busy; it is tried again");
+  }
+  if (frame.type == FrameType::welcome) {
+    proto::Welcome w;
+    if (parse(w)) welcome(w);
+    return;
+  }
+  switch (frame.type) {
+    case FrameType::ping: out.frames.push_back({FrameType::pong}); return;
+    case FrameType::pong: ++pongs; return;
+    case FrameType::goodbye: return close("");
+    case FrameType::centers:
+    case FrameType::drain: return;
+    default: break;
+  }
+  if (static_cast<uint8_t>(frame.type) >= 128) return;
+  if (phase != Phase::open) return malformed("the first frame must be WELCOME or REJECT");
+  switch (frame.type) {
+    case FrameType::committed:
+      if (!parse(committed)) return;
+      for (const proto::SinkStreamPosition& p : committed.positions())
+        if (!position(p, Said::committed)) return;
+      return;
+    case FrameType::rewind: {
+      proto::Rewind r;
+      if (parse(r)) position(r.to(), Said::rewind);
+      return;
+    }
+    case FrameType::credit:
+      if (parse(credit)) take_credit();
+      return;
+    case FrameType::redirect: {
+      proto::Redirect r;
+      if (parse(r)) forget_lane(r.sink(), r.category(), r.parts(), r.part());
+      return;
+    }
+    case FrameType::released: {
+      proto::Released r;
+      if (parse(r)) forget_lane(r.sink(), r.category(), r.parts(), r.part());
+      return;
+    }
+    default:
+      return malformed("frame type " + std::to_string(static_cast<int>(frame.type)) +
+                       " has no meaning from a Center");
+  }
+}
+
+void Uplink::State::rejected(const proto::Reject& r) {
+  ++refused;
+  const std::string text = "the Center says: " + escape(r.text());
+  switch (r.code()) {
+    case proto::Reject::CHAIN:
+    case proto::Reject::CATEGORY:
+    case proto::Reject::RETIRED: {
+      UplinkStream* const s = find(r.stream());
+      if (s == nullptr) return hold_all(text);
+      return hold_everywhere(*s, text);
+    }
+    case proto::Reject::DUPLICATE:
+    case proto::Reject::CLUSTER: return hold_all(text);
+    case proto::Reject::VERSION: least_pause_ms = kVersionPauseMs; [[fallthrough]];
+    default: return close("the connection was refused, it is tried again; " + text);
+  }
+}
+
+void Uplink::State::take_credit() {
+  const auto sink = sink_index(parse_hex16(credit.sink()));
+  if (!sink || !valid_category(credit.category()))
+    return malformed("credit for a sink or category that it did not name");
+  auto it = allowances.find(credit.category());
+  if (it == allowances.end()) {  // it may come before the category's first stream is declared
+    if (allowances.size() >= kMostStreams) return malformed("credit for too many categories");
+    it = allowances.try_emplace(credit.category(), sinks.size()).first;
+  }
+  Allowance& a = it->second[*sink];
+  a.allowed_bytes = std::max(a.allowed_bytes, credit.bytes());
+}
+
+// Who owns these streams is open again: nothing more of them is sent until a position is said.
+void Uplink::State::forget_lane(const std::string& sink, const std::string& category,
+                                uint32_t parts, uint32_t part) {
+  const auto index = sink_index(parse_hex16(sink));
+  if (!index || parts > 64) return malformed("a lane of a sink that it did not name");
+  for (UplinkStream& s : streams)
+    if (s.category == category &&
+        lane_part({spool.local_id(), s.sub}, static_cast<uint8_t>(parts)) == part)
+      s.courses[*index].known = false;
+}
+
+// --- the door
+// ---------------------------------------------------------------------------------------------
+
+Uplink::Uplink(Spool& spool, UplinkOptions options)
+    : state_(std::make_unique<State>(spool, std::move(options))) {}
+Uplink::~Uplink() = default;
+
+void Uplink::take(UplinkActions& into) {
+  into.clear();
+  std::swap(into, state_->out);
+}
+
+int64_t Uplink::connect_due_ms(int64_t now_ms) const {
+  const State& s = *state_;
+  if (s.phase != State::Phase::idle || !s.held_all.empty()) return -1;
+  return std::max<int64_t>(0, s.connect_at_ms - now_ms);
+}
+
+std::string Uplink::held() const {
+  if (!state_->held_all.empty()) return state_->held_all;
+  for (const auto& [key, trouble] : state_->troubles)
+    if (!trouble.held.empty()) return trouble.held;
+  return {};
+}
+
+uint64_t Uplink::lines_committed() const { return state_->lines_committed; }
+uint64_t Uplink::refused() const { return state_->refused; }
+
+}  // namespace tailrace

@@ -1,0 +1,88 @@
+// The Local's side of the hop to a Center: what is sent of which stream to which sink, what the
+// Center's positions mean, when to hold, when to connect again. A pure machine over the spool:
+// frames and events in, frames out; no socket, no clock, no disk. Lives on across connections.
+// Thread: the road. Rules: docs/protocol.md, "Local to Center".
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "local/outgoing.h"
+#include "local/spool.h"
+
+namespace tailrace {
+
+struct Frame;
+
+struct UplinkOptions {
+  std::string cluster;  // uuid, hex16; empty: whichever the Center's is
+  std::string host;
+  std::string version;
+  size_t window_bytes = 4u << 20;  // queued towards the Center and being read for it
+  uint64_t quota_bytes = 20ull << 30;
+};
+
+// A batch that is not in memory any more: read place.bytes, Spool::decode_record, then
+// Uplink::cold.
+struct ColdRead {
+  StreamId stream = 0;
+  uint64_t seq = 0;
+  Spool::Place place;
+};
+
+// What an uplink wants done. The caller keeps one and hands it in again, so that its memory is
+// reused.
+struct UplinkActions {
+  std::vector<Outgoing> frames;
+  bool close = false;  // after the frames; then comes disconnected()
+  std::vector<ColdRead> reads;
+  std::vector<SinkPlace> committed;  // for the agent
+  std::vector<std::string> alarms;   // to be logged, once
+
+  void clear();
+};
+
+class Uplink {
+ public:
+  // The spool must outlive it.
+  Uplink(Spool& spool, UplinkOptions options);
+  ~Uplink();
+
+  // --- events -------------------------------------------------------------------------------
+  void connected(int64_t now_ms);
+  // The connection has ended, or could not be made. `random` spreads the next attempt.
+  void disconnected(const std::string& why, uint64_t random, int64_t now_ms);
+  void frame(Frame& frame, int64_t now_ms);
+  // Sends what may be sent: call after every other event, when a group has become durable and when
+  // frames have left. `queued_bytes`: towards the Center.
+  void pump(size_t queued_bytes, int64_t now_ms);
+  // FLUSH is said to the Center once all that was taken of these streams so far has been sent, on
+  // every connection until it is committed.
+  void flush(const std::vector<StreamId>& streams);
+  // Each ColdRead is answered once, in any order, whatever became of the connection.
+  void cold(const ColdRead& read, Result<std::shared_ptr<Batch>> batch);
+  // At least once a second.
+  void tick(int64_t now_ms);
+
+  // --- actions ------------------------------------------------------------------------------
+  // Replaces `into` by what is to be done since the last call.
+  void take(UplinkActions& into);
+
+  // --- what the caller asks -------------------------------------------------------------------
+  // Milliseconds until a connection should be tried; -1: none, it is connected or holds for good.
+  [[nodiscard]] int64_t connect_due_ms(int64_t now_ms) const;
+  // Empty, or why something is not sent any more.
+  [[nodiscard]] std::string held() const;
+  // Since the start, at the slowest sink.
+  [[nodiscard]] uint64_t lines_committed() const;
+  [[nodiscard]] uint64_t refused() const;  // by the Center: REJECTs
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace tailrace

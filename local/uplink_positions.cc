@@ -1,0 +1,129 @@
+// What a Center's positions do to an Uplink: followed, committed, answered with STALE, or held.
+#include <algorithm>
+
+#include "base/random.h"
+#include "base/units.h"
+#include "local/position_check.h"
+#include "local/uplink_state.h"
+
+namespace tailrace {
+
+Trouble* Uplink::State::trouble(size_t sink, StreamId stream) {
+  const auto it = troubles.find({sinks[sink].uuid, stream});
+  return it == troubles.end() ? nullptr : &it->second;
+}
+
+// What held on an earlier connection holds on this one.
+void Uplink::State::recall_held(UplinkStream& s) {
+  for (size_t i = 0; i < sinks.size(); ++i)
+    if (const Trouble* const t = trouble(i, s.stream)) s.courses[i].held = !t->held.empty();
+}
+
+bool Uplink::State::position(const proto::SinkStreamPosition& p, Said said) {
+  const auto sink = sink_index(parse_hex16(p.sink()));
+  UplinkStream* const s = find(p.stream());
+  if (!sink || s == nullptr) {
+    malformed("a position of a sink or stream that was never named on this connection");
+    return false;
+  }
+  const Position at{p.seq(), p.chain()};
+  const PositionCheck check = check_position(spool, sinks[*sink].uuid, s->stream, at);
+  switch (check.verdict) {
+    case PositionCheck::Verdict::good: follow(*sink, *s, at, said); break;
+    case PositionCheck::Verdict::behind: behind(*sink, *s, check.why); break;
+    case PositionCheck::Verdict::broken: hold(*sink, *s, check.why, false); break;
+  }
+  return true;
+}
+
+void Uplink::State::follow(size_t sink, UplinkStream& s, Position at, Said said) {
+  Course& course = s.courses[sink];
+  if (Trouble* const t = trouble(sink, s.stream)) {
+    if (!t->held.empty() && !t->hole) return;  // the operator decides
+    if (t->hole)
+      out.alarms.push_back("'" + s.category + "' goes on: the Center stands where it should again");
+    troubles.erase({sinks[sink].uuid, s.stream});
+    course.held = false;
+  }
+  origins.erase({sinks[sink].uuid, s.stream});
+  if (said == Said::committed) commit(sink, s, at);
+  const bool was_known = course.known;
+  course.known = true;
+  if (said == Said::rewind && was_known) {
+    // What is on its way is answered with the same REWIND again: it is sent from there once, after
+    // the PONG, which comes after them all.
+    if (course.sent > at.seq && course.barrier <= pongs) {
+      ping();
+      course.barrier = pings;
+    }
+    course.sent = at.seq;
+    return;
+  }
+  course.sent = was_known ? std::max(course.sent, at.seq) : at.seq;
+}
+
+uint64_t Uplink::State::slowest(StreamId stream) const {
+  if (sinks.empty()) return 0;
+  uint64_t least = UINT64_MAX;
+  for (const UplinkSink& sink : sinks) least = std::min(least, spool.cursor(sink.uuid, stream).seq);
+  return least;
+}
+
+void Uplink::State::commit(size_t sink, UplinkStream& s, Position at) {
+  const uint64_t uuid = sinks[sink].uuid;
+  if (at.seq <= spool.cursor(uuid, s.stream).seq) return;
+  const uint64_t before = slowest(s.stream);
+  if (!spool.advance_cursor(uuid, s.stream, at, now_ms))
+    return hold(sink, s, "the spool does not know the position that the Center has committed",
+                false);
+  const uint64_t after = slowest(s.stream);
+  lines_committed += after - before;
+  out.committed.push_back({uuid, s.stream, at});
+  const auto flush = flushes.find(s.stream);
+  if (flush != flushes.end() && after >= flush->second) flushes.erase(flush);
+}
+
+// Never followed: the Center is told, and nothing is sent until it names another position. Doing so
+// again is a hole, unless what comes now is an answer from before it was told.
+void Uplink::State::behind(size_t sink, UplinkStream& s, const std::string& why) {
+  Course& course = s.courses[sink];
+  Trouble& t = troubles[{sinks[sink].uuid, s.stream}];
+  if (!t.held.empty()) return;
+  course.known = false;
+  if (t.stale) {
+    if (course.barrier > pongs) return;
+    return hold(sink, s,
+                "HOLE: " + why + "; published files or control records at sink '" +
+                    sinks[sink].name + "' are missing",
+                true);
+  }
+  t.stale = true;
+  const Position cursor = spool.cursor(sinks[sink].uuid, s.stream);
+  proto::Stale stale;
+  proto::SinkStreamPosition& p = *stale.mutable_position();
+  p.set_sink(hex16(sinks[sink].uuid));
+  p.set_stream(s.stream);
+  p.set_seq(cursor.seq);
+  p.set_chain(cursor.chain);
+  send(FrameType::stale, std::move(stale));
+  ping();
+  course.barrier = pings;
+  out.alarms.push_back("'" + s.category + "': " + why + "; it was told so");
+}
+
+void Uplink::State::hold(size_t sink, UplinkStream& s, const std::string& why, bool hole) {
+  Trouble& t = troubles[{sinks[sink].uuid, s.stream}];
+  if (!t.held.empty()) return;
+  t.held = "'" + s.category + "': " + why;
+  t.hole = hole;
+  s.courses[sink].held = true;
+  flushes.erase(s.stream);
+  out.alarms.push_back("HOLDING " + t.held +
+                       ". Nothing more of it is sent or removed; the spool keeps all");
+}
+
+void Uplink::State::hold_everywhere(UplinkStream& s, const std::string& why) {
+  for (size_t i = 0; i < sinks.size(); ++i) hold(i, s, why, false);
+}
+
+}  // namespace tailrace

@@ -1,0 +1,159 @@
+// What an Uplink sends, and when: durable batches in stream order, stream after stream in turn,
+// within the Center's credit and the window.
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "flow/connection.h"
+#include "local/uplink_state.h"
+
+namespace tailrace {
+
+namespace {
+constexpr int kMostFailedReads = 3;
+}
+
+void Uplink::State::add_stream(const StreamInfo& info) {
+  UplinkStream s;
+  s.stream = info.stream;
+  s.category = info.category;
+  s.sub = info.sub;
+  s.courses.resize(sinks.size());
+  recall_held(s);
+  s.allowances = &allowances.try_emplace(info.category, sinks.size()).first->second;
+  streams.push_back(std::move(s));
+}
+
+// A stream is declared with its first durable lines, so that no lane is taken up for nothing.
+void Uplink::State::declare_new_streams() {
+  const auto& known = spool.tables().streams;
+  if (known.size() == streams.size()) return;
+  for (const auto& [id, info] : known) {
+    if (find(id) != nullptr || spool.durable(id).seq == 0) continue;
+    add_stream(info);
+    proto::StreamDef def;
+    def.set_stream(id);
+    def.set_category(info.category);
+    def.set_sub(info.sub);
+    send(FrameType::stream_def, std::move(def));
+  }
+}
+
+// The sinks that get the stream's next batch, as bits; 0: none can now. `seq`: where it starts.
+uint32_t Uplink::State::next_sinks(const UplinkStream& s, uint64_t& seq) const {
+  const uint64_t durable = spool.durable(s.stream).seq;
+  uint32_t chosen = 0;
+  seq = durable;
+  for (size_t i = 0; i < sinks.size(); ++i) {
+    const Course& course = s.courses[i];
+    const Allowance& credit = (*s.allowances)[i];
+    if (!course.known || course.barrier > pongs || course.sent >= durable) continue;
+    if (credit.sent_bytes >= credit.allowed_bytes || course.held) continue;
+    if (course.sent > seq) continue;
+    if (course.sent < seq) chosen = 0;
+    seq = course.sent;
+    chosen |= uint32_t{1} << i;
+  }
+  return chosen;
+}
+
+void Uplink::State::send_batch(UplinkStream& s, uint32_t to, BatchPtr batch) {
+  for (size_t i = 0; i < sinks.size(); ++i) {
+    if ((to >> i & 1) == 0) continue;
+    s.courses[i].sent = batch->fields.end_seq();
+    (*s.allowances)[i].sent_bytes += batch->bytes();
+  }
+  Outgoing frame{FrameType::data};
+  ByteWriter(frame.before).u32(to);
+  frame.batch = std::move(batch);
+  out.frames.push_back(std::move(frame));
+}
+
+// Bytes that were sent or are being read for it; 0: nothing can be done for this stream now.
+size_t Uplink::State::send_one(UplinkStream& s) {
+  if (reading.contains(s.stream)) return 0;
+  uint64_t seq = 0;
+  const uint32_t to = next_sinks(s, seq);
+  if (to == 0) return 0;
+  std::optional<Spool::Place> place = spool.find(s.stream, seq);
+  if (!place) {
+    hold_everywhere(s, "the spool has no batch that starts at line " + std::to_string(seq));
+    return 0;
+  }
+  if (place->batch) {
+    const size_t bytes = place->batch->bytes();
+    send_batch(s, to, std::move(place->batch));
+    return bytes;
+  }
+  reading.insert(s.stream);
+  cold_bytes += place->bytes;
+  const size_t bytes = place->bytes;
+  out.reads.push_back({s.stream, seq, std::move(*place)});
+  return bytes;
+}
+
+void Uplink::pump(size_t queued_bytes, int64_t now_ms) {
+  State& s = *state_;
+  s.now_ms = now_ms;
+  if (s.phase != State::Phase::open) return;
+  s.declare_new_streams();
+  size_t used = queued_bytes + s.cold_bytes;
+  for (size_t idle = 0; idle < s.streams.size() && used < s.options.window_bytes;) {
+    s.turn = (s.turn + 1) % s.streams.size();
+    const size_t bytes = s.send_one(s.streams[s.turn]);
+    used += bytes;
+    idle = bytes == 0 ? idle + 1 : 0;
+  }
+  s.send_flush();
+}
+
+void Uplink::cold(const ColdRead& read, Result<std::shared_ptr<Batch>> batch) {
+  State& s = *state_;
+  s.reading.erase(read.stream);
+  s.cold_bytes -= read.place.bytes;
+  UplinkStream* const stream = s.phase == State::Phase::open ? s.find(read.stream) : nullptr;
+  if (stream == nullptr) return;
+  uint64_t seq = 0;
+  const uint32_t to = s.next_sinks(*stream, seq);
+  if (to == 0 || seq != read.seq) return;  // it moved meanwhile: what was read is of no use
+  if (batch) {
+    stream->failed_reads = 0;
+    return s.send_batch(*stream, to, std::move(*batch));
+  }
+  // The segment may have been recycled under the read; if the place is still said, it is damaged.
+  if (++stream->failed_reads < kMostFailedReads) return;
+  s.hold_everywhere(*stream, "the spool cannot be read at line " + std::to_string(seq) +
+                                 " (segment " + read.place.segment + ", offset " +
+                                 std::to_string(read.place.offset) + "): " + batch.error().text);
+}
+
+// --- flush
+// ------------------------------------------------------------------------------------------------
+
+void Uplink::flush(const std::vector<StreamId>& streams) {
+  State& s = *state_;
+  for (const StreamId stream : streams) {
+    const auto info = s.spool.tables().streams.find(stream);
+    if (info == s.spool.tables().streams.end()) continue;
+    const uint64_t target = info->second.next.seq;
+    if (target > s.slowest(stream)) s.flushes[stream] = target;
+  }
+  s.flush_told = false;
+}
+
+void Uplink::State::send_flush() {
+  if (flush_told || flushes.empty()) return;
+  std::erase_if(flushes, [this](const auto& f) { return slowest(f.first) >= f.second; });
+  proto::Flush flush;
+  for (const auto& [id, target] : flushes) {
+    const UplinkStream* const s = find(id);
+    if (s == nullptr) return;
+    for (const Course& course : s->courses)
+      if (!course.held && (!course.known || course.barrier > pongs || course.sent < target)) return;
+    flush.add_streams(id);
+  }
+  if (flush.streams().empty()) return;
+  flush_told = true;
+  send(FrameType::flush, std::move(flush));
+}
+
+}  // namespace tailrace
