@@ -18,6 +18,7 @@ struct CenterSettings {
   std::string name = "center";
   std::string state_dir;                     // lock and state uuid: proves that a predecessor is dead
   std::string sink_name = "files";
+  std::string control = "_tailrace";         // control directory: below the store's root, or absolute
   std::string layout = "{category}/dt={date}/hr={hour}";
   std::string timezone = "UTC";
   uint64_t roll_bytes = 128ull << 20;        // of the compressed file

@@ -117,18 +117,18 @@ std::optional<Codec> take_suffix(std::string_view& name) {
 
 }  // namespace
 
-std::string incarnation_name(const Incarnation& incarnation) {
+std::string incarnation_name(const IncarnationId& incarnation) {
   TAILRACE_CHECK(incarnation.start_ms >= 0, "an incarnation that started before 1970");
   return std::to_string(incarnation.start_ms) + "-" + hex16(incarnation.random);
 }
 
-std::optional<Incarnation> parse_incarnation(std::string_view name) {
+std::optional<IncarnationId> parse_incarnation(std::string_view name) {
   const auto random_text = take_last(name);
   if (!random_text) return std::nullopt;
   const auto start = plain_number(name);
   const auto random = hex_number(*random_text);
   if (!start || !random || *start > static_cast<uint64_t>(INT64_MAX)) return std::nullopt;
-  return Incarnation{static_cast<int64_t>(*start), *random};
+  return IncarnationId{static_cast<int64_t>(*start), *random};
 }
 
 bool valid_center_name(std::string_view name) { return valid_category(name); }

@@ -15,13 +15,13 @@
 namespace tailrace {
 
 // One session of a Center with one store: <start, ms>-<random, hex16>. Never reused.
-struct Incarnation {
+struct IncarnationId {
   int64_t start_ms = 0;
   uint64_t random = 0;
-  bool operator==(const Incarnation&) const = default;
+  bool operator==(const IncarnationId&) const = default;
 };
-[[nodiscard]] std::string incarnation_name(const Incarnation& incarnation);
-[[nodiscard]] std::optional<Incarnation> parse_incarnation(std::string_view name);
+[[nodiscard]] std::string incarnation_name(const IncarnationId& incarnation);
+[[nodiscard]] std::optional<IncarnationId> parse_incarnation(std::string_view name);
 
 // A Center's name follows the rule of a category's.
 [[nodiscard]] bool valid_center_name(std::string_view name);

@@ -1,0 +1,152 @@
+#include "center/category.h"
+
+#include <algorithm>
+
+#include "center/ranges.h"
+
+namespace tailrace {
+
+namespace {
+void widen(int64_t least, int64_t greatest, OpenFile& file) {
+  if (least == kUnknownTime) return;
+  file.least_ms = file.least_ms == kUnknownTime ? least : std::min(file.least_ms, least);
+  file.greatest_ms = std::max(file.greatest_ms, greatest);
+}
+}  // namespace
+
+OpenFile* Category::find(const FileKey& key) {
+  const auto found = open_.find(key);
+  return found == open_.end() ? nullptr : &found->second;
+}
+
+OpenFile& Category::open(OpenFile file) {
+  const FileKey key = file.key;
+  return open_.emplace(key, std::move(file)).first->second;
+}
+
+void Category::forget_empty(const FileKey& key) {
+  const auto found = open_.find(key);
+  if (found != open_.end() && found->second.lines == 0) open_.erase(found);
+}
+
+void Category::add(OpenFile& file, const Lane& lane, const StreamKey& stream,
+                   const BatchFields& fields, uint64_t bytes, int64_t now_ms) {
+  StreamRange& range = ranges_[file.key.directory_end_ms][lane][stream];
+  if (range.to_seq == 0) {
+    range.key = stream;
+    range.from_seq = fields.first_seq;
+  }
+  range.to_seq = fields.end_seq();
+  range.chain_to = fields.chain_after;
+  file.hosts.insert(stream.local_id);
+  file.lines += fields.count;
+  file.raw_bytes += fields.raw_len;
+  file.bytes = bytes;
+  file.last_ms = now_ms;
+  const bool event_time = fields.least_event_ms != kUnknownTime;
+  widen(event_time ? fields.least_event_ms : fields.first_read_ms,
+        event_time ? fields.greatest_event_ms : fields.last_read_ms, file);
+}
+
+std::optional<int64_t> Category::due(const RollPolicy& policy, int64_t now_ms) const {
+  std::optional<int64_t> newest;
+  for (const auto& [key, file] : open_) {
+    const bool full = file.bytes >= policy.bytes;
+    const bool old = policy.age_ms >= 0 && now_ms - file.opened_ms >= policy.age_ms;
+    const bool idle = policy.idle_ms >= 0 && now_ms - file.last_ms >= policy.idle_ms;
+    const bool ended = key.directory_end_ms != INT64_MAX &&
+                       now_ms >= key.directory_end_ms + policy.grace_ms + file.jitter_ms;
+    if (full || old || idle || ended) newest = std::max(newest.value_or(INT64_MIN), key.directory_end_ms);
+  }
+  return newest;
+}
+
+std::vector<OpenFileId> Category::close(int64_t directory_end_ms) {
+  std::vector<OpenFileId> ids;
+  ClosingFiles closing;
+  for (auto it = open_.begin(); it != open_.end();) {
+    if (it->first.directory_end_ms > directory_end_ms) break;  // keys are ordered by it
+    ids.push_back(it->second.id);
+    closing.files.push_back(Closed{std::move(it->second)});
+    it = open_.erase(it);
+  }
+  if (ids.empty()) return ids;
+  for (auto it = ranges_.begin(); it != ranges_.end() && it->first <= directory_end_ms;) {
+    std::vector<LaneRanges> lanes;
+    for (auto& [lane, streams] : it->second) {
+      LaneRanges ranges{lane, {}};
+      for (auto& [key, range] : streams) ranges.ranges.push_back(std::move(range));
+      lanes.push_back(std::move(ranges));
+    }
+    join_ranges(lanes, closing.lanes);
+    it = ranges_.erase(it);
+  }
+  closing_.push_back(std::move(closing));
+  return ids;
+}
+
+void Category::finished(OpenFileId id, uint64_t bytes, uint64_t xxh3) {
+  for (ClosingFiles& closing : closing_)
+    for (Closed& closed : closing.files)
+      if (closed.file.id == id) {
+        closed.finished = true;
+        closed.bytes = bytes;
+        closed.xxh3 = xxh3;
+      }
+}
+
+std::optional<Closing> Category::take_ready() {
+  if (closing_.empty()) return std::nullopt;
+  ClosingFiles& front = closing_.front();
+  if (!std::all_of(front.files.begin(), front.files.end(),
+                   [](const Closed& c) { return c.finished; }))
+    return std::nullopt;
+  Closing out;
+  out.category = name_;
+  out.lanes = std::move(front.lanes);
+  for (Closed& closed : front.files) {
+    OpenFile& file = closed.file;
+    CommittedFile committed;
+    committed.stage = file.staged;
+    committed.bytes = closed.bytes;
+    committed.xxh3 = closed.xxh3;
+    committed.lines = file.lines;
+    committed.raw_bytes = file.raw_bytes;
+    committed.hosts = static_cast<uint32_t>(file.hosts.size());
+    committed.category = name_;
+    committed.codec = file.key.codec;
+    committed.bucket = file.bucket;
+    committed.least_ms = file.least_ms;
+    committed.greatest_ms = file.greatest_ms;
+    out.files.push_back({std::move(committed), file.directory});
+  }
+  closing_.pop_front();
+  return out;
+}
+
+uint64_t Category::largest_bytes() const {
+  uint64_t most = 0;
+  for (const auto& [key, file] : open_) most = std::max(most, file.bytes);
+  return most;
+}
+
+bool Category::holds_host(uint64_t local_id) const {
+  return std::any_of(open_.begin(), open_.end(),
+                     [&](const auto& f) { return f.second.hosts.contains(local_id); });
+}
+
+bool Category::holds_other_than(const std::set<uint64_t>& hosts) const {
+  return std::any_of(open_.begin(), open_.end(), [&](const auto& f) {
+    return !std::includes(hosts.begin(), hosts.end(), f.second.hosts.begin(), f.second.hosts.end());
+  });
+}
+
+std::vector<OpenFileId> Category::abandon_open() {
+  std::vector<OpenFileId> ids;
+  for (const auto& [key, file] : open_) ids.push_back(file.id);
+  open_.clear();
+  ranges_.clear();
+  return ids;
+}
+
+}  // namespace tailrace

@@ -1,0 +1,195 @@
+#include "center/center.h"
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/spawn.h"
+#include "center/center_state.h"
+
+namespace tailrace {
+
+namespace {
+constexpr int64_t kBusyTickMs = 50;
+constexpr int64_t kIdleTickMs = 500;
+constexpr int64_t kLongestFencePauseMs = 300'000;
+
+// The uuid of a state directory, made once: whoever holds the state's lock speaks for every
+// incarnation announced with it.
+Result<uint64_t> state_uuid_in(const std::string& directory) {
+  const std::string path = directory + "/center.id";
+  if (auto known = read_file(path, 64)) {
+    const uint64_t uuid = parse_hex16(known->substr(0, 16));
+    if (uuid == 0)
+      return Error{Error::Kind::corrupt,
+                   path + " does not hold an id; remove it to get a new one (a take-over then waits 15 s)"};
+    return uuid;
+  }
+  if (auto r = make_directories(directory); !r) return r.error();
+  const uint64_t uuid = os_random();
+  if (auto r = replace_file(path, hex16(uuid) + "\n"); !r) return r.error();
+  return uuid;
+}
+}  // namespace
+
+Center::State::State(asio::io_context& road_in, CenterSettings settings_in,
+                     std::unique_ptr<Records> records_in, std::unique_ptr<Files> files_in)
+    : road(road_in),
+      settings(std::move(settings_in)),
+      records(std::move(records_in)),
+      files(std::move(files_in)),
+      rng(os_random()),
+      bell(road_in),
+      store_worker(road_in, "store"),
+      upload_worker(road_in, "upload"),
+      driver(road_in, store_worker, *records, *files,
+             [this] { return incarnation->me().names.tmp(incarnation->me().incarnation, rng.next()); }) {}
+
+Result<void> Center::State::open() {
+  auto zone = Timezone::load(settings.timezone);
+  if (!zone) return zone.error();
+  auto parsed = Layout::parse(settings.layout, std::move(*zone));
+  if (!parsed) return parsed.error();
+  layout = std::move(*parsed);
+  auto uuid = state_uuid_in(settings.state_dir);
+  if (!uuid) return uuid.error();
+  state_uuid = *uuid;
+
+  const std::string identity_name(kSinkIdentityName);
+  const std::string control = settings.control;
+  auto found = records->read(identity_name);
+  if (!found) return found.error();
+  if (!*found) {
+    auto control_names = records->list(control);
+    if (!control_names) return control_names.error();
+    if (!control_names->empty())
+      return Error{Error::Kind::rejected,
+                   "the control directory " + control + " stands, but " + identity_name +
+                       " in the output directory is gone: restore it, or remove both to start afresh"};
+    SinkIdentity fresh{os_random(), os_random(), control};
+    auto won = records->cas(identity_name, fresh.encode(), Records::Parent::make,
+                            control + "/tmp-" + hex16(os_random()));
+    if (!won) return won.error();
+    found = records->read(identity_name);
+    if (!found) return found.error();
+    if (!*found) return Error{Error::Kind::corrupt, identity_name + " was written and is not there"};
+    if (auto r = records->make_directory(control); !r) return r;
+  }
+  auto identity = SinkIdentity::decode(**found);
+  if (!identity) return identity.error().within(identity_name);
+  if (identity->control != control)
+    return Error{Error::Kind::rejected, "this output's control directory is " + identity->control +
+                                            ", not " + control + ": name the one it was made with"};
+  sink = *identity;
+  return {};
+}
+
+void Center::State::begin_incarnation(int64_t not_before_ms) {
+  const int64_t now = wall_ms();
+  ++incarnation_number;
+  IncarnationOptions options;
+  options.center = settings.name;
+  options.version = TAILRACE_VERSION;
+  options.roll = RollPolicy{settings.roll_bytes, settings.roll_age_ms, settings.roll_idle_ms,
+                            settings.bucket_grace_ms, settings.bucket_jitter_ms};
+  Acquirer me{.names = StoreNames(sink.control, sink.sink),
+              .cluster = sink.cluster,
+              .sink = sink.sink,
+              .incarnation = incarnation_name(IncarnationId{now, os_random()}),
+              .address = "",
+              .state_uuid = state_uuid};
+  incarnation = std::make_unique<Incarnation>(std::move(options), std::move(me), *layout,
+                                              Rng(os_random()), now, not_before_ms);
+}
+
+void Center::State::end_incarnation(const std::string& reason) {
+  log::warning("this Center's session with its store is over: " + reason +
+               "; a new one begins, Locals send again what was not committed");
+  const IncarnationCounts& c = incarnation->counts();
+  earlier.lines_committed += c.lines_committed;
+  earlier.lines_published += c.lines_published;
+  earlier.raw_bytes_published += c.raw_bytes_published;
+  earlier.file_bytes_published += c.file_bytes_published;
+  earlier.files_published += c.files_published;
+  if (c.lines_committed > 0) fence_pause_ms = 1'000;
+  writers.clear();
+  drop_links();
+  if (stop_asked) {
+    trouble = reason;
+    stopped = true;
+    ++incarnation_number;  // nothing of the old one is current any more
+    bell.ring();
+    return;
+  }
+  begin_incarnation(wall_ms() + fence_pause_ms);
+  fence_pause_ms = std::min(fence_pause_ms * 2, kLongestFencePauseMs);
+}
+
+asio::awaitable<void> Center::State::run() {
+  begin_incarnation(0);
+  pump();
+  while (!stopped && !leaving) {
+    const bool rewinds = std::any_of(links.begin(), links.end(),
+                                     [](const auto& link) { return !link->rewinds.empty(); });
+    const bool busy =
+        incarnation->open_files() + incarnation->pending_files() > 0 || stop_asked || rewinds;
+    co_await bell.wait(busy ? kBusyTickMs : kIdleTickMs);
+    if (stopped || leaving) break;
+    incarnation->tick(wall_ms());
+    if (stop_asked) incarnation->stop(stop_everything);
+    pump();
+    top_up();
+  }
+  drop_links();
+}
+
+Center::Center(asio::io_context& road, CenterSettings settings, std::unique_ptr<Records> records,
+               std::unique_ptr<Files> files)
+    : state_(std::make_unique<State>(road, std::move(settings), std::move(records),
+                                     std::move(files))) {}
+Center::~Center() = default;
+
+Result<void> Center::open() { return state_->open(); }
+std::string Center::cluster() const { return hex16(state_->sink.cluster); }
+
+void Center::accept_local(StreamSocket socket) {
+  auto link = std::make_shared<LocalLink>(state_->road, std::move(socket));
+  state_->links.push_back(link);
+  spawn(state_->road, "a Local's connection", state_->serve(std::move(link)));
+}
+
+asio::awaitable<void> Center::run() { return state_->run(); }
+
+void Center::stop(bool everything) {
+  state_->stop_asked = true;
+  state_->stop_everything = everything;
+  state_->bell.ring();
+}
+
+void Center::leave() {
+  state_->leaving = true;
+  state_->bell.ring();
+}
+
+CenterStatus Center::status() const {
+  const State& s = *state_;
+  CenterStatus out;
+  if (!s.incarnation) return out;
+  const IncarnationCounts& now = s.incarnation->counts();
+  const IncarnationCounts& before = s.earlier;
+  out.lines_received = s.lines_received;
+  out.lines_committed = before.lines_committed + now.lines_committed;
+  out.lines_published = before.lines_published + now.lines_published;
+  out.raw_bytes_published = before.raw_bytes_published + now.raw_bytes_published;
+  out.file_bytes_published = before.file_bytes_published + now.file_bytes_published;
+  out.files_published = before.files_published + now.files_published;
+  out.files_open = s.incarnation->open_files();
+  out.files_pending = s.incarnation->pending_files();
+  out.lanes = s.incarnation->lanes();
+  out.refused = s.refused;
+  out.trouble = s.driver.trouble().empty() ? s.trouble : s.driver.trouble();
+  return out;
+}
+
+}  // namespace tailrace

@@ -1,0 +1,282 @@
+// Locals' connections: who they are, what they send, what they may send.
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/units.h"
+#include "center/center_state.h"
+
+namespace tailrace {
+
+namespace {
+// Of one category and Local at first; given again when half of it is used.
+constexpr uint64_t kCreditBytes = 8u << 20;
+constexpr uint32_t kOurSink = 1;  // bit 0: this Center's first and only sink
+constexpr size_t kSinksBytes = 4;
+}  // namespace
+
+asio::awaitable<void> Center::State::serve(std::shared_ptr<LocalLink> link) {
+  Frame frame;
+  for (;;) {
+    auto read = co_await link->connection.read(frame);
+    if (!read) {
+      if (read.error().kind != Error::Kind::closed)
+        reject(*link, proto::Reject::PROTOCOL, read.error().text);
+      break;
+    }
+    if (leaving || stopped || !on_frame(*link, frame)) break;
+  }
+  link->connection.close();
+  if (link->greeted && incarnation) incarnation->connected(link->local_id, false);
+  committed.erase(link.get());
+  links.remove(link);
+}
+
+void Center::State::drop_links() {
+  for (const auto& link : links) link->connection.close();
+}
+
+bool Center::State::reject(LocalLink& link, proto::Reject::Code code, const std::string& text,
+                           uint32_t stream) {
+  ++refused;
+  log::warning("refused " + link.connection.peer() + ": " + text);
+  proto::Reject message;
+  message.set_code(code);
+  message.set_text(text);
+  message.set_stream(stream);
+  link.connection.send(FrameType::reject, message);
+  return false;
+}
+
+bool Center::State::on_frame(LocalLink& link, Frame& frame) {
+  if (!link.greeted && frame.type != FrameType::hello)
+    return reject(link, proto::Reject::PROTOCOL, "the first frame must be HELLO");
+  switch (frame.type) {
+    case FrameType::hello: return on_hello(link, frame);
+    case FrameType::stream_def: return on_stream_def(link, frame);
+    case FrameType::data: return on_data(link, frame);
+    case FrameType::flush:
+      incarnation->flush(link.local_id);
+      pump();
+      return true;
+    case FrameType::ping: link.connection.send(FrameType::pong, proto::Pong()); return true;
+    case FrameType::pong:
+    case FrameType::file_def: return true;
+    case FrameType::stale: {
+      proto::Stale message;
+      if (auto r = parse_message(frame, message); !r) return reject(link, proto::Reject::CORRUPT, r.error().text);
+      log::error("the Local on " + escape(link.host, 64) + " is further than this store says (stream " +
+                 std::to_string(message.position().stream()) +
+                 "): part of the control directory is missing; it holds until a person decides");
+      return true;
+    }
+    case FrameType::goodbye: return false;
+    default:
+      if (static_cast<uint8_t>(frame.type) >= 128) return true;
+      return reject(link, proto::Reject::PROTOCOL,
+                    "unexpected frame type " + std::to_string(static_cast<int>(frame.type)));
+  }
+}
+
+bool Center::State::on_hello(LocalLink& link, const Frame& frame) {
+  proto::Hello hello;
+  if (auto r = parse_message(frame, hello); !r) return reject(link, proto::Reject::CORRUPT, r.error().text);
+  if (link.greeted) return reject(link, proto::Reject::PROTOCOL, "a second HELLO");
+  if (hello.role() != proto::ROLE_LOCAL)
+    return reject(link, proto::Reject::PROTOCOL, "a Center talks to Locals only");
+  if (hello.cluster() != hex16(sink.cluster))
+    return reject(link, proto::Reject::CLUSTER,
+                  "this Center belongs to cluster " + hex16(sink.cluster) + ", the Local to " +
+                      escape(hello.cluster(), 64));
+  if (hello.local_id() == 0) return reject(link, proto::Reject::PROTOCOL, "no local_id");
+  for (const auto& other : links) {
+    if (other.get() == &link || !other->greeted || other->local_id != hello.local_id()) continue;
+    if (other->start != hello.start() && other->start != hello.start_before())
+      return reject(link, proto::Reject::DUPLICATE,
+                    "another live Local (" + escape(other->host, 64) + ") has the same id: a cloned machine");
+    other->connection.close();
+    other->greeted = false;
+  }
+  link.greeted = true;
+  link.local_id = hello.local_id();
+  link.start = hello.start();
+  link.host = hello.host();
+  incarnation->connected(link.local_id, true);
+
+  proto::Welcome welcome;
+  welcome.set_center(settings.name);
+  welcome.set_cluster(hex16(sink.cluster));
+  welcome.set_version(TAILRACE_VERSION);
+  welcome.set_incarnation(incarnation->me().incarnation);
+  auto* me = welcome.add_sinks();
+  me->set_sink(hex16(sink.sink));
+  me->set_name(settings.sink_name);
+  me->set_incarnation(incarnation->me().incarnation);
+  me->set_required(true);
+  for (const auto& stream : hello.streams())
+    if (!add_stream(link, stream.stream(), stream.category(), stream.sub())) return false;
+  for (const auto& [number, stream] : link.streams)
+    if (const auto standing = incarnation->standing(stream.category, stream.key))
+      *welcome.add_positions() = position_message(number, standing->committed);
+  link.connection.send(FrameType::welcome, welcome);
+  for (const auto& [number, stream] : link.streams) {
+    const auto standing = incarnation->standing(stream.category, stream.key);
+    if (!standing) continue;
+    if (standing->received != standing->committed) link.rewinds.insert(number);
+    give_credit(link, stream.category, stream.key);
+  }
+  top_up();
+  pump();
+  return true;
+}
+
+bool Center::State::add_stream(LocalLink& link, uint32_t number, const std::string& category,
+                               uint32_t sub) {
+  if (!valid_category(category) || sub > 255)
+    return reject(link, proto::Reject::CATEGORY,
+                  "'" + escape(category, 64) + "' is no category: [a-z0-9][a-z0-9._-]{0,63}", number);
+  const StreamKey key{link.local_id, static_cast<uint8_t>(sub)};
+  link.streams[number] = LocalLink::Stream{category, key};
+  incarnation->wish(category, key, wall_ms());
+  return true;
+}
+
+bool Center::State::on_stream_def(LocalLink& link, const Frame& frame) {
+  proto::StreamDef def;
+  if (auto r = parse_message(frame, def); !r) return reject(link, proto::Reject::CORRUPT, r.error().text);
+  if (!add_stream(link, def.stream(), def.category(), def.sub())) return false;
+  const LocalLink::Stream& stream = link.streams[def.stream()];
+  if (incarnation->standing(stream.category, stream.key)) {
+    tell_standing(link, def.stream());
+    give_credit(link, stream.category, stream.key);
+  }
+  pump();
+  return true;
+}
+
+proto::SinkStreamPosition Center::State::position_message(uint32_t number,
+                                                          const Position& position) const {
+  proto::SinkStreamPosition out;
+  out.set_sink(hex16(sink.sink));
+  out.set_stream(number);
+  out.set_seq(position.seq);
+  out.set_chain(position.chain);
+  return out;
+}
+
+void Center::State::tell_standing(LocalLink& link, uint32_t number) {
+  const LocalLink::Stream& stream = link.streams[number];
+  const auto standing = incarnation->standing(stream.category, stream.key);
+  if (!standing) return;
+  proto::Committed message;
+  *message.add_positions() = position_message(number, standing->committed);
+  link.connection.send(FrameType::committed, message);
+  if (standing->received != standing->committed) link.rewinds.insert(number);
+}
+
+bool Center::State::on_data(LocalLink& link, Frame& frame) {
+  if (frame.header.size() < kSinksBytes) return reject(link, proto::Reject::CORRUPT, "DATA cut short");
+  ByteReader sinks(frame.header);
+  const uint32_t wanted = sinks.u32();
+  auto head = BatchHead::parse(std::string_view(frame.header).substr(kSinksBytes));
+  if (!head) return reject(link, proto::Reject::CORRUPT, head.error().text);
+  const BatchFields& fields = head->fields();
+  const auto found = link.streams.find(fields.stream);
+  if (found == link.streams.end())
+    return reject(link, proto::Reject::PROTOCOL, "DATA of a stream that was never named", fields.stream);
+  if (wanted != kOurSink) return reject(link, proto::Reject::PROTOCOL, "DATA for a sink that is not here");
+  const LocalLink::Stream& stream = found->second;
+  if (fields.sub != stream.key.sub) return reject(link, proto::Reject::PROTOCOL, "DATA with another sub", fields.stream);
+  if (auto r = verifier.check(fields, frame.payload, link.batches++); !r)
+    return reject(link, proto::Reject::CORRUPT, r.error().text + " (category " + stream.category + ")",
+                  fields.stream);
+  link.credits[stream.category].used += frame.header.size() - kSinksBytes + frame.payload.size();
+  const bool on = write_batch(link, fields.stream, fields, frame);
+  give_credit(link, stream.category, stream.key);
+  pump();
+  return on;
+}
+
+bool Center::State::write_batch(LocalLink& link, uint32_t number, const BatchFields& fields,
+                                Frame& frame) {
+  using Kind = Incarnation::Verdict::Kind;
+  const LocalLink::Stream& stream = link.streams[number];
+  const int64_t now = wall_ms();
+  const Incarnation::Verdict verdict = incarnation->judge(stream.category, stream.key, fields, now);
+  switch (verdict.kind) {
+    case Kind::take: break;
+    case Kind::known:
+    case Kind::rewind:
+    case Kind::later: link.rewinds.insert(number); return true;
+    case Kind::not_owned: incarnation->wish(stream.category, stream.key, now); return true;
+    case Kind::retired:
+      return reject(link, proto::Reject::RETIRED, "this local_id was retired", number);
+    case Kind::chain:
+      // Only this stream holds; the Local decides what else may go on.
+      reject(link, proto::Reject::CHAIN,
+             "the lines of " + stream.category + " from " + escape(link.host, 64) +
+                 " are not those that were committed before under the same numbers",
+             number);
+      return true;
+  }
+  auto& writer = writers[verdict.file->id];
+  Result<void> written;
+  if (!writer) {
+    auto staged = files->stage(verdict.file->staged);
+    if (staged)
+      writer = std::make_shared<LineFile>(std::move(*staged), verdict.file->key.codec);
+    else
+      written = staged.error();
+  }
+  if (written.ok()) written = writer->append(verdict.lane_tag, stream.key, fields, frame.payload);
+  if (!written) {
+    if (written.error().kind != Error::Kind::retry_later) {
+      incarnation->fail("writing " + verdict.file->staged + ": " + written.error().text);
+      return true;
+    }
+    // No room: nothing was taken, the Local sends it again. An alarm, not a loss.
+    if (trouble != written.error().text) log::warning("writing waits: " + written.error().text);
+    trouble = written.error().text;
+    if (verdict.file->lines == 0) writers.erase(verdict.file->id);
+    incarnation->not_taken(stream.category, verdict);
+    link.rewinds.insert(number);
+    return true;
+  }
+  lines_received += fields.count;
+  incarnation->took(stream.category, stream.key, fields, verdict, writer->estimated_size(), now);
+  return true;
+}
+
+void Center::State::give_credit(LocalLink& link, const std::string& category, const StreamKey& key) {
+  LocalLink::Credit& credit = link.credits[category];
+  if (credit.allowed >= credit.used + kCreditBytes / 2) return;
+  if (!incarnation->takes(category, key)) return;
+  credit.allowed = credit.used + kCreditBytes;
+  proto::Credit message;
+  message.set_sink(hex16(sink.sink));
+  message.set_category(category);
+  message.set_bytes(credit.allowed);
+  link.connection.send(FrameType::credit, message);
+}
+
+void Center::State::top_up() {
+  for (const auto& link : links) {
+    if (!link->greeted) continue;
+    for (const auto& [number, stream] : link->streams) give_credit(*link, stream.category, stream.key);
+    for (auto it = link->rewinds.begin(); it != link->rewinds.end();) {
+      const LocalLink::Stream& stream = link->streams[*it];
+      const auto standing = incarnation->standing(stream.category, stream.key);
+      if (!standing || !incarnation->takes(stream.category, stream.key)) {
+        ++it;
+        continue;
+      }
+      proto::Rewind message;
+      *message.mutable_to() = position_message(*it, standing->received);
+      link->connection.send(FrameType::rewind, message);
+      it = link->rewinds.erase(it);
+    }
+  }
+}
+
+}  // namespace tailrace

@@ -1,0 +1,106 @@
+// The Center's shell: connections in, the incarnation's actions carried out. Private to center/*.cc.
+// Thread: the road.
+#pragma once
+
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/bell.h"
+#include "base/worker.h"
+#include "center/center.h"
+#include "center/incarnation.h"
+#include "center/local_link.h"
+#include "center/store_driver.h"
+#include "center/verify.h"
+#include "proto/control.pb.h"
+#include "sinks/format/line_file.h"
+
+namespace tailrace {
+
+struct Center::State {
+  State(asio::io_context& road, CenterSettings settings, std::unique_ptr<Records> records,
+        std::unique_ptr<Files> files);
+
+  // --- life (center.cc) -------------------------------------------------------------------------
+  Result<void> open();
+  void begin_incarnation(int64_t not_before_ms);
+  asio::awaitable<void> run();
+  void end_incarnation(const std::string& reason);
+
+  // --- actions (center_actions.cc) ------------------------------------------------------------------
+  // Carries out what the incarnation wants, until it wants nothing more.
+  void pump();
+  void act(FinishFile& action);
+  void act(DropFile& action);
+  void act(CommitEntry& action);
+  void act(PublishFile& action);
+  void act(RunProcedure& action);
+  void act(TellCommitted& action);
+  void act(TellLane& action);
+  void act(Fenced& action);
+  void act(Stopped& action);
+  void act(Trouble& action);
+  void send_committed();
+  asio::awaitable<void> finish_file(OpenFileId id, std::shared_ptr<LineFile> writer);
+  asio::awaitable<void> commit_entry(CommitEntry action);
+  asio::awaitable<void> publish_file(FileRef file);
+  asio::awaitable<void> run_procedure(std::shared_ptr<StoreProcedure> procedure);
+  // True while the incarnation that was current when it was called still is.
+  std::function<bool()> while_current();
+
+  // --- Locals (center_links.cc) --------------------------------------------------------------------
+  asio::awaitable<void> serve(std::shared_ptr<LocalLink> link);
+  // false: the connection ends.
+  bool on_frame(LocalLink& link, Frame& frame);
+  bool on_hello(LocalLink& link, const Frame& frame);
+  bool on_stream_def(LocalLink& link, const Frame& frame);
+  bool on_data(LocalLink& link, Frame& frame);
+  bool write_batch(LocalLink& link, uint32_t number, const BatchFields& fields, Frame& frame);
+  bool reject(LocalLink& link, proto::Reject::Code code, const std::string& text,
+              uint32_t stream = 0);
+  bool add_stream(LocalLink& link, uint32_t number, const std::string& category, uint32_t sub);
+  void tell_standing(LocalLink& link, uint32_t number);
+  void give_credit(LocalLink& link, const std::string& category, const StreamKey& key);
+  void top_up();
+  proto::SinkStreamPosition position_message(uint32_t number, const Position& position) const;
+  void drop_links();
+
+  asio::io_context& road;
+  CenterSettings settings;
+  std::unique_ptr<Records> records;
+  std::unique_ptr<Files> files;
+  std::optional<Layout> layout;
+  SinkIdentity sink;
+  uint64_t state_uuid = 0;
+  Rng rng;
+
+  std::unique_ptr<Incarnation> incarnation;
+  uint64_t incarnation_number = 0;
+  int64_t fence_pause_ms = 1'000;
+  uint64_t lines_committed_before = 0;   // counts of earlier incarnations of this process
+  IncarnationCounts earlier;
+
+  std::map<OpenFileId, std::shared_ptr<LineFile>> writers;
+  std::list<std::shared_ptr<LocalLink>> links;
+  std::map<LocalLink*, proto::Committed> committed;   // gathered during one pump
+  bool pumping = false;
+  Verifier verifier;
+
+  uint64_t lines_received = 0;
+  uint64_t refused = 0;
+  std::string trouble;
+  bool stop_asked = false;
+  bool stop_everything = false;
+  bool stopped = false;
+  bool leaving = false;
+  Bell bell;
+
+  Worker store_worker;    // claims, entries, publishing: short calls
+  Worker upload_worker;   // a file's fdatasync
+  StoreDriver driver;
+};
+
+}  // namespace tailrace

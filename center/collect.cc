@@ -1,0 +1,117 @@
+#include "center/collect.h"
+
+#include <algorithm>
+
+namespace tailrace {
+
+namespace {
+uint64_t newest_epoch(const std::vector<std::string>& names) {
+  uint64_t newest = 0;
+  for (const std::string& name : names)
+    if (const auto epoch = parse_claim_name(name)) newest = std::max(newest, *epoch);
+  return newest;
+}
+}  // namespace
+
+Collect::Collect(StoreNames names) : names_(std::move(names)) {}
+
+std::optional<StoreRequest> Collect::next() {
+  switch (step_) {
+    case Step::categories: return ListRequest{names_.lanes()};
+    case Step::lanes: return ListRequest{names_.lanes(categories_.front())};
+    case Step::claims: return ListRequest{names_.lane(lanes_.front())};
+    case Step::read_claim: return ReadRequest{names_.claim(lanes_.front(), epoch_)};
+    case Step::logs: return ListRequest{names_.logs()};
+    case Step::log_names: return ListRequest{names_.log(logs_.front())};
+    case Step::log_claim: return ReadRequest{names_.own_claim(logs_.front(), epoch_)};
+    case Step::remove: return RemoveRequest{names_.entry(logs_.front(), entries_.front())};
+    case Step::ended: break;
+  }
+  return std::nullopt;
+}
+
+void Collect::on(const StoreReply& reply) {
+  // What cannot be read might refer to any log: nothing is collected this time.
+  if (reply.error) {
+    complete_ = false;
+    step_ = Step::ended;
+    return;
+  }
+  switch (step_) {
+    case Step::categories:
+      categories_.assign(reply.names.begin(), reply.names.end());
+      return next_lane();
+    case Step::lanes:
+      for (const std::string& name : reply.names)
+        if (const auto lane = parse_lane_name(categories_.front(), name)) lanes_.push_back(*lane);
+      categories_.pop_front();
+      return next_lane();
+    case Step::claims: {
+      epoch_ = newest_epoch(reply.names);
+      if (epoch_ == 0) {
+        lanes_.pop_front();
+        return next_lane();
+      }
+      step_ = Step::read_claim;
+      return;
+    }
+    case Step::read_claim: {
+      const auto claim = reply.record ? LaneClaim::decode(*reply.record)
+                                      : Result<LaneClaim>(Error{Error::Kind::corrupt, "absent"});
+      if (!claim) {
+        complete_ = false;
+        step_ = Step::ended;
+        return;
+      }
+      referred_.insert(claim->incarnation);
+      lanes_.pop_front();
+      return next_lane();
+    }
+    case Step::logs:
+      for (const std::string& log : reply.names)
+        if (!referred_.contains(log)) logs_.push_back(log);
+      return next_log();
+    case Step::log_names: return on_log_names(reply);
+    case Step::log_claim: {
+      const auto claim = reply.record ? LaneClaim::decode(*reply.record)
+                                      : Result<LaneClaim>(Error{Error::Kind::corrupt, "absent"});
+      if (claim && claim->kind == LaneClaim::Kind::done && !entries_.empty()) {
+        step_ = Step::remove;
+        return;
+      }
+      logs_.pop_front();
+      return next_log();
+    }
+    case Step::remove:
+      entries_.pop_front();
+      if (!entries_.empty()) return;
+      logs_.pop_front();
+      return next_log();
+    case Step::ended: return;
+  }
+}
+
+void Collect::next_lane() {
+  if (!lanes_.empty())
+    step_ = Step::claims;
+  else
+    step_ = categories_.empty() ? Step::logs : Step::lanes;
+}
+
+void Collect::next_log() { step_ = logs_.empty() ? Step::ended : Step::log_names; }
+
+void Collect::on_log_names(const StoreReply& reply) {
+  epoch_ = newest_epoch(reply.names);
+  entries_.clear();
+  for (const std::string& name : reply.names)
+    if (const auto entry = parse_entry_name(name)) entries_.push_back(*entry);
+  std::sort(entries_.begin(), entries_.end());
+  for (int keep = 0; keep < 2 && !entries_.empty(); ++keep) entries_.pop_back();
+  if (epoch_ == 0) {
+    logs_.pop_front();
+    return next_log();
+  }
+  step_ = Step::log_claim;
+}
+
+}  // namespace tailrace

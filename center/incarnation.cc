@@ -1,0 +1,289 @@
+#include "center/incarnation.h"
+
+#include <algorithm>
+
+namespace tailrace {
+
+namespace {
+// While a category is held up (too much waits for publishing), what still comes may grow its open
+// file to so many rolls; then its Locals get no more credit.
+constexpr uint64_t kHeldUpRolls = 2;
+constexpr uint8_t kAllParts[] = {1, 8, 64};
+}  // namespace
+
+Incarnation::Incarnation(IncarnationOptions options, Acquirer me, Layout layout, Rng rng,
+                         int64_t now_ms, int64_t not_before_ms)
+    : options_(std::move(options)),
+      me_(std::move(me)),
+      layout_(std::move(layout)),
+      rng_(rng),
+      log_(me_.names, options_.log, me_.cluster, me_.sink, options_.center, me_.incarnation),
+      not_before_ms_(not_before_ms),
+      now_ms_(now_ms),
+      last_reclaim_ms_(now_ms),
+      next_collect_ms_(now_ms) {
+  Announcement announcement;
+  announcement.name = options_.center;
+  announcement.address = me_.address;
+  announcement.state_uuid = me_.state_uuid;
+  announcement.version = options_.version;
+  announcement.started_ms = now_ms;
+  start_ = std::make_shared<StartLog>(me_, announcement, rng_.next());
+  run(start_);
+}
+
+Incarnation::~Incarnation() = default;
+
+std::vector<CenterAction> Incarnation::take_actions() { return std::exchange(actions_, {}); }
+
+void Incarnation::run(std::shared_ptr<StoreProcedure> procedure) {
+  actions_.push_back(RunProcedure{std::move(procedure)});
+}
+
+void Incarnation::trouble(const std::string& key, std::string text) {
+  std::string& known = troubles_[key];
+  if (known == text) return;
+  known = text;
+  actions_.push_back(Trouble{std::move(text)});
+}
+
+void Incarnation::fail(std::string reason) {
+  if (fenced_) return;
+  fenced_ = true;
+  actions_.push_back(Fenced{std::move(reason)});
+}
+
+// --- lanes and data -----------------------------------------------------------------------------
+
+const Incarnation::OwnedLane* Incarnation::owner_of(const std::string& category,
+                                                    const StreamKey& stream, Lane* lane) const {
+  // A category is one lane until it was split; a lane that ended by a split is never owned again.
+  for (const uint8_t parts : kAllParts) {
+    const Lane candidate{category, parts, lane_part(stream, parts)};
+    const auto found = lanes_.find(candidate);
+    if (found == lanes_.end()) continue;
+    if (lane) *lane = candidate;
+    return &found->second;
+  }
+  return nullptr;
+}
+
+Incarnation::OwnedLane* Incarnation::owner_of(const std::string& category, const StreamKey& stream,
+                                              Lane* lane) {
+  return const_cast<OwnedLane*>(std::as_const(*this).owner_of(category, stream, lane));
+}
+
+Category& Incarnation::category(const std::string& name) {
+  return categories_.try_emplace(name, name).first->second;
+}
+
+FileKey Incarnation::key_for(const std::string&, Bucket bucket, Codec codec) const {
+  return FileKey{layout_.directory_end_ms(bucket), codec};
+}
+
+std::optional<Incarnation::Standing> Incarnation::standing(const std::string& category,
+                                                           const StreamKey& stream) const {
+  const OwnedLane* lane = owner_of(category, stream, nullptr);
+  if (!lane) return std::nullopt;
+  const auto row = lane->rows.find(stream);
+  if (row == lane->rows.end()) return Standing{};
+  return Standing{row->second.committed, row->second.received};
+}
+
+bool Incarnation::held_up(const std::string& name) const {
+  const auto found = categories_.find(name);
+  return found != categories_.end() && log_.blocked(name) &&
+         found->second.largest_bytes() >= kHeldUpRolls * options_.roll.bytes;
+}
+
+bool Incarnation::takes(const std::string& category, const StreamKey& stream) const {
+  return !fenced_ && stopping_ == Stopping::no && owner_of(category, stream, nullptr) &&
+         !held_up(category);
+}
+
+Incarnation::Verdict Incarnation::judge(const std::string& name, const StreamKey& stream,
+                                        const BatchFields& fields, int64_t now_ms) {
+  using Kind = Verdict::Kind;
+  Lane lane;
+  OwnedLane* owned = owner_of(name, stream, &lane);
+  if (!owned || fenced_) return Verdict{Kind::not_owned};
+  Row& row = owned->rows[stream];
+  Verdict verdict;
+  verdict.position = row.received;
+  if (row.flags & kFinal) {
+    verdict.kind = Kind::retired;
+  } else if (fields.first_seq > row.received.seq) {
+    verdict.kind = Kind::rewind;
+  } else if (fields.first_seq < row.received.seq) {
+    verdict.kind = fields.end_seq() <= row.received.seq ? Kind::known : Kind::chain;
+  } else if (fields.chain_before != row.received.chain ||
+             fields.chain_after !=
+                 next_chain(fields.chain_before, fields.payload_crc, fields.count)) {
+    verdict.kind = Kind::chain;
+  } else if (stopping_ != Stopping::no || held_up(name)) {
+    verdict.kind = Kind::later;
+  } else {
+    verdict.kind = Kind::take;
+    verdict.lane_tag = owned->tag;
+    // Within a stream the bucket never goes back: whatever a host's clock does, what is closed by a
+    // directory's end is a prefix of each stream.
+    const Bucket bucket = std::max(row.last_bucket, sane_bucket(fields.bucket, now_ms));
+    const FileKey key = key_for(name, bucket, fields.file_codec);
+    Category& files = category(name);
+    verdict.file = files.find(key);
+    if (!verdict.file) {
+      OpenFile file;
+      file.id = next_file_++;
+      file.key = key;
+      file.staged = stage_path(name, me_.incarnation, rng_.next());
+      file.directory = layout_.render(name, bucket);
+      file.bucket = bucket;
+      file.opened_ms = file.last_ms = now_ms;
+      file.jitter_ms = static_cast<int64_t>(
+          rng_.below(static_cast<uint64_t>(std::max<int64_t>(options_.roll.jitter_ms, 0)) + 1));
+      verdict.file = &files.open(std::move(file));
+    }
+  }
+  return verdict;
+}
+
+void Incarnation::took(const std::string& name, const StreamKey& stream, const BatchFields& fields,
+                       const Verdict& verdict, uint64_t file_bytes, int64_t now_ms) {
+  Lane lane;
+  OwnedLane* owned = owner_of(name, stream, &lane);
+  TAILRACE_CHECK(owned, "a lane went away between a verdict and its batch");
+  Row& row = owned->rows[stream];
+  row.received = Position{fields.end_seq(), fields.chain_after};
+  row.last_bucket = std::max(row.last_bucket, verdict.file->bucket);
+  Category& files = category(name);
+  files.add(*verdict.file, lane, stream, fields, file_bytes, now_ms);
+  if (file_bytes >= options_.roll.bytes && !log_.blocked(name))
+    close(files, verdict.file->key.directory_end_ms);
+}
+
+void Incarnation::not_taken(const std::string& name, const Verdict& verdict) {
+  category(name).forget_empty(verdict.file->key);
+}
+
+// --- closing and committing -----------------------------------------------------------------------
+
+void Incarnation::close(Category& files, int64_t directory_end_ms) {
+  for (const OpenFileId id : files.close(directory_end_ms)) {
+    file_category_[id] = files.name();
+    actions_.push_back(FinishFile{id});
+  }
+}
+
+void Incarnation::roll(int64_t now_ms) {
+  for (auto& [name, files] : categories_) {
+    if (!files.anything_open() || log_.blocked(name)) continue;
+    if (const auto end = files.due(options_.roll, now_ms)) close(files, *end);
+  }
+}
+
+void Incarnation::flush(uint64_t local_id) {
+  for (auto& [name, files] : categories_)
+    if (files.holds_host(local_id) && !log_.blocked(name)) close(files, INT64_MAX);
+}
+
+void Incarnation::connected(uint64_t local_id, bool is_connected) {
+  if (is_connected)
+    connected_.insert(local_id);
+  else
+    connected_.erase(local_id);
+}
+
+void Incarnation::file_finished(OpenFileId id, uint64_t bytes, uint64_t xxh3) {
+  const auto found = file_category_.find(id);
+  if (found == file_category_.end()) return;
+  Category& files = category(found->second);
+  file_category_.erase(found);
+  files.finished(id, bytes, xxh3);
+  while (auto closing = files.take_ready()) log_.queue(std::move(*closing));
+  commit_next(now_ms_);
+}
+
+void Incarnation::commit_next(int64_t now_ms) {
+  if (fenced_) return;
+  auto attempt = log_.begin(rng_.next(), now_ms);
+  if (!attempt) return;
+  // A record whose ranges do not continue what is committed is never sent.
+  for (const LaneRanges& lane : log_.attempt().lanes) {
+    const auto owned = lanes_.find(lane.lane);
+    TAILRACE_CHECK(owned != lanes_.end(), "a commit of a lane that is not owned");
+    for (const StreamRange& range : lane.ranges)
+      TAILRACE_CHECK(owned->second.rows[range.key].committed.seq == range.from_seq,
+                     "a commit would leave a hole or repeat lines");
+  }
+  actions_.push_back(CommitEntry{std::move(attempt->name), std::move(attempt->record)});
+}
+
+void Incarnation::commit_done(Result<Cas> outcome, int64_t now_ms) {
+  if (fenced_) return;
+  if (!outcome) return fail("the store refused a commit record: " + outcome.error().text);
+  if (*outcome == Cas::no_directory) return fail("the commit log's directory is gone");
+  if (*outcome == Cas::lost) return fail("another Center has sealed this one's commit log");
+  if (stopping_ == Stopping::sealing) {  // it was the FENCE
+    stopping_ = Stopping::sweeping;
+    janitor_ = std::make_shared<Janitor>(me_, me_.incarnation, rng_.next(), now_ms);
+    return run(janitor_);
+  }
+  const CommitRecord record = log_.won();
+  for (const LaneRanges& lane : record.lanes) {
+    OwnedLane& owned = lanes_.at(lane.lane);
+    for (const StreamRange& range : lane.ranges) {
+      Row& row = owned.rows[range.key];
+      counts_.lines_committed += range.to_seq - row.committed.seq;
+      row.committed = Position{range.to_seq, range.chain_to};
+      row.flags |= range.flags;
+      actions_.push_back(TellCommitted{lane.lane.category, range.key, row.committed});
+    }
+  }
+  for (const CommittedFile& file : record.files) publishing_[file.stage] = Publishing{file};
+  start_publishing(now_ms);
+  commit_next(now_ms);
+}
+
+// --- publishing -----------------------------------------------------------------------------------
+
+void Incarnation::start_publishing(int64_t now_ms) {
+  // A file that can't be published waits alone; its category's later ones are tried beside it.
+  for (auto& [stage, p] : publishing_) {
+    if (p.under_way || now_ms < p.again_ms) continue;
+    p.under_way = true;
+    actions_.push_back(PublishFile{p.file});
+  }
+}
+
+void Incarnation::publish_done(const std::string& stage, const Result<Published>& outcome,
+                               int64_t now_ms) {
+  const auto found = publishing_.find(stage);
+  if (found == publishing_.end()) return;
+  Publishing& p = found->second;
+  p.under_way = false;
+  if (!outcome) {
+    p.pause_ms = std::min<int64_t>(std::max<int64_t>(p.pause_ms * 2, 200), 30'000);
+    p.again_ms = now_ms + p.pause_ms;
+    return trouble("publish " + stage, "cannot publish " + p.file.final_path + ": " +
+                                           outcome.error().text +
+                                           "; it is committed and tried again until it works");
+  }
+  troubles_.erase("publish " + stage);
+  if (*outcome == Published::before)
+    trouble("gone " + stage, p.file.final_path + " was removed by somebody before it was published (" +
+                                 std::to_string(p.file.lines) + " lines)");
+  ++counts_.files_published;
+  counts_.lines_published += p.file.lines;
+  counts_.raw_bytes_published += p.file.raw_bytes;
+  counts_.file_bytes_published += p.file.bytes;
+  log_.published(stage);
+  publishing_.erase(found);
+}
+
+size_t Incarnation::open_files() const {
+  size_t n = 0;
+  for (const auto& [name, files] : categories_) n += files.open_files();
+  return n;
+}
+
+}  // namespace tailrace

@@ -1,0 +1,226 @@
+// One session of a Center with one store: who owns which lane, what is open, committed, published.
+// The root machine: events in, actions out; center/center.cc carries the actions out, and so does a
+// simulation. When it is FENCED it is thrown away and a new one is made.
+// Thread: the road. Pure. docs/protocol.md, "Center: life of an incarnation".
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/random.h"
+#include "center/acquire.h"
+#include "center/category.h"
+#include "center/collect.h"
+#include "center/commit_log.h"
+#include "center/janitor.h"
+#include "center/reclaim.h"
+#include "center/start_log.h"
+#include "sinks/layout.h"
+
+namespace tailrace {
+
+struct IncarnationOptions {
+  std::string center;                  // name, part of published names
+  std::string version;
+  RollPolicy roll;
+  CommitLogLimits log;
+  uint64_t reclaim_entries = 4096;
+  int64_t reclaim_ms = 7 * 86'400'000ll;
+  int64_t collect_ms = 3'600'000;
+  size_t acquires = 16;                // at a time
+};
+
+// --- actions: what the machine wants done -----------------------------------------------------
+struct FinishFile {            // flush, make whole and durable (UPLOAD), then file_finished()
+  OpenFileId file = 0;
+};
+struct DropFile {              // will never be committed
+  OpenFileId file = 0;
+};
+struct CommitEntry {           // CAS(name, record), then commit_done()
+  std::string name;
+  std::string record;
+};
+struct PublishFile {           // then publish_done()
+  FileRef file;
+};
+struct RunProcedure {          // drive it to its end, then procedure_done()
+  std::shared_ptr<StoreProcedure> procedure;
+};
+struct TellCommitted {         // COMMITTED to the Local of that stream
+  std::string category;
+  StreamKey stream;
+  Position position;
+};
+struct TellLane {              // a lane is owned now: tell each Local where its streams stand
+  Lane lane;
+};
+struct Fenced {                // this incarnation is over
+  std::string reason;
+};
+struct Stopped {};             // stop() was carried out
+struct Trouble {               // for the operator; empty: over
+  std::string text;
+};
+using CenterAction = std::variant<FinishFile, DropFile, CommitEntry, PublishFile, RunProcedure,
+                                  TellCommitted, TellLane, Fenced, Stopped, Trouble>;
+
+struct IncarnationCounts {
+  uint64_t lines_committed = 0;
+  uint64_t lines_published = 0;
+  uint64_t raw_bytes_published = 0;
+  uint64_t file_bytes_published = 0;
+  uint64_t files_published = 0;
+};
+
+class Incarnation {
+ public:
+  // `rng` names records and files; `not_before_ms`: no ACQUIRE earlier (after a fence).
+  Incarnation(IncarnationOptions options, Acquirer me, Layout layout, Rng rng, int64_t now_ms,
+              int64_t not_before_ms);
+  ~Incarnation();
+
+  // What has to be done since the last call, in order.
+  [[nodiscard]] std::vector<CenterAction> take_actions();
+
+  // --- events -----------------------------------------------------------------------------------
+  void tick(int64_t now_ms);           // each 100 ms or so
+  // A Local has (or wants to send) this stream: its lane is wished for.
+  void wish(const std::string& category, const StreamKey& stream, int64_t now_ms);
+
+  struct Verdict {
+    enum class Kind {
+      take,       // write it to `file`, then took(); or not_taken()
+      known,      // committed or received before: repeat `position`
+      rewind,     // starts too high: say REWIND{position}
+      chain,      // the bytes are not those that I know: REJECT(CHAIN)
+      retired,    // REJECT(RETIRED)
+      not_owned,  // the lane is not mine (yet): dropped, its positions will be told
+      later,      // no more of this category now: dropped, REWIND later
+    };
+    Kind kind{};
+    Position position;
+    OpenFile* file = nullptr;
+    uint64_t lane_tag = 0;  // (lane, epoch), for the writer
+  };
+  Verdict judge(const std::string& category, const StreamKey& stream, const BatchFields& fields,
+                int64_t now_ms);
+  // The batch just judged `take` was written; the file is `file_bytes` long now.
+  void took(const std::string& category, const StreamKey& stream, const BatchFields& fields,
+            const Verdict& verdict, uint64_t file_bytes, int64_t now_ms);
+  // It could not be staged: the file is forgotten if nothing is in it.
+  void not_taken(const std::string& category, const Verdict& verdict);
+  // FLUSH of a Local: commit what is held of it. A Local that has gone: its lines can't be sent again.
+  void flush(uint64_t local_id);
+  void connected(uint64_t local_id, bool is_connected);
+
+  void file_finished(OpenFileId file, uint64_t bytes, uint64_t xxh3);
+  void commit_done(Result<Cas> outcome, int64_t now_ms);
+  void publish_done(const std::string& stage, const Result<Published>& outcome, int64_t now_ms);
+  void procedure_done(const StoreProcedure& procedure, int64_t now_ms);
+  void fail(std::string reason);       // the store or a file failed for good: as FENCED
+  // STOP. `everything`: also what is small and could be sent again.
+  void stop(bool everything);
+
+  // --- what others ask ----------------------------------------------------------------------------
+  [[nodiscard]] const Acquirer& me() const { return me_; }
+  // Where a stream stands here; nullopt if its lane is not owned.
+  struct Standing {
+    Position committed;
+    Position received;
+  };
+  [[nodiscard]] std::optional<Standing> standing(const std::string& category,
+                                                 const StreamKey& stream) const;
+  [[nodiscard]] const IncarnationCounts& counts() const { return counts_; }
+  // Whether credit may be given: the lane is owned and the category is not held up.
+  [[nodiscard]] bool takes(const std::string& category, const StreamKey& stream) const;
+  [[nodiscard]] size_t lanes() const { return lanes_.size(); }
+  [[nodiscard]] size_t open_files() const;
+  [[nodiscard]] size_t pending_files() const { return log_.pending().size(); }
+
+ private:
+  struct Row {
+    Position committed;
+    Position received;
+    uint8_t flags = 0;
+    Bucket last_bucket = 0;
+  };
+  struct OwnedLane {
+    uint64_t epoch = 0;
+    uint64_t claim_entry = 0;
+    uint64_t tag = 0;
+    std::map<StreamKey, Row> rows;
+  };
+  struct Publishing {
+    CommittedFile file;
+    bool under_way = false;
+    int64_t again_ms = 0;
+    int64_t pause_ms = 0;
+  };
+
+  [[nodiscard]] const OwnedLane* owner_of(const std::string& category, const StreamKey& stream,
+                                          Lane* lane) const;
+  OwnedLane* owner_of(const std::string& category, const StreamKey& stream, Lane* lane);
+  Category& category(const std::string& name);
+  FileKey key_for(const std::string& category, Bucket bucket, Codec codec) const;
+  [[nodiscard]] bool held_up(const std::string& category) const;
+  void close(Category& category, int64_t directory_end_ms);
+  void roll(int64_t now_ms);
+  void start_wishes(int64_t now_ms);
+  void start_janitor(int64_t now_ms);
+  void start_upkeep(int64_t now_ms);
+  void start_publishing(int64_t now_ms);
+  void commit_next(int64_t now_ms);
+  void step_stop(int64_t now_ms);
+  void acquired(const Acquire& acquire, int64_t now_ms);
+  void janitor_done(const Janitor& janitor, int64_t now_ms);
+  void reclaimed(const Reclaim& reclaim, int64_t now_ms);
+  LaneClaim next_claim(const Lane& lane);
+  void run(std::shared_ptr<StoreProcedure> procedure);
+  void trouble(const std::string& key, std::string text);
+
+  IncarnationOptions options_;
+  Acquirer me_;
+  Layout layout_;
+  Rng rng_;
+  CommitLog log_;
+  std::vector<CenterAction> actions_;
+  bool started_ = false;
+  bool fenced_ = false;
+  int64_t not_before_ms_;
+  int64_t now_ms_;
+
+  std::map<Lane, OwnedLane> lanes_;
+  std::map<std::string, Category> categories_;
+  OpenFileId next_file_ = 1;
+  uint64_t next_tag_ = 1;
+  std::map<OpenFileId, std::string> file_category_;   // being finished
+  std::map<std::string, Publishing> publishing_;      // by stage
+  std::set<uint64_t> connected_;
+
+  SealedLogs sealed_;
+  std::map<Lane, int64_t> wishes_;                    // when to try (again)
+  std::map<Lane, std::shared_ptr<Acquire>> acquiring_;
+  std::map<std::string, int64_t> unfinished_logs_;    // when the janitor comes (again)
+  std::shared_ptr<Janitor> janitor_;
+  std::shared_ptr<Reclaim> reclaim_;
+  std::shared_ptr<Collect> collect_;
+  std::shared_ptr<StartLog> start_;
+  uint64_t log_epoch_ = 1;
+  uint64_t first_entry_ = 1;
+  int64_t last_reclaim_ms_;
+  int64_t next_collect_ms_;
+
+  enum class Stopping { no, draining, sealing, sweeping, ended };
+  Stopping stopping_ = Stopping::no;
+  std::map<std::string, std::string> troubles_;
+  IncarnationCounts counts_;
+};
+
+}  // namespace tailrace

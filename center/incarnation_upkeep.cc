@@ -1,0 +1,220 @@
+// The part of Incarnation that works on its own account: lanes wished for, other logs' rests, reclaiming,
+// collecting, stopping.
+#include <algorithm>
+
+#include "center/incarnation.h"
+
+namespace tailrace {
+
+namespace {
+constexpr int64_t kLostAgainMs = 500;
+constexpr int64_t kBusyAgainMs = 2'000;
+constexpr int64_t kFailedAgainMs = 10'000;
+}  // namespace
+
+void Incarnation::tick(int64_t now_ms) {
+  now_ms_ = now_ms;
+  if (fenced_ || !started_) return;
+  if (stopping_ != Stopping::no) return step_stop(now_ms);
+  roll(now_ms);
+  start_wishes(now_ms);
+  start_janitor(now_ms);
+  start_upkeep(now_ms);
+  start_publishing(now_ms);
+}
+
+void Incarnation::wish(const std::string& category, const StreamKey& stream, int64_t now_ms) {
+  if (owner_of(category, stream, nullptr)) return;
+  wishes_.try_emplace(Lane{category, 1, 0}, std::max(now_ms, not_before_ms_));
+  if (started_) start_wishes(now_ms);
+}
+
+void Incarnation::start_wishes(int64_t now_ms) {
+  if (fenced_ || stopping_ != Stopping::no) return;
+  for (const auto& [lane, again_ms] : wishes_) {
+    if (acquiring_.size() >= options_.acquires) return;
+    if (now_ms < again_ms || acquiring_.contains(lane)) continue;
+    auto acquire = std::make_shared<Acquire>(
+        me_, sealed_, lane, [this] { return log_.next_entry(); }, rng_.next(), now_ms);
+    acquiring_[lane] = acquire;
+    run(std::move(acquire));
+  }
+}
+
+void Incarnation::procedure_done(const StoreProcedure& procedure, int64_t now_ms) {
+  now_ms_ = now_ms;
+  if (fenced_) return;
+  if (&procedure == start_.get()) {
+    if (!start_->started())
+      return fail(start_->error() ? start_->error()->text : "its name was used before");
+    for (const std::string& log : start_->others()) unfinished_logs_.try_emplace(log, now_ms);
+    started_ = true;
+    start_.reset();
+    tick(now_ms);
+  } else if (&procedure == janitor_.get()) {
+    const auto janitor = std::exchange(janitor_, nullptr);
+    janitor_done(*janitor, now_ms);
+  } else if (&procedure == reclaim_.get()) {
+    const auto reclaim = std::exchange(reclaim_, nullptr);
+    reclaimed(*reclaim, now_ms);
+  } else if (&procedure == collect_.get()) {
+    collect_.reset();
+  } else if (const auto* acquire = dynamic_cast<const Acquire*>(&procedure)) {
+    const auto held = acquiring_.extract(acquire->lane());
+    if (!held.empty()) acquired(*acquire, now_ms);
+  }
+}
+
+void Incarnation::acquired(const Acquire& acquire, int64_t now_ms) {
+  const Lane& lane = acquire.lane();
+  const std::string key = "lane " + lane_name(lane);
+  if (!acquire.sealed_log().empty()) unfinished_logs_.try_emplace(acquire.sealed_log(), now_ms);
+  switch (acquire.outcome()) {
+    case Acquire::Outcome::acquired: break;
+    case Acquire::Outcome::lost: wishes_[lane] = now_ms + kLostAgainMs; return;
+    case Acquire::Outcome::busy:
+      wishes_[lane] = now_ms + kBusyAgainMs;
+      return trouble(key, "lane " + lane_name(lane) + " is held by " + acquire.sealed_log() +
+                              ", which is alive");
+    case Acquire::Outcome::split: wishes_.erase(lane); return;
+    case Acquire::Outcome::failed:
+      wishes_[lane] = now_ms + kFailedAgainMs;
+      return trouble(key, "lane " + lane_name(lane) + " cannot be taken: " + acquire.error().text +
+                              "; its lines wait in the spools");
+  }
+  troubles_.erase(key);
+  wishes_.erase(lane);
+  OwnedLane owned;
+  owned.epoch = acquire.epoch();
+  owned.claim_entry = acquire.claim_entry();
+  owned.tag = next_tag_++;
+  for (const auto& [stream, table] : acquire.table()) {
+    const Position position{table.seq, table.chain};
+    owned.rows[stream] = Row{position, position, table.flags};
+  }
+  lanes_[lane] = std::move(owned);
+  actions_.push_back(TellLane{lane});
+}
+
+// --- the rests of others ------------------------------------------------------------------------
+
+void Incarnation::start_janitor(int64_t now_ms) {
+  if (janitor_) return;
+  for (const auto& [log, again_ms] : unfinished_logs_) {
+    if (now_ms < again_ms) continue;
+    janitor_ = std::make_shared<Janitor>(me_, log, rng_.next(), now_ms);
+    return run(janitor_);
+  }
+}
+
+void Incarnation::janitor_done(const Janitor& janitor, int64_t now_ms) {
+  for (const CommittedFile& file : janitor.published()) {
+    ++counts_.files_published;
+    counts_.lines_published += file.lines;
+    counts_.raw_bytes_published += file.raw_bytes;
+    counts_.file_bytes_published += file.bytes;
+  }
+  const std::string key = "log " + janitor.log();
+  if (janitor.outcome() == Janitor::Outcome::done) {
+    troubles_.erase(key);
+    unfinished_logs_.erase(janitor.log());
+  } else {
+    const bool failed = janitor.outcome() == Janitor::Outcome::failed;
+    unfinished_logs_[janitor.log()] = now_ms + (failed ? 6 : 1) * kFailedAgainMs / 2;
+    trouble(key, "the log " + janitor.log() + " is not finished: " + janitor.error().text);
+  }
+  if (stopping_ == Stopping::sweeping) {
+    stopping_ = Stopping::ended;
+    actions_.push_back(Stopped{});
+  }
+}
+
+// --- upkeep of the own log --------------------------------------------------------------------------
+
+LaneClaim Incarnation::next_claim(const Lane& lane) {
+  const OwnedLane& owned = lanes_.at(lane);
+  LaneClaim claim;
+  claim.lane = lane;
+  claim.cluster = me_.cluster;
+  claim.sink = me_.sink;
+  claim.epoch = owned.epoch + 1;
+  claim.uuid = rng_.next();
+  claim.kind = LaneClaim::Kind::own;
+  claim.incarnation = me_.incarnation;
+  claim.address = me_.address;
+  // A commit under way is entry next_entry(): not in the table yet, so the claim starts there.
+  claim.claim_entry = log_.next_entry();
+  for (const auto& [stream, row] : owned.rows)
+    claim.table.push_back(TableRow{stream, row.committed.seq, row.committed.chain, row.flags});
+  return claim;
+}
+
+void Incarnation::start_upkeep(int64_t now_ms) {
+  if (reclaim_ || collect_ || janitor_) return;
+  const bool many = log_.next_entry() >= first_entry_ + options_.reclaim_entries;
+  const bool old = now_ms - last_reclaim_ms_ >= options_.reclaim_ms && log_.next_entry() > first_entry_;
+  if ((many || old) && acquiring_.empty()) {
+    Reclaim::Plan plan;
+    for (const auto& [lane, owned] : lanes_) plan.lanes.push_back(lane);
+    plan.log_epoch = log_epoch_;
+    plan.first_entry = first_entry_;
+    reclaim_ = std::make_shared<Reclaim>(
+        me_, std::move(plan), [this](const Lane& lane) { return next_claim(lane); },
+        log_.next_entry() - 1, rng_.next());
+    return run(reclaim_);
+  }
+  if (now_ms >= next_collect_ms_ && unfinished_logs_.empty()) {
+    next_collect_ms_ = now_ms + options_.collect_ms;
+    collect_ = std::make_shared<Collect>(me_.names);
+    run(collect_);
+  }
+}
+
+void Incarnation::reclaimed(const Reclaim& reclaim, int64_t now_ms) {
+  last_reclaim_ms_ = now_ms;
+  for (const LaneClaim& claim : reclaim.claims()) {
+    OwnedLane& owned = lanes_.at(claim.lane);
+    owned.epoch = claim.epoch;
+    owned.claim_entry = claim.claim_entry;
+  }
+  log_epoch_ = reclaim.log_epoch();
+  first_entry_ = reclaim.first_entry();
+  switch (reclaim.outcome()) {
+    case Reclaim::Outcome::done: troubles_.erase("reclaim"); return;
+    case Reclaim::Outcome::fenced: return fail("another Center has taken one of this one's lanes");
+    case Reclaim::Outcome::failed:
+      // A claim may stand whose answer was an error: which epoch is next is not known any more.
+      return fail("reclaiming failed: " + reclaim.error().text);
+  }
+}
+
+// --- STOP ---------------------------------------------------------------------------------------
+
+void Incarnation::stop(bool everything) {
+  if (stopping_ != Stopping::no || fenced_) return;
+  stopping_ = Stopping::draining;
+  for (auto& [name, files] : categories_) {
+    const bool worth = everything || files.largest_bytes() * 2 >= options_.roll.bytes ||
+                       files.holds_other_than(connected_);
+    if (worth) {
+      close(files, INT64_MAX);
+    } else {
+      for (const OpenFileId id : files.abandon_open()) actions_.push_back(DropFile{id});
+    }
+  }
+  step_stop(now_ms_);
+}
+
+void Incarnation::step_stop(int64_t now_ms) {
+  start_publishing(now_ms);
+  if (stopping_ != Stopping::draining || !started_ || !log_.idle() || !file_category_.empty()) return;
+  const bool publishing = std::any_of(publishing_.begin(), publishing_.end(),
+                                      [](const auto& p) { return p.second.pause_ms == 0; });
+  // What can't be published now stays listed in the last record: the next Center's janitor does it.
+  if (publishing || !acquiring_.empty() || janitor_ || reclaim_ || collect_) return;
+  stopping_ = Stopping::sealing;
+  CommitLog::Attempt fence = log_.seal(rng_.next(), now_ms);
+  actions_.push_back(CommitEntry{std::move(fence.name), std::move(fence.record)});
+}
+
+}  // namespace tailrace

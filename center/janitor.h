@@ -1,0 +1,79 @@
+// JANITOR: finishes what a dead incarnation left: seals its log, publishes every committed file that is
+// not published yet, says DONE, clears its stage, and takes down its announcement.
+// Thread: the road. A machine (store_procedure.h). docs/protocol.md, "JANITOR" and "GC".
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "center/acquire.h"
+#include "center/names.h"
+#include "center/record.h"
+#include "center/seal.h"
+#include "center/store_procedure.h"
+
+namespace tailrace {
+
+class Janitor final : public StoreProcedure {
+ public:
+  // `me` must outlive it. `uuid` names the records that it writes.
+  Janitor(const Acquirer& me, std::string log, uint64_t uuid, int64_t now_ms);
+
+  std::optional<StoreRequest> next() override;
+  void on(const StoreReply& reply) override;
+
+  enum class Outcome {
+    done,
+    later,   // alive, or a file cannot be published now: come again (error() says what)
+    failed,  // a record cannot be understood
+  };
+  [[nodiscard]] Outcome outcome() const { return outcome_; }
+  [[nodiscard]] const Error& error() const { return error_; }
+  [[nodiscard]] const std::string& log() const { return log_; }
+  // What this run of the janitor made visible.
+  [[nodiscard]] const std::vector<CommittedFile>& published() const { return published_; }
+
+ private:
+  enum class Step {
+    list_log,
+    read_claim,
+    check_gone,
+    seal,
+    publish,
+    write_done,
+    list_categories,
+    list_stage,
+    remove_staged,
+    list_tmp,
+    remove_tmp,
+    remove_announcement,
+    ended,
+  };
+  void on_claim(const StoreReply& reply);
+  void after_seal();
+  void on_published(const StoreReply& reply);
+  void next_category();
+  void end(Outcome outcome, Error error = {});
+
+  const Acquirer& me_;
+  std::string log_;
+  uint64_t uuid_;
+  int64_t now_ms_;
+  Step step_ = Step::list_log;
+  std::optional<GoneCheck> gone_;
+  std::optional<Seal> seal_;
+  uint64_t epoch_ = 0;        // of the log's newest own claim
+  uint64_t claim_entry_ = 0;
+  std::deque<FileRef> to_publish_;
+  std::vector<CommittedFile> last_files_;
+  std::vector<CommittedFile> published_;
+  std::deque<std::string> categories_;
+  std::deque<std::string> leftovers_;
+  int relists_ = 0;
+  Outcome outcome_ = Outcome::failed;
+  Error error_;
+};
+
+}  // namespace tailrace

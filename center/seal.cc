@@ -1,0 +1,129 @@
+#include "center/seal.h"
+
+
+namespace tailrace {
+
+void SealedLog::fold_into(const Lane& lane, std::map<StreamKey, TableRow>& table) const {
+  const auto found = lanes.find(lane);
+  if (found == lanes.end()) return;
+  for (const auto& [key, row] : found->second) {
+    TableRow& mine = table.try_emplace(key, row).first->second;
+    if (row.seq > mine.seq) {
+      mine.seq = row.seq;
+      mine.chain = row.chain;
+    }
+    mine.flags |= row.flags;
+  }
+}
+
+Seal::Seal(StoreNames names, uint64_t cluster, uint64_t sink, std::string log, uint64_t from_entry,
+           uint64_t fence_uuid, int64_t now_ms)
+    : names_(std::move(names)),
+      cluster_(cluster),
+      sink_(sink),
+      name_(std::move(log)),
+      entry_(from_entry),
+      fence_uuid_(fence_uuid),
+      now_ms_(now_ms) {
+  log_.from_entry = from_entry;
+}
+
+std::optional<StoreRequest> Seal::next() {
+  switch (step_) {
+    case Step::read_entry: return ReadRequest{names_.entry(name_, entry_)};
+    case Step::read_before_fence: return ReadRequest{names_.entry(name_, entry_ - 1)};
+    case Step::write_fence: {
+      CommitRecord fence;
+      fence.kind = CommitRecord::Kind::fence;
+      fence.cluster = cluster_;
+      fence.sink = sink_;
+      fence.incarnation = name_;
+      fence.entry = entry_;
+      fence.uuid = fence_uuid_;
+      fence.prev_crc = previous_crc_.value_or(0);
+      fence.time_ms = now_ms_;
+      return CasRequest{names_.entry(name_, entry_), fence.encode(), Records::Parent::must_exist};
+    }
+    case Step::ended: break;
+  }
+  return std::nullopt;
+}
+
+void Seal::on(const StoreReply& reply) {
+  if (reply.error) return fail(*reply.error);
+  switch (step_) {
+    case Step::read_entry:
+      // Absent proves nothing by itself: the FENCE's CAS decides.
+      if (!reply.record)
+        step_ = Step::write_fence;
+      else
+        on_record(*reply.record);
+      return;
+    case Step::write_fence:
+      if (reply.cas == Cas::no_directory)
+        return fail(Error{Error::Kind::rejected, "the commit log of " + name_ +
+                                                     " has no directory: somebody removed it"});
+      // Won: sealed; lost: an entry came in between, or another's FENCE. Reading tells either way.
+      step_ = Step::read_entry;
+      return;
+    case Step::read_before_fence: {
+      step_ = Step::ended;
+      outcome_ = Outcome::old_view;
+      if (!reply.record) return;
+      auto record = CommitRecord::decode(*reply.record);
+      if (!record) return fail(record.error().within(names_.entry(name_, entry_ - 1)));
+      outcome_ = Outcome::sealed;
+      if (record->kind == CommitRecord::Kind::commit) log_.last = std::move(*record);
+      return;
+    }
+    case Step::ended: return;
+  }
+}
+
+void Seal::on_record(const std::string& bytes) {
+  const std::string name = names_.entry(name_, entry_);
+  auto record = CommitRecord::decode(bytes);
+  if (!record) return fail(record.error().within(name));
+  if (record->cluster != cluster_ || record->sink != sink_ || record->incarnation != name_ ||
+      record->entry != entry_)
+    return fail(Error{Error::Kind::corrupt, name + " is a record of something else"});
+  if (record->kind == CommitRecord::Kind::fence) {
+    if (entry_ == 0) {
+      outcome_ = Outcome::sealed;
+      step_ = Step::ended;
+    } else if (log_.last) {
+      outcome_ = Outcome::sealed;
+      step_ = Step::ended;
+    } else {
+      step_ = Step::read_before_fence;
+    }
+    return;
+  }
+  if (previous_crc_ && record->prev_crc != *previous_crc_)
+    return fail(Error{Error::Kind::corrupt, name + " does not continue the entry before it"});
+  previous_crc_ = record_crc(bytes);
+  take(*record);
+  log_.last = std::move(*record);
+  ++entry_;
+}
+
+void Seal::take(const CommitRecord& record) {
+  for (const LaneRanges& lane : record.lanes) {
+    auto& rows = log_.lanes[lane.lane];
+    for (const StreamRange& range : lane.ranges) {
+      TableRow& row = rows[range.key];
+      row.key = range.key;
+      row.seq = range.to_seq;
+      row.chain = range.chain_to;
+      row.flags |= range.flags;
+    }
+  }
+}
+
+void Seal::fail(Error error) {
+  error_ = std::move(error);
+  outcome_ = Outcome::failed;
+  step_ = Step::ended;
+}
+
+}  // namespace tailrace

@@ -1,0 +1,54 @@
+#include "center/start_log.h"
+
+namespace tailrace {
+
+std::optional<StoreRequest> StartLog::next() {
+  switch (step_) {
+    case Step::make_log: return MakeDirectoryRequest{me_.names.log(me_.incarnation)};
+    case Step::claim_log: {
+      LaneClaim own;
+      own.cluster = me_.cluster;
+      own.sink = me_.sink;
+      own.epoch = 1;
+      own.uuid = uuid_;
+      own.kind = LaneClaim::Kind::own;
+      own.incarnation = me_.incarnation;
+      own.address = me_.address;
+      return CasRequest{me_.names.own_claim(me_.incarnation, 1), own.encode(),
+                        Records::Parent::must_exist};
+    }
+    case Step::announce:
+      return CasRequest{me_.names.announcement(me_.incarnation), announcement_.encode(),
+                        Records::Parent::make};
+    case Step::list_live: return ListRequest{me_.names.live()};
+    case Step::ended: break;
+  }
+  return std::nullopt;
+}
+
+void StartLog::on(const StoreReply& reply) {
+  if (reply.error) {
+    error_ = reply.error;
+    step_ = Step::ended;
+    return;
+  }
+  switch (step_) {
+    case Step::make_log: step_ = Step::claim_log; return;
+    case Step::claim_log:
+    case Step::announce:
+      if (reply.cas != Cas::won)
+        step_ = Step::ended;
+      else
+        step_ = step_ == Step::claim_log ? Step::announce : Step::list_live;
+      return;
+    case Step::list_live:
+      for (const std::string& name : reply.names)
+        if (name != me_.incarnation && parse_incarnation(name)) others_.push_back(name);
+      started_ = true;
+      step_ = Step::ended;
+      return;
+    case Step::ended: return;
+  }
+}
+
+}  // namespace tailrace

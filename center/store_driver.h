@@ -1,0 +1,43 @@
+// Carries a store procedure out: each request on the store's worker, what may succeed later again.
+// Thread: the road. The only place at a Center where a store's trouble is waited out.
+#pragma once
+
+#include <asio/awaitable.hpp>
+#include <asio/io_context.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/worker.h"
+#include "center/names.h"
+#include "center/store_procedure.h"
+
+namespace tailrace {
+
+class StoreDriver {
+ public:
+  // All must outlive the driver. `tmp_name` gives a tmp path never used before.
+  StoreDriver(asio::io_context& road, Worker& worker, Records& records, Files& files,
+              std::function<std::string()> tmp_name);
+
+  // Drives `procedure` to its end. `current` is asked before each step: false ends it untouched (its
+  // incarnation is over, and what it refers to with it). Returns whether it came to its own end.
+  asio::awaitable<bool> drive(std::shared_ptr<StoreProcedure> procedure, std::function<bool()> current);
+  // One request, repeated while the answer is retry_later (not PublishRequest).
+  asio::awaitable<StoreReply> perform(StoreRequest request, std::function<bool()> current);
+  // Not empty: what the store has been answering for a while.
+  [[nodiscard]] const std::string& trouble() const { return trouble_; }
+
+ private:
+  StoreReply call(const StoreRequest& request, const std::string& tmp);  // on the worker
+  asio::awaitable<void> pause(int64_t ms);
+
+  asio::io_context& road_;
+  Worker& worker_;
+  Records& records_;
+  Files& files_;
+  std::function<std::string()> tmp_name_;
+  std::string trouble_;
+};
+
+}  // namespace tailrace
