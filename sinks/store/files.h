@@ -12,8 +12,8 @@
 
 namespace tailrace {
 
-// A file being written. Owned by one Center's open file; destroying it without finish() leaves a rest
-// that Files::remove (or the janitor of stages) takes away.
+// A file being written. Owned by one Center's open file; destroying it without finish() leaves a
+// rest that Files::remove (or the janitor of stages) takes away.
 class StagedFile {
  public:
   virtual ~StagedFile() = default;
@@ -27,8 +27,8 @@ class StagedFile {
 };
 
 enum class Published {
-  now,      // renamed by this call, or a read showed the final name standing
-  before,   // staged and final are both gone for certain: published earlier, then taken by its owner
+  now,     // renamed by this call, or a read showed the final name standing
+  before,  // staged and final are both gone for certain: published earlier, then taken by its owner
 };
 
 class Files {

@@ -1,6 +1,7 @@
 // Small named records that are given away once: the control side of a store (claims, log entries).
 // Thread: a worker, one call at a time per object; every call may block. Implementations:
-// directory_store.h, later WebHDFS; one conformance suite (tests/sinks/conformance.h) runs over all.
+// directory_store.h, later WebHDFS; one conformance suite (tests/sinks/conformance.h) runs over
+// all.
 #pragma once
 
 #include <optional>
@@ -25,11 +26,11 @@ class Records {
   virtual ~Records() = default;
 
   enum class Parent { must_exist, make };
-  // Gives `name` to `record` unless it is taken. `uuid` is inside the record; a name found taken by a
-  // record of the same bytes counts as won. Durable when it returns. retry_later: not known; call
+  // Gives `name` to `record` unless it is taken. `uuid` is inside the record; a name found taken by
+  // a record of the same bytes counts as won. Durable when it returns. retry_later: not known; call
   // again with the same name and record, and a new tmp, until it is.
-  // `tmp`: where the record is written before it gets its name, in the same store; a name never used
-  // before. Its directory is made. Only a crash leaves it behind.
+  // `tmp`: where the record is written before it gets its name, in the same store; a name never
+  // used before. Its directory is made. Only a crash leaves it behind.
   virtual Result<Cas> cas(const std::string& name, std::string_view record, Parent parent,
                           const std::string& tmp) = 0;
   // Absent is nullopt and proves nothing on a store with stale reads. What is returned is durable.

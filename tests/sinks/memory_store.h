@@ -1,0 +1,316 @@
+// A store in memory that keeps the contracts of records.h and files.h, and whose calls can be made
+// to fail, to lose their answer, to come late or to come twice: for the conformance suite, the
+// Center's tests and the simulation. Thread: any; one mutex.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "base/file.h"
+#include "base/random.h"
+#include "sinks/store/files.h"
+#include "sinks/store/records.h"
+
+namespace tailrace::testing {
+
+// What becomes of one call. All but `none` and `twice` answer retry_later.
+enum class Fault {
+  none,
+  refused,      // nothing happens
+  answer_lost,  // it happens
+  late,         // it happens at some run_late(), when the caller has long gone on; or never
+  twice,        // it happens, and is answered; and once more at some run_late()
+};
+
+enum class Op {
+  cas,
+  read,
+  list,
+  remove,
+  make_directory,  // Records
+  stage,
+  append,
+  read_staged,
+  finish,
+  publish,
+  remove_file,
+  list_files  // Files
+};
+
+struct StoreCall {
+  Op op;
+  std::string name;  // of what changes or is looked for: the final name for publish
+};
+
+class MemoryStore : public std::enable_shared_from_this<MemoryStore> {
+ public:
+  using Faults = std::function<Fault(const StoreCall&)>;
+
+  [[nodiscard]] static std::shared_ptr<MemoryStore> make() {
+    return std::make_shared<MemoryStore>();
+  }
+
+  // Another client of this store; it may outlive the caller's pointer to the store.
+  [[nodiscard]] std::unique_ptr<Records> records();
+  [[nodiscard]] std::unique_ptr<Files> files();
+
+  // Asked before every call, under the mutex. Only changing calls come late or twice.
+  void set_faults(Faults faults) {
+    const std::lock_guard lock(mutex_);
+    faults_ = std::move(faults);
+  }
+  // With probability p one of the four faults, evenly.
+  [[nodiscard]] static Faults random_faults(uint64_t seed, double p) {
+    return [rng = Rng(seed), p](const StoreCall&) mutable {
+      return rng.chance(p) ? static_cast<Fault>(1 + rng.below(4)) : Fault::none;
+    };
+  }
+  // What was delayed happens now, the oldest first; at most `most`. Returns how many there were.
+  size_t run_late(size_t most = SIZE_MAX) {
+    const std::lock_guard lock(mutex_);
+    size_t ran = 0;
+    for (; ran < most && !late_.empty(); ++ran) {
+      const auto effect = std::move(late_.front());
+      late_.pop_front();
+      effect();
+    }
+    return ran;
+  }
+
+  // All files and records by path, as somebody sees them who looks from outside.
+  [[nodiscard]] std::map<std::string, std::string> content() const {
+    const std::lock_guard lock(mutex_);
+    std::map<std::string, std::string> seen;
+    for (const auto& [path, bytes] : files_) seen[path] = *bytes;
+    return seen;
+  }
+  // As an operator does: takes a file away, or everything below a directory and itself.
+  void erase(const std::string& path) {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(files_, [&](const auto& f) { return f.first == path || below(f.first, path); });
+    std::erase_if(directories_, [&](const auto& d) { return d == path || below(d, path); });
+  }
+
+ private:
+  friend class MemoryRecords;
+  friend class MemoryFiles;
+  friend class MemoryStagedFile;
+  using Bytes = std::shared_ptr<std::string>;
+
+  static bool below(const std::string& path, const std::string& directory) {
+    return path.starts_with(directory + "/");
+  }
+  static Error no_answer(const StoreCall& call) {
+    return Error{Error::Kind::retry_later, "no answer from the store about " + call.name};
+  }
+  // Carries `effect` out as the faults want it.
+  template <class T>
+  Result<T> change(const StoreCall& call, const std::function<Result<T>()>& effect) {
+    const std::lock_guard lock(mutex_);
+    const Fault fault = faults_ ? faults_(call) : Fault::none;
+    if (fault == Fault::refused) return no_answer(call);
+    if (fault == Fault::late || fault == Fault::twice)
+      late_.emplace_back([effect] { static_cast<void>(effect().ok()); });
+    if (fault == Fault::late) return no_answer(call);
+    Result<T> result = effect();
+    if (fault == Fault::answer_lost) return no_answer(call);
+    return result;
+  }
+  template <class T>
+  Result<T> look(const StoreCall& call, const std::function<Result<T>()>& effect) {
+    const std::lock_guard lock(mutex_);
+    const Fault fault = faults_ ? faults_(call) : Fault::none;
+    if (fault != Fault::none && fault != Fault::twice) return no_answer(call);
+    return effect();
+  }
+
+  void make_directories_of(const std::string& path) {
+    for (size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1))
+      directories_.insert(path.substr(0, at));
+  }
+  [[nodiscard]] bool directory_stands(const std::string& path) const {
+    return path == "." || directories_.count(path) != 0;
+  }
+  [[nodiscard]] std::vector<std::string> names_in(const std::string& directory) const {
+    std::set<std::string> names;
+    const auto add = [&](const std::string& path) {
+      if (parent_path(path) == directory) names.insert(path.substr(path.rfind('/') + 1));
+    };
+    for (const auto& [path, bytes] : files_) add(path);
+    for (const std::string& path : directories_) add(path);
+    return {names.begin(), names.end()};
+  }
+  Result<void> remove_now(const std::string& name) {
+    if (directories_.count(name) != 0) {
+      if (!names_in(name).empty()) return Error{Error::Kind::rejected, name + " is not empty"};
+      directories_.erase(name);
+    }
+    files_.erase(name);
+    return {};
+  }
+  // The rename at the end of a CAS; a tmp that was taken away gives nobody anything.
+  Result<Cas> give(const std::string& tmp, const std::string& name, const Bytes& record) {
+    const auto holder = files_.find(name);
+    if (directories_.count(name) != 0)
+      return Error{Error::Kind::rejected, name + " is a directory"};
+    if (holder != files_.end()) {
+      files_.erase(tmp);
+      return *holder->second == *record ? Cas::won : Cas::lost;
+    }
+    if (!directory_stands(parent_path(name))) return Cas::no_directory;
+    if (files_.erase(tmp) == 0) return Error{Error::Kind::retry_later, tmp + " is gone"};
+    files_[name] = record;
+    return Cas::won;
+  }
+  Result<Published> publish_now(const std::string& staged, const std::string& final_path) {
+    make_directories_of(final_path);
+    const auto file = files_.find(staged);
+    if (files_.count(final_path) != 0) {
+      if (file != files_.end()) files_.erase(file);
+      return Published::now;
+    }
+    if (file == files_.end()) return Published::before;
+    files_[final_path] = file->second;
+    files_.erase(staged);
+    return Published::now;
+  }
+
+  mutable std::mutex mutex_;
+  std::map<std::string, Bytes> files_;
+  std::set<std::string> directories_;
+  std::deque<std::function<void()>> late_;
+  Faults faults_;
+};
+
+class MemoryRecords final : public Records {
+ public:
+  explicit MemoryRecords(std::shared_ptr<MemoryStore> store) : store_(std::move(store)) {}
+
+  Result<Cas> cas(const std::string& name, std::string_view record, Parent parent,
+                  const std::string& tmp) override {
+    MemoryStore* s = store_.get();
+    const auto bytes = std::make_shared<std::string>(record);
+    // The tmp is written at once; what may come late is the rename.
+    {
+      const std::lock_guard lock(s->mutex_);
+      if (parent == Parent::make) s->make_directories_of(name);
+      if (!s->directory_stands(parent_path(name))) return Cas::no_directory;
+      s->make_directories_of(tmp);
+      s->files_[tmp] = bytes;
+    }
+    return s->change<Cas>({Op::cas, name}, [=] { return s->give(tmp, name, bytes); });
+  }
+  Result<std::optional<std::string>> read(const std::string& name) override {
+    MemoryStore* s = store_.get();
+    using Found = std::optional<std::string>;
+    return s->look<Found>({Op::read, name}, [=]() -> Result<Found> {
+      const auto file = s->files_.find(name);
+      if (s->directories_.count(name) != 0)
+        return Error{Error::Kind::rejected, name + " is a directory"};
+      return file == s->files_.end() ? Found() : Found(*file->second);
+    });
+  }
+  Result<std::vector<std::string>> list(const std::string& directory) override {
+    MemoryStore* s = store_.get();
+    using Names = std::vector<std::string>;
+    return s->look<Names>({Op::list, directory},
+                          [=]() -> Result<Names> { return s->names_in(directory); });
+  }
+  Result<void> remove(const std::string& name) override {
+    MemoryStore* s = store_.get();
+    return s->change<void>({Op::remove, name}, [=] { return s->remove_now(name); });
+  }
+  Result<void> make_directory(const std::string& directory) override {
+    MemoryStore* s = store_.get();
+    return s->change<void>({Op::make_directory, directory}, [=]() -> Result<void> {
+      s->make_directories_of(directory + "/");
+      return {};
+    });
+  }
+
+ private:
+  std::shared_ptr<MemoryStore> store_;
+};
+
+class MemoryStagedFile final : public StagedFile {
+ public:
+  MemoryStagedFile(std::shared_ptr<MemoryStore> store, std::string path, MemoryStore::Bytes bytes)
+      : store_(std::move(store)), path_(std::move(path)), bytes_(std::move(bytes)) {}
+
+  // Refused is the only fault: whoever writes owns the file and knows what it holds.
+  Result<void> append(const std::vector<std::string_view>& pieces) override {
+    return store_->look<void>({Op::append, path_}, [&]() -> Result<void> {
+      for (std::string_view piece : pieces) bytes_->append(piece);
+      return {};
+    });
+  }
+  Result<std::string> read(uint64_t offset, size_t n) override {
+    return store_->look<std::string>({Op::read_staged, path_}, [&]() -> Result<std::string> {
+      if (offset > bytes_->size() || n > bytes_->size() - offset)
+        return Error{Error::Kind::corrupt, path_ + " is shorter than what was written to it"};
+      return bytes_->substr(offset, n);
+    });
+  }
+  Result<void> finish() override {
+    return store_->look<void>({Op::finish, path_}, [&]() -> Result<void> {
+      const auto file = store_->files_.find(path_);
+      if (file != store_->files_.end() && file->second == bytes_) return {};
+      return Error{Error::Kind::rejected, path_ + " was removed while it was being written"};
+    });
+  }
+  [[nodiscard]] uint64_t size() const override { return bytes_->size(); }
+
+ private:
+  std::shared_ptr<MemoryStore> store_;
+  std::string path_;
+  MemoryStore::Bytes bytes_;
+};
+
+class MemoryFiles final : public Files {
+ public:
+  explicit MemoryFiles(std::shared_ptr<MemoryStore> store) : store_(std::move(store)) {}
+
+  Result<std::unique_ptr<StagedFile>> stage(const std::string& staged) override {
+    using Made = std::unique_ptr<StagedFile>;
+    return store_->look<Made>({Op::stage, staged}, [&]() -> Result<Made> {
+      store_->make_directories_of(staged);
+      const auto bytes = std::make_shared<std::string>();
+      if (!store_->files_.emplace(staged, bytes).second)
+        return Error{Error::Kind::rejected, staged + " exists"};
+      return Made(std::make_unique<MemoryStagedFile>(store_, staged, bytes));
+    });
+  }
+  Result<Published> publish(const std::string& staged, const std::string& final_path) override {
+    MemoryStore* s = store_.get();
+    return s->change<Published>({Op::publish, final_path},
+                                [=] { return s->publish_now(staged, final_path); });
+  }
+  Result<void> remove(const std::string& staged) override {
+    MemoryStore* s = store_.get();
+    return s->change<void>({Op::remove_file, staged}, [=] { return s->remove_now(staged); });
+  }
+  Result<std::vector<std::string>> list(const std::string& directory) override {
+    MemoryStore* s = store_.get();
+    using Names = std::vector<std::string>;
+    return s->look<Names>({Op::list_files, directory},
+                          [=]() -> Result<Names> { return s->names_in(directory); });
+  }
+
+ private:
+  std::shared_ptr<MemoryStore> store_;
+};
+
+inline std::unique_ptr<Records> MemoryStore::records() {
+  return std::make_unique<MemoryRecords>(shared_from_this());
+}
+inline std::unique_ptr<Files> MemoryStore::files() {
+  return std::make_unique<MemoryFiles>(shared_from_this());
+}
+
+}  // namespace tailrace::testing
