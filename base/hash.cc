@@ -49,8 +49,7 @@ struct ShiftTable {
       for (uint32_t i = 0; i < 256; ++i) t[b][i] = times_x_power(i << (8 * b), kLane);
   }
   uint32_t operator()(uint32_t crc) const {
-    return t[0][crc & 0xFF] ^ t[1][(crc >> 8) & 0xFF] ^ t[2][(crc >> 16) & 0xFF] ^
-           t[3][crc >> 24];
+    return t[0][crc & 0xFF] ^ t[1][(crc >> 8) & 0xFF] ^ t[2][(crc >> 16) & 0xFF] ^ t[3][crc >> 24];
   }
 };
 
@@ -91,6 +90,10 @@ uint32_t crc32c(std::string_view bytes, uint32_t seed) {
   static const bool hardware = __builtin_cpu_supports("sse4.2");
   if (hardware) return ~crc32c_hardware(bytes, ~seed);
 #endif
+  return crc32c_portable(bytes, seed);
+}
+
+uint32_t crc32c_portable(std::string_view bytes, uint32_t seed) {
   return ~crc32c_table(bytes, ~seed);
 }
 

@@ -12,6 +12,8 @@ namespace tailrace {
 // CRC-32C (Castagnoli, as in RFC 3720), `seed` being the crc of what came before (0 at first).
 // Uses the processor's instruction where there is one.
 [[nodiscard]] uint32_t crc32c(std::string_view bytes, uint32_t seed = 0);
+// The same by a table, as on processors without it.
+[[nodiscard]] uint32_t crc32c_portable(std::string_view bytes, uint32_t seed = 0);
 
 // XXH3, 64 bits, seed 0.
 [[nodiscard]] uint64_t xxh3(std::string_view bytes);
