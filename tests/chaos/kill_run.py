@@ -48,11 +48,12 @@ def child_of(pid):
 
 
 class Killer:
-    def __init__(self, rig, rnd):
-        self.rig, self.rnd = rig, rnd
+    def __init__(self, rig, rnd, more=()):
+        self.rig, self.rnd, self.more = rig, rnd, more
         self.counts = collections.Counter()
         self.often = {}   # kind: most occurrences in one thread of the first life (strace counts by thread)
         self.turns = []
+        self.last = ""
         self.trace = rig.folder + "/trace"
 
     def moment(self):
@@ -67,9 +68,12 @@ class Killer:
 
     def learn(self):
         """A traced life that ends at random; what it called is what the turns are made of."""
-        life = self.rig.start(under=[*STRACE, "-o", self.trace, "-e", "trace=" + ",".join(KINDS)], what="traced")
-        time.sleep(4)
-        self.kill_traced(life)
+        life = self.rig.start(*self.more, under=[*STRACE, "-o", self.trace, "-e", "trace=" + ",".join(KINDS)], what="traced")
+        end = time.monotonic() + 4
+        while life.alive() and time.monotonic() < end:
+            time.sleep(0.05)
+        if life.alive():
+            self.kill_traced(life)
         by_thread = collections.Counter()
         with open(self.trace, errors="replace") as f:
             for match in filter(None, map(CALL.match, f)):
@@ -101,9 +105,9 @@ class Killer:
         most = self.often[kind]
         which = self.rnd.randint(1, max(1, most if self.rnd.random() < 0.5 else min(most, 5)))
         inject = "inject=%s:%s:when=%d" % (kind, "signal=KILL" if way == "before" else "delay_exit=5000000", which)
-        what = "%s %s %d" % (way, kind, which)
+        what = self.last = "%s %s %d" % (way, kind, which)
         open(self.trace, "w").close()
-        life = self.rig.start(under=[*STRACE, *(["--seccomp-bpf"] if way == "after" else []), "-o", self.trace,
+        life = self.rig.start(*self.more, under=[*STRACE, *(["--seccomp-bpf"] if way == "after" else []), "-o", self.trace,
                                      "-e", "trace=" + kind, "-e", inject], what="killed " + what)
         end = time.monotonic() + 6
         hit = False
@@ -114,10 +118,10 @@ class Killer:
                     hit = b"(DELAYED)" in f.read()
         if life.alive():
             self.kill_traced(life)
-        elif way == "after" or life.process.returncode not in (-9, 137):
-            life.must_live()
-        else:
+        elif life.process.returncode in (-9, 137):
             hit = True
+        elif life.process.returncode != 0 or "--once" not in self.more:
+            life.must_live()
         self.counts["%s %s" % (way, kind) if hit else "random"] += 1
 
     def report(self):

@@ -10,6 +10,7 @@ import sys
 import time
 
 import lines
+from kill_run import Killer, can_trace
 from rig import Failure, Rig, gaps_reported, lines_published, run, wait_for
 from writer import Ledger
 
@@ -73,6 +74,26 @@ def t01(rig, rnd):
     rig.start("--once", what="once").end(120, stop=False)
     must_be_clean(rig)
     print("T01: %d kills, %d lives came to their end before" % (kills, ended))
+
+
+def first_start(rig, rnd):
+    """kill -9 in the very first start, at a system call: 40 fresh outputs, each then finished by --once. Full scale."""
+    if not can_trace():
+        raise Failure("strace can't trace here")
+    rig.write("--lines", "600", "--rate", "0", "--rotate-every", "0.01", "--seed", str(rnd.randrange(1 << 30))).wait()
+    killer = Killer(rig, rnd, ("--once",))
+    killer.learn()
+    for i in range(40):
+        rig.out = rig.command[rig.command.index("--to") + 1] = "%s/out%d" % (rig.folder, i)
+        rig.known = {}
+        killer.kill_at_call()
+        if os.path.isdir(rig.out):
+            rig.look()
+        rig.start("--once", what="finishes").end(60, stop=False)
+        rig.look()
+        if not rig.judge(quiet=True).clean:
+            raise Failure("after a kill %s" % killer.last)
+    print("first-start: " + killer.report())
 
 
 def t05(rig, rnd):
@@ -184,7 +205,7 @@ def impatient(rig, rnd):
     must_be_clean(rig)
 
 
-TRAPS = {"T01": t01, "T05": t05, "T08": t08, "T12": t12, "T57": t57, "second-start": second, "impatient": impatient}
+TRAPS = {"first-start": first_start, "T01": t01, "T05": t05, "T08": t08, "T12": t12, "T57": t57, "second-start": second, "impatient": impatient}
 
 
 def main():
