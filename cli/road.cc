@@ -1,0 +1,89 @@
+#include "cli/road.h"
+
+#include "base/spawn.h"
+#include "sinks/store/directory_store.h"
+
+namespace tailrace {
+
+Road::Road(asio::io_context& road, RoadSettings settings)
+    : road_(road), settings_(std::move(settings)), bell_(road) {}
+
+Road::~Road() = default;
+
+Result<void> Road::open() {
+  auto store = open_directory_store(settings_.output);
+  if (!store) return store.error();
+  center_ = std::make_unique<Center>(road_, settings_.center, std::move(store->records),
+                                     std::move(store->files));
+  if (auto opened = center_->open(); !opened) return opened;
+
+  settings_.local.cluster = center_->cluster();
+  local_ = std::make_unique<Local>(road_, settings_.local, [this] { return connect_center(); });
+  if (auto opened = local_->open(); !opened) return opened;
+
+  agent_ = std::make_unique<Agent>(road_, settings_.agent, [this] { return connect_local(); });
+  return agent_->open();
+}
+
+Result<StreamSocket> Road::connect_local() {
+  auto ends = socket_pair(road_);
+  if (!ends) return ends.error();
+  local_->accept_agent(std::move(ends->second));
+  return std::move(ends->first);
+}
+
+Result<StreamSocket> Road::connect_center() {
+  auto ends = socket_pair(road_);
+  if (!ends) return ends.error();
+  center_->accept_local(std::move(ends->second));
+  return std::move(ends->first);
+}
+
+asio::awaitable<void> Road::run_agent() {
+  co_await agent_->run();
+  agent_runs_ = false;
+  bell_.ring();
+}
+asio::awaitable<void> Road::run_local() {
+  co_await local_->run();
+  local_runs_ = false;
+  bell_.ring();
+}
+asio::awaitable<void> Road::run_center() {
+  co_await center_->run();
+  center_runs_ = false;
+  bell_.ring();
+}
+
+// From the source to the sink, each role ends when the one before it has handed everything on: the
+// Agent when all it read is committed, the Center when all is published, then the Local.
+asio::awaitable<void> Road::run() {
+  agent_runs_ = local_runs_ = center_runs_ = true;
+  spawn(road_, "center", run_center());
+  spawn(road_, "local", run_local());
+  spawn(road_, "agent", run_agent());
+  while (agent_runs_ && local_runs_ && center_runs_ && !leaving_) co_await bell_.wait();
+  if (!leaving_) center_->stop(true);
+  while (center_runs_ && !leaving_) co_await bell_.wait();
+  agent_->leave();
+  center_->leave();
+  local_->leave();
+  while (agent_runs_ || local_runs_ || center_runs_) co_await bell_.wait();
+}
+
+void Road::drain() { agent_->drain(); }
+
+void Road::leave() {
+  leaving_ = true;
+  bell_.ring();
+}
+
+RoadStatus Road::status() const {
+  RoadStatus status;
+  if (agent_) status.agent = agent_->status();
+  if (local_) status.local = local_->status();
+  if (center_) status.center = center_->status();
+  return status;
+}
+
+}  // namespace tailrace

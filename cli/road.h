@@ -1,0 +1,67 @@
+// All three roles in one process: Agent, Local and Center joined by socket pairs, over the same
+// sessions, spool, lanes and commit log as separate processes. This is the wiring diagram.
+// Thread: the road.
+#pragma once
+
+#include <asio/awaitable.hpp>
+#include <asio/io_context.hpp>
+#include <memory>
+#include <string>
+
+#include "agent/agent.h"
+#include "base/bell.h"
+#include "base/result.h"
+#include "center/center.h"
+#include "local/local.h"
+
+namespace tailrace {
+
+struct RoadSettings {
+  AgentSettings agent;
+  LocalSettings local;
+  CenterSettings center;
+  std::string output;  // the store's root; exists
+};
+
+struct RoadStatus {
+  AgentStatus agent;
+  LocalStatus local;
+  CenterStatus center;
+};
+
+class Road {
+ public:
+  Road(asio::io_context& road, RoadSettings settings);
+  ~Road();
+
+  // The store first (it names the cluster), then the spool, then the journal. Blocks.
+  Result<void> open();
+  // Runs until everything is published after drain() (or with agent.once), or leave() was called,
+  // or a role cannot go on: status() tells.
+  asio::awaitable<void> run();
+  // Take in what stands in the files now, publish everything, then run() ends.
+  void drain();
+  // run() ends soon, without waiting for anything to become final; nothing is lost.
+  void leave();
+  [[nodiscard]] RoadStatus status() const;
+
+ private:
+  Result<StreamSocket> connect_local();
+  Result<StreamSocket> connect_center();
+  asio::awaitable<void> run_agent();
+  asio::awaitable<void> run_local();
+  asio::awaitable<void> run_center();
+
+  asio::io_context& road_;
+  RoadSettings settings_;
+  Bell bell_;
+  std::unique_ptr<Center> center_;
+  std::unique_ptr<Local> local_;
+  std::unique_ptr<Agent> agent_;
+  bool agent_runs_ = false;
+  bool local_runs_ = false;
+  bool center_runs_ = false;
+  bool leaving_ = false;
+};
+
+}  // namespace tailrace

@@ -1,0 +1,208 @@
+#include "cli/run.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <array>
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+
+#include "base/bell.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/spawn.h"
+#include "base/units.h"
+#include "cli/live_line.h"
+#include "cli/progress.h"
+#include "cli/road.h"
+#include "cli/state_lock.h"
+#include "cli/stop_signals.h"
+
+namespace tailrace {
+
+namespace {
+
+constexpr int kDone = 0;
+constexpr int kNotDone = 1;
+constexpr int64_t kLiveMs = 500;
+constexpr int64_t kPlainMs = 30'000;
+// For how long something may be held, while everything is to be published, before we give up.
+constexpr int64_t kHeldMs = 10'000;
+
+int failed(std::string_view text) {
+  log::error(text);
+  return kNotDone;
+}
+
+// Watched files stay open until they are safe: as many as the system lets us.
+void raise_open_files() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+std::string host_name() {
+  char name[HOST_NAME_MAX + 1] = {};
+  if (gethostname(name, sizeof name - 1) != 0) return "localhost";
+  return name;
+}
+
+std::string real_path(const std::string& path) {
+  const std::unique_ptr<char, void (*)(void*)> real(realpath(path.c_str(), nullptr), std::free);
+  return real ? std::string(real.get()) : path;
+}
+
+// A folder as it was named and as it really is.
+void add_never_below(std::vector<std::string>& never_below, const std::string& path) {
+  never_below.push_back(path);
+  std::string real = real_path(path);
+  if (real != path) never_below.push_back(std::move(real));
+}
+
+Result<void> make_our_directories(const RunSettings& settings) {
+  const std::array<std::string, 5> paths = {settings.output, settings.state,
+                                            settings.state + "/agent", settings.state + "/spool",
+                                            settings.state + "/center"};
+  for (const std::string& path : paths)
+    if (auto made = make_directories(path); !made) return made;
+  if (settings.control.empty()) return {};
+  return make_directories(settings.control);
+}
+
+RoadSettings road_settings(const RunSettings& settings) {
+  RoadSettings road;
+  road.output = settings.output;
+  road.agent.sources = settings.sources;
+  road.agent.state_dir = settings.state + "/agent";
+  road.agent.max_record_bytes = settings.max_record_bytes;
+  road.agent.once = settings.once;
+  add_never_below(road.agent.never_below, settings.output);
+  add_never_below(road.agent.never_below, settings.state);
+  if (!settings.control.empty()) add_never_below(road.agent.never_below, settings.control);
+  road.local.spool_dir = settings.state + "/spool";
+  road.local.host = host_name();
+  road.center.state_dir = settings.state + "/center";
+  if (!settings.control.empty()) road.center.control = settings.control;
+  road.center.layout = settings.layout;
+  road.center.timezone = settings.timezone;
+  road.center.roll_bytes = settings.roll_bytes;
+  road.center.roll_age_ms = settings.roll_age_ms;
+  road.center.roll_idle_ms = settings.roll_idle_ms;
+  return road;
+}
+
+// One run, from the moment when all roles stand to the last line on the terminal.
+class Run {
+ public:
+  Run(asio::io_context& context, Road& road, StopSignals& signals, const RunSettings& settings)
+      : context_(context),
+        road_(road),
+        signals_(signals),
+        settings_(settings),
+        progress_(mono_ms(), settings.output),
+        bell_(context) {}
+
+  int carry_out() {
+    spawn(context_, "road", run_road());
+    spawn(context_, "signals", stop_on_signal());
+    spawn(context_, "progress", show_progress());
+    context_.run();
+    live_.clear();
+    return tell_the_end();
+  }
+
+ private:
+  asio::awaitable<void> run_road() {
+    co_await road_.run();
+    over_ = true;
+    signals_.cancel();
+    bell_.ring();
+  }
+
+  asio::awaitable<void> stop_on_signal() {
+    co_await signals_.wait();
+    if (over_) co_return;
+    ending_ = true;
+    log::info(
+        "publishing what is held, then leaving; once more leaves at once (and loses nothing)");
+    road_.drain();
+  }
+
+  asio::awaitable<void> show_progress() {
+    const int64_t pause_ms = live_.on_terminal() ? kLiveMs : kPlainMs;
+    int64_t due_ms = mono_ms() + pause_ms;
+    while (!over_) {
+      co_await bell_.wait(kLiveMs);
+      const RoadStatus status = road_.status();
+      leave_if_held(status);
+      if (over_ || mono_ms() < due_ms) continue;
+      due_ms = mono_ms() + pause_ms;
+      const std::string line = progress_.line(status, mono_ms(), wall_ms());
+      if (live_.on_terminal())
+        live_.show(line);
+      else
+        log::info(line);
+    }
+  }
+
+  // A role that holds waits for the operator; whoever asked for an end shall not wait with it.
+  void leave_if_held(const RoadStatus& status) {
+    const bool held = !status.agent.held.empty() || !status.local.held.empty();
+    if (!held || !(ending_ || settings_.once)) {
+      held_since_ms_ = -1;
+    } else if (held_since_ms_ < 0) {
+      held_since_ms_ = mono_ms();
+    } else if (mono_ms() - held_since_ms_ >= kHeldMs) {
+      road_.leave();
+    }
+  }
+
+  int tell_the_end() {
+    const RoadStatus status = road_.status();
+    if (settings_.once && status.agent.files_seen == 0 && status.agent.unreadable_count == 0)
+      log::warning("no file matches; is each --from pattern in quotes and right?");
+    const auto reasons = shortcomings(status, settings_.once ? Shown::all : Shown::unpublished);
+    for (const std::string& reason : reasons) log::error(reason);
+    if (settings_.once) {
+      std::fputs(progress_.summary(status, mono_ms()).c_str(), stdout);
+    } else {
+      log::info("left; " + progress_.totals(status));
+    }
+    return reasons.empty() ? kDone : kNotDone;
+  }
+
+  asio::io_context& context_;
+  Road& road_;
+  StopSignals& signals_;
+  const RunSettings& settings_;
+  Progress progress_;
+  LiveLine live_;
+  Bell bell_;
+  int64_t held_since_ms_ = -1;
+  bool ending_ = false;
+  bool over_ = false;
+};
+
+}  // namespace
+
+int run(const RunSettings& settings) {
+  raise_open_files();
+  if (auto made = make_our_directories(settings); !made) return failed(made.error().text);
+  const auto lock = StateLock::take(settings.state);
+  if (!lock) return failed(lock.error().text);
+
+  asio::io_context context(1);
+  StopSignals signals(context);
+  if (auto installed = signals.install(); !installed) return failed(installed.error().text);
+  for (const std::string& text : settings.chosen) log::info(text);
+  Road road(context, road_settings(settings));
+  if (auto opened = road.open(); !opened) return failed(opened.error().text);
+  if (StopSignals::came()) return kNotDone;
+  log::info("publishing into " + settings.output + "; state in " + settings.state);
+  return Run(context, road, signals, settings).carry_out();
+}
+
+}  // namespace tailrace

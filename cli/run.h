@@ -1,0 +1,12 @@
+// `tailrace run`, carried out: directories, lock, signals, the live line, the summary.
+// Thread: main becomes the road.
+#pragma once
+
+#include "cli/run_settings.h"
+
+namespace tailrace {
+
+// Returns the exit code: 0 if all that was found is published, else 1 and stderr says why.
+[[nodiscard]] int run(const RunSettings& settings);
+
+}  // namespace tailrace
