@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "flow/batch.h"
 #include "flow/stream.h"
 
 namespace tailrace {
@@ -61,5 +63,16 @@ struct SpoolTables {
   std::map<std::pair<StreamId, uint64_t>, GapInfo> gaps;      // (stream, first_seq)
   bool operator==(const SpoolTables&) const = default;
 };
+
+// What a batch and a gap do to the files that they name; the same code takes and replays them.
+void apply_sources(const BatchHead& head, SpoolTables& tables);
+void apply_file_gap(const FileGapInfo& gap, SpoolTables& tables);
+
+// The sinks that have cursors.
+[[nodiscard]] std::set<uint64_t> sinks_of(const SpoolTables& tables);
+// The gap that `seq` lies in; null: none.
+[[nodiscard]] const GapInfo* gap_at(const SpoolTables& tables, StreamId stream, uint64_t seq);
+// Forgets the stream's gaps below what is kept of it.
+void drop_old_gaps(SpoolTables& tables, const StreamInfo& stream);
 
 }  // namespace tailrace

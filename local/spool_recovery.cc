@@ -1,0 +1,468 @@
+#include "local/spool_recovery.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "base/hash.h"
+
+namespace tailrace {
+
+namespace {
+
+// A newest segment that is filled to less than this part of it is copied whole.
+constexpr uint64_t kSmallPart = 8;
+
+struct Found {
+  SpoolFile file;
+  SegmentHeader header;
+  bool intact = false;  // the header is there and belongs to the name
+};
+
+Error unstable(const Found& found, const SegmentScan& scan) {
+  if (!scan.disk()) return scan.disk().error().within(found.file.name);
+  return {Error::Kind::corrupt, found.file.name +
+                                    " reads differently from one moment to the next: "
+                                    "the disk, or memory, is failing"};
+}
+
+class Recovery {
+ public:
+  Recovery(SpoolImages& images, RecoveredSpool& out) : images_(images), out_(out) {}
+  Result<void> run(uint64_t id_if_new);
+
+ private:
+  Result<void> list();
+  Result<void> read_headers();
+  Result<void> read_older(size_t i);
+  Result<void> read_newest(size_t from);
+  Result<void> take_newest(const Found& found, SegmentScan& scan,
+                           std::vector<ScannedRecord>& records);
+  Result<bool> payload_intact(const Found& found, const ScannedRecord& r, std::string_view body);
+  SegmentScan::Bounds bounds(size_t i) const;
+  void note_damage(const Found& found, const SegmentScan& scan);
+  void add_segment(const Found& found, const SegmentScan& scan);
+  void apply(const ScannedRecord& r, std::string_view body, uint64_t era, bool in_tail);
+  void apply_batch(const ScannedRecord& r, std::string_view body, uint64_t era, bool in_tail);
+  bool apply_control(RecordType type, std::string_view body);
+  Position passed_by_all(const StreamInfo& stream) const;
+  void close_stream(StreamInfo& stream);
+  void close_index();
+  void add_gap(SpoolIndex::Ranges& into, StreamId stream, Position from, Position to);
+  void damaged(std::string note) {
+    out_.damaged = true;
+    out_.notes.push_back(std::move(note));
+  }
+
+  SpoolImages& images_;
+  RecoveredSpool& out_;
+  std::vector<Found> found_;  // by era
+  size_t last_intact_ = 0;
+  uint64_t end_lsn_ = 1;  // behind the last record read so far
+  bool snapshot_ = false;
+};
+
+// --- the directory
+// --------------------------------------------------------------------------------
+
+Result<void> Recovery::list() {
+  Result<std::vector<SpoolFile>> files = images_.files();
+  if (!files) return files.error();
+  for (SpoolFile& f : *files) {
+    const auto [kind, number] = parse_spool_name(f.name);
+    switch (kind) {
+      case SpoolName::segment: found_.push_back({std::move(f), {number, 0, 0, 0}, false}); break;
+      case SpoolName::fresh: out_.log.useless.push_back(std::move(f)); break;
+      case SpoolName::spare: out_.log.spares.push_back(std::move(f)); break;
+      case SpoolName::other: continue;
+    }
+    // An era that a name ever had is not given again: its file may hold records that carry it.
+    uint64_t& next = kind == SpoolName::spare ? out_.log.next_file : out_.log.next_era;
+    next = std::max(next, number + 1);
+  }
+  std::sort(found_.begin(), found_.end(),
+            [](const Found& a, const Found& b) { return a.header.era < b.header.era; });
+  return {};
+}
+
+Result<void> Recovery::read_headers() {
+  std::string bytes;
+  uint64_t local_id = 0;
+  for (size_t i = 0; i < found_.size(); ++i) {
+    Found& f = found_[i];
+    if (auto read = images_.read(f.file.name, 0, kSegmentHeaderBytes, bytes); !read) return read;
+    const Result<SegmentHeader> header = decode_segment_header(bytes);
+    if (!header && header.error().kind == Error::Kind::rejected)
+      return header.error().within(f.file.name);
+    if (!header || header->era != f.header.era) continue;
+    if (local_id != 0 && header->local_id != local_id)
+      return Error{Error::Kind::rejected,
+                   f.file.name +
+                       " belongs to another spool than the segments beside it: move the "
+                       "files that do not belong here out of this directory"};
+    local_id = header->local_id;
+    f.header = *header;
+    f.intact = true;
+    last_intact_ = i;
+  }
+  out_.tables.local_id = local_id;
+  if (!found_.empty() && local_id == 0)
+    return Error{Error::Kind::corrupt,
+                 "none of its segments has a readable header: nothing can be recovered from it. "
+                 "Move the directory aside to start with an empty spool"};
+  return {};
+}
+
+// What is known of a segment from the headers around it. A header that is damaged, or is still that
+// of the file's earlier life, is replaced by what the records before it say.
+SegmentScan::Bounds Recovery::bounds(size_t i) const {
+  const Found& f = found_[i];
+  SegmentScan::Bounds b;
+  b.seed = record_seed(f.header.era, out_.tables.local_id);
+  b.first_lsn = f.intact ? f.header.first_lsn : end_lsn_;
+  b.synced_lsn = f.intact ? f.header.durable_lsn : 0;
+  size_t next = i + 1;
+  while (next < found_.size() && !found_[next].intact) ++next;
+  if (next == found_.size()) return b;
+  b.stop_lsn = found_[next].header.first_lsn;
+  b.reaches_stop = found_[next].header.era == f.header.era + 1;
+  return b;
+}
+
+// --- segments
+// -------------------------------------------------------------------------------------
+
+void Recovery::note_damage(const Found& found, const SegmentScan& scan) {
+  for (const ScanDamage& d : scan.damage())
+    damaged(found.file.name + " is damaged at byte " + std::to_string(d.offset) + ": " +
+            std::to_string(d.end_lsn - d.first_lsn) + " record(s) are lost");
+  if (scan.dropped())
+    out_.notes.push_back(found.file.name + " ends in a write that was cut short at byte " +
+                         std::to_string(scan.end_offset()) +
+                         ": what follows was never acknowledged and is read again");
+}
+
+void Recovery::add_segment(const Found& found, const SegmentScan& scan) {
+  // apply() may have made it already, with what it holds.
+  auto& segments = out_.log.segments;
+  if (segments.empty() || segments.back().era != found.header.era) {
+    SpoolSegment s;
+    s.era = found.header.era;
+    segments.push_back(std::move(s));
+  }
+  SpoolSegment& s = segments.back();
+  s.file = found.file;
+  s.used = scan.end_offset();
+  s.first_lsn = found.header.first_lsn;
+}
+
+Result<void> Recovery::read_older(size_t i) {
+  const Found& f = found_[i];
+  SegmentScan scan(images_, f.file, bounds(i));
+  const auto read = scan.run(
+      [&](const ScannedRecord& r, std::string_view body) { apply(r, body, f.header.era, false); });
+  if (!read) return read.error().within(f.file.name);
+  note_damage(f, scan);
+  if (!f.intact && scan.damage().empty() && scan.end_lsn() == end_lsn_) {
+    out_.log.useless.push_back(f.file);
+    return {};
+  }
+  if (!f.intact) damaged(f.file.name + ": its header is damaged, its records were read without it");
+  end_lsn_ = scan.end_lsn();
+  add_segment(f, scan);
+  return {};
+}
+
+// The newest segment with a header; behind it there may be files that were renamed for a segment to
+// come, and one whose header alone is damaged. Only the very last one with records can end in
+// records that are not known to be synced.
+Result<void> Recovery::read_newest(size_t from) {
+  std::optional<SegmentScan> newest;
+  std::vector<ScannedRecord> records;
+  size_t at = from;
+  for (size_t i = from; i < found_.size(); ++i) {
+    std::vector<ScannedRecord> here;
+    SegmentScan scan(images_, found_[i].file, bounds(i));
+    const auto read =
+        scan.run([&](const ScannedRecord& r, std::string_view) { here.push_back(r); });
+    if (!read) return read.error().within(found_[i].file.name);
+    if (i > from && here.empty()) {
+      out_.log.useless.push_back(found_[i].file);
+      continue;
+    }
+    if (i > from) {
+      if (auto older = read_older(at); !older) return older;
+      damaged(found_[i].file.name + ": its header is damaged, its records were read without it");
+      found_[i].header.first_lsn = end_lsn_;
+    } else {
+      end_lsn_ = scan.end_lsn();
+    }
+    newest.emplace(std::move(scan));
+    records = std::move(here);
+    at = i;
+  }
+  note_damage(found_[at], *newest);
+  return take_newest(found_[at], *newest, records);
+}
+
+Result<bool> Recovery::payload_intact(const Found& found, const ScannedRecord& r,
+                                      std::string_view body) {
+  if (r.header.type != RecordType::batch) return true;
+  const Result<BatchHead> head = BatchHead::parse(body);
+  if (!head || head->fields().payload_len != r.header.payload_len) return false;
+  const uint32_t crc = head->fields().payload_crc;
+  std::string payload;
+  const auto read = images_.read(found.file.name, r.offset + kRecordHeaderBytes + r.header.body_len,
+                                 r.header.payload_len, payload);
+  if (!read) return read.error().within(found.file.name);
+  return payload.size() == r.header.payload_len && crc32c(payload) == crc;
+}
+
+Result<void> Recovery::take_newest(const Found& found, SegmentScan& scan,
+                                   std::vector<ScannedRecord>& records) {
+  const uint64_t first_lsn = found.header.first_lsn;
+  const uint64_t synced =
+      std::max({found.intact ? found.header.durable_lsn : 0, scan.durable_lsn(), first_lsn - 1});
+  uint64_t end_lsn = scan.end_lsn();
+  uint64_t used = scan.end_offset();
+  ScannedRecord r;
+  for (size_t i = 0; i < records.size(); ++i) {
+    const uint64_t lsn = records[i].header.lsn;
+    if (lsn <= synced) continue;
+    if (!scan.record_at(records[i].offset, lsn, lsn, r)) return unstable(found, scan);
+    Result<bool> intact = payload_intact(found, records[i], scan.body());
+    if (!intact) return intact.error();
+    if (*intact) continue;
+    out_.notes.push_back(found.file.name + " ends in a batch that was cut short at byte " +
+                         std::to_string(records[i].offset) +
+                         ": it was never acknowledged and is read again");
+    end_lsn = lsn;
+    used = records[i].offset;
+    records.resize(i);
+  }
+  const bool whole = used <= found.file.bytes / kSmallPart;
+  const uint64_t copy_from = whole ? first_lsn : std::min(synced + 1, end_lsn);
+  for (const ScannedRecord& record : records) {
+    const bool copied = record.header.lsn >= copy_from;
+    if (!scan.record_at(record.offset, record.header.lsn, record.header.lsn, r))
+      return unstable(found, scan);
+    apply(record, scan.body(), found.header.era, copied);
+    if (!copied) continue;
+    RecoveredRecord& copy =
+        out_.tail.emplace_back(RecoveredRecord{record.header.type, std::string(scan.body()), {}});
+    if (record.header.payload_len == 0) continue;
+    const auto read =
+        images_.read(found.file.name, record.offset + kRecordHeaderBytes + record.header.body_len,
+                     record.header.payload_len, copy.payload);
+    if (!read) return read.error().within(found.file.name);
+  }
+  add_segment(found, scan);
+  out_.log.segments.back().used = used;
+  out_.log.next_lsn = copy_from;
+  if (whole) out_.superseded.push_back(found.header.era);
+  return {};
+}
+
+// --- records
+// --------------------------------------------------------------------------------------
+
+void Recovery::apply(const ScannedRecord& r, std::string_view body, uint64_t era, bool in_tail) {
+  if (!in_tail) out_.log_bytes += r.header.bytes();
+  if (r.header.type == RecordType::batch) return apply_batch(r, body, era, in_tail);
+  if (r.header.type == RecordType::snapshot) {
+    std::optional<SpoolTables> tables = decode_snapshot(body);
+    if (tables) {
+      out_.tables = std::move(*tables);
+      out_.snapshot_era = in_tail ? 0 : era;
+      out_.snapshot_bytes = r.header.bytes();
+      out_.log_bytes = 0;
+      snapshot_ = true;
+      return;
+    }
+  } else if (!snapshot_ || apply_control(r.header.type, body)) {
+    return;
+  }
+  damaged("record " + std::to_string(r.header.lsn) + " of the spool makes no sense: passed over");
+}
+
+bool Recovery::apply_control(RecordType type, std::string_view body) {
+  SpoolTables& t = out_.tables;
+  switch (type) {
+    case RecordType::start: {
+      const auto start = decode_start(body);
+      if (!start) return false;
+      t.start_before = std::exchange(t.start, *start);
+      return true;
+    }
+    case RecordType::stream_def: {
+      auto stream = decode_stream_def(body);
+      if (!stream) return false;
+      t.streams.emplace(stream->stream, std::move(*stream));
+      return true;
+    }
+    case RecordType::file_def: {
+      auto file = decode_file_def(body);
+      if (!file) return false;
+      t.files.insert_or_assign(file->file, std::move(*file));
+      return true;
+    }
+    case RecordType::file_gone: {
+      const auto file = decode_file_gone(body);
+      if (file) t.files.erase(*file);
+      return file.has_value();
+    }
+    case RecordType::cursor: {
+      const auto c = decode_cursor(body);
+      if (c) t.cursors[{c->sink, c->stream}] = c->at;
+      return c.has_value();
+    }
+    case RecordType::gap: {
+      auto gap = decode_gap(body);
+      if (!gap) return false;
+      t.gaps.insert_or_assign(std::pair(gap->stream, gap->first_seq), std::move(*gap));
+      return true;
+    }
+    case RecordType::file_gap: {
+      const auto gap = decode_file_gap(body);
+      if (gap) apply_file_gap(*gap, t);
+      return gap.has_value();
+    }
+    default: return true;  // WATERMARK, RETIRE, CLEAN_SHUTDOWN: they change no table
+  }
+}
+
+void Recovery::apply_batch(const ScannedRecord& r, std::string_view body, uint64_t era,
+                           bool in_tail) {
+  const Result<BatchHead> head = BatchHead::parse(body);
+  if (!head) return damaged("record " + std::to_string(r.header.lsn) + ": " + head.error().text);
+  const BatchFields& f = head->fields();
+  SpoolIndex::Ranges& ranges = out_.index.streams()[f.stream];
+  if (!ranges.empty() && f.first_seq < ranges.back().end_seq)
+    return damaged("record " + std::to_string(r.header.lsn) + " repeats lines of stream " +
+                   std::to_string(f.stream) + ": passed over");
+  ranges.push_back({f.first_seq, f.end_seq(), f.chain_before, f.chain_after, era, r.offset,
+                    r.header.bytes(), nullptr});
+  if (!in_tail) {
+    auto& segments = out_.log.segments;
+    if (segments.empty() || segments.back().era != era) {
+      segments.emplace_back();
+      segments.back().era = era;
+    }
+    segments.back().held[f.stream].end_seq = f.end_seq();
+    segments.back().held[f.stream].bytes += r.header.bytes();
+  }
+  if (!snapshot_) return;
+  const auto stream = out_.tables.streams.find(f.stream);
+  if (stream != out_.tables.streams.end()) stream->second.next = {f.end_seq(), f.chain_after};
+  apply_sources(*head, out_.tables);
+}
+
+// --- what is missing
+// ------------------------------------------------------------------------------
+
+void Recovery::add_gap(SpoolIndex::Ranges& into, StreamId stream, Position from, Position to) {
+  SpoolRange range;
+  range.first_seq = from.seq;
+  range.chain_before = from.chain;
+  range.end_seq = to.seq;
+  range.chain_after = to.chain;
+  into.push_back(std::move(range));
+  if (gap_at(out_.tables, stream, from.seq)) return;
+  GapInfo gap;
+  gap.stream = stream;
+  gap.first_seq = from.seq;
+  gap.count = to.seq - from.seq;
+  gap.chain_after = to.chain;
+  gap.reason = "spool damaged";
+  damaged("category '" + out_.tables.streams.at(stream).category + "': lines " +
+          std::to_string(from.seq) + " to " + std::to_string(to.seq - 1) +
+          " were taken and are lost; each sink is told");
+  out_.tables.gaps.emplace(std::pair(stream, from.seq), gap);
+  out_.gaps.push_back(std::move(gap));
+}
+
+// Where the slowest sink stands; what lies below may have been trimmed.
+Position Recovery::passed_by_all(const StreamInfo& stream) const {
+  Position low{UINT64_MAX, 0};
+  for (const uint64_t sink : sinks_of(out_.tables)) {
+    const auto cursor = out_.tables.cursors.find({sink, stream.stream});
+    const Position at = cursor == out_.tables.cursors.end() ? stream.oldest : cursor->second;
+    if (at.seq < low.seq) low = at;
+  }
+  return low.seq == UINT64_MAX ? stream.oldest : low;
+}
+
+// From there on the stream's batches must follow one another up to its next line: what is missing
+// becomes a gap.
+void Recovery::close_stream(StreamInfo& stream) {
+  for (const auto& [key, at] : out_.tables.cursors)
+    if (key.second == stream.stream && at.seq > stream.next.seq)
+      stream.next = at;  // committed, so it was here
+  const Position low = passed_by_all(stream);
+  SpoolIndex::Ranges closed;
+  std::optional<Position> end;
+  const auto fill_up_to = [&](Position next) {
+    if (end && end->seq == next.seq) return;
+    if (!end || end->seq < low.seq) {
+      closed.clear();
+      if (next.seq <= low.seq) return;
+      end = low;
+    }
+    add_gap(closed, stream.stream, *end, next);
+  };
+  SpoolIndex::Ranges& ranges = out_.index.streams()[stream.stream];
+  for (SpoolRange& r : ranges) {
+    const GapInfo* const gap = gap_at(out_.tables, stream.stream, r.first_seq);
+    if (gap && gap->first_seq == r.first_seq) r.era = r.offset = r.bytes = 0;  // given up before
+    if (end || r.first_seq > low.seq) fill_up_to({r.first_seq, r.chain_before});
+    end = {r.end_seq, r.chain_after};
+    closed.push_back(std::move(r));
+  }
+  fill_up_to(stream.next);
+  ranges = std::move(closed);
+  stream.oldest = out_.index.oldest(stream.stream).value_or(stream.next);
+  drop_old_gaps(out_.tables, stream);
+}
+
+void Recovery::close_index() {
+  for (auto& [id, stream] : out_.tables.streams) close_stream(stream);
+  for (auto it = out_.index.streams().begin(); it != out_.index.streams().end();) {
+    if (out_.tables.streams.contains(it->first)) {
+      ++it;
+      continue;
+    }
+    damaged("stream " + std::to_string(it->first) +
+            ": its definition is lost, so its batches cannot be delivered");
+    it = out_.index.streams().erase(it);
+  }
+}
+
+Result<void> Recovery::run(uint64_t id_if_new) {
+  if (auto listed = list(); !listed) return listed;
+  if (found_.empty()) {
+    out_.tables.local_id = id_if_new;
+    return {};
+  }
+  if (auto headers = read_headers(); !headers) return headers;
+  const uint64_t local_id = out_.tables.local_id;
+  for (size_t i = 0; i < last_intact_; ++i)
+    if (auto read = read_older(i); !read) return read;
+  if (auto read = read_newest(last_intact_); !read) return read;
+  if (!snapshot_)
+    return Error{Error::Kind::corrupt,
+                 "no SNAPSHOT can be read: what its lines belong to is not known. Move the "
+                 "directory aside to start with an empty spool"};
+  out_.tables.local_id = local_id;
+  close_index();
+  return {};
+}
+
+}  // namespace
+
+Result<RecoveredSpool> recover_spool(SpoolImages& images, uint64_t id_if_new) {
+  TAILRACE_CHECK(id_if_new != 0, "a spool's id is not zero");
+  RecoveredSpool recovered;
+  if (auto done = Recovery(images, recovered).run(id_if_new); !done) return done.error();
+  return recovered;
+}
+
+}  // namespace tailrace

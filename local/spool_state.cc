@@ -1,0 +1,236 @@
+#include "local/spool_state.h"
+
+#include <algorithm>
+
+#include "local/spool_recovery.h"
+
+namespace tailrace {
+
+namespace {
+constexpr uint64_t kLogToSnapshot =
+    50;  // a SNAPSHOT is due when the log since is so many times its size
+
+struct FirstRecord {
+  RecordType type{};
+  std::string body;
+  std::shared_ptr<Batch> batch;
+  [[nodiscard]] uint64_t bytes() const {
+    return kRecordHeaderBytes + (batch ? batch->bytes() : body.size());
+  }
+};
+
+// What the first segment of this start begins with: the copies, START, what recovery had to find
+// out, and a SNAPSHOT where the log before can't be relied on, or is not there. `tables` gets
+// START.
+std::vector<FirstRecord> first_records(RecoveredSpool& recovered, SpoolTables& tables,
+                                       uint64_t start) {
+  std::vector<FirstRecord> records;
+  for (RecoveredRecord& r : recovered.tail) {
+    FirstRecord& f = records.emplace_back(FirstRecord{r.type, std::move(r.body), nullptr});
+    if (r.type != RecordType::batch) continue;
+    f.batch = std::make_shared<Batch>();
+    f.batch->head = std::move(f.body);
+    f.batch->payload = std::move(r.payload);
+    f.batch->fields = BatchHead::parse(f.batch->head).value().fields();
+  }
+  tables.start_before = std::exchange(tables.start, start);
+  encode_start(start, records.emplace_back(FirstRecord{RecordType::start, {}, nullptr}).body);
+  for (const GapInfo& gap : recovered.gaps)
+    encode_gap(gap, records.emplace_back(FirstRecord{RecordType::gap, {}, nullptr}).body);
+  if (recovered.damaged || recovered.log.segments.empty())
+    encode_snapshot(tables,
+                    records.emplace_back(FirstRecord{RecordType::snapshot, {}, nullptr}).body);
+  return records;
+}
+}  // namespace
+
+Spool::State::State(SpoolOptions o, RecoveredSpool recovered, uint64_t start)
+    : options(o),
+      tables(std::move(recovered.tables)),
+      index(std::move(recovered.index)),
+      log(o, tables.local_id, recovered.log),
+      sinks(sinks_of(tables)),
+      superseded(std::move(recovered.superseded)),
+      snapshot_era(recovered.snapshot_era),
+      snapshot_bytes(recovered.snapshot_bytes),
+      log_bytes(recovered.log_bytes) {
+  TAILRACE_CHECK(tables.local_id != 0, "a spool without an id");
+  for (const auto& [era, segment] : log.segments())
+    for (const auto& [stream, held] : segment.held)
+      if (tables.streams.contains(stream))
+        category_bytes[tables.streams.at(stream).category] += held.bytes;
+  durable_cursors = tables.cursors;
+
+  std::vector<FirstRecord> first = first_records(recovered, tables, start);
+  uint64_t bytes = 0;
+  for (const FirstRecord& r : first) bytes += r.bytes();
+  log.open_first(bytes);
+  for (FirstRecord& r : first) {
+    if (r.batch) {
+      const BatchFields f = r.batch->fields;
+      const SpoolLog::Place at = log.append(r.batch);
+      log_bytes += at.bytes;
+      SpoolRange* const range = index.find(f.stream, f.first_seq);
+      if (range == nullptr || range->gap()) continue;
+      range->era = at.era;
+      range->offset = at.offset;
+      range->bytes = at.bytes;
+      log.hold(at.era, f.stream, f.end_seq(), at.bytes);
+      category_bytes[tables.streams.at(f.stream).category] += at.bytes;
+      index.cache(f.stream, f.first_seq, std::move(r.batch), options.cache_bytes);
+      continue;
+    }
+    const SpoolLog::Place at = log.append(r.type, r.body);
+    log_bytes += at.bytes;
+    if (r.type != RecordType::snapshot) continue;
+    snapshot_era_pending = at.era;
+    snapshot_bytes = at.bytes;
+    log_bytes = 0;
+  }
+  complete_cursors();
+}
+
+// --- records
+// --------------------------------------------------------------------------------------
+
+void Spool::State::write_batch(const StreamInfo& info, Position before,
+                               std::shared_ptr<Batch> batch) {
+  const SpoolLog::Place at = log.append(batch);
+  log_bytes += at.bytes;
+  log.hold(at.era, info.stream, info.next.seq, at.bytes);
+  const auto category = category_bytes.find(info.category);
+  (category == category_bytes.end() ? category_bytes[info.category] : category->second) += at.bytes;
+  index.add(info.stream, {before.seq, info.next.seq, before.chain, info.next.chain, at.era,
+                          at.offset, at.bytes, nullptr});
+  index.cache(info.stream, before.seq, std::move(batch), options.cache_bytes);
+}
+
+void Spool::State::write_cursors() {
+  for (const CursorKey& key : dirty) {
+    const Position at = tables.cursors.at(key);
+    write(RecordType::cursor, [&](std::string& out) {
+      encode_cursor({key.first, key.second, at}, out);
+    });
+    cursors_pending.emplace_back(key, at);
+  }
+  dirty.clear();
+}
+
+bool Spool::State::snapshot_due() const {
+  return served &&
+         (log_bytes > kLogToSnapshot * snapshot_bytes || log_bytes > log.quota_bytes() / 4);
+}
+
+void Spool::State::write_snapshot() {
+  const SpoolLog::Place at =
+      write(RecordType::snapshot, [&](std::string& out) { encode_snapshot(tables, out); });
+  snapshot_era_pending = at.era;
+  snapshot_bytes = at.bytes;
+  log_bytes = 0;
+}
+
+// --- tables
+// ---------------------------------------------------------------------------------------
+
+bool Spool::State::continues_files(const BatchHead& head) {
+  nexts.clear();
+  for (size_t i = 0; i < head.source_count(); ++i) {
+    const SourceRange s = head.source(i);
+    auto next =
+        std::find_if(nexts.begin(), nexts.end(), [&](auto& n) { return n.first == s.file; });
+    if (next == nexts.end())
+      next = nexts.insert(nexts.end(), {s.file, tables.files.at(s.file).next});
+    if (s.start != next->second) return false;
+    next->second = s.end;
+  }
+  return true;
+}
+
+void Spool::State::set_cursor(uint64_t sink, StreamId stream, Position at) {
+  tables.cursors[{sink, stream}] = at;
+  dirty.insert({sink, stream});
+}
+
+bool Spool::State::complete_cursors() {
+  bool made = false;
+  for (const uint64_t sink : sinks)
+    for (const auto& [id, info] : tables.streams) {
+      if (tables.cursors.contains({sink, id})) continue;
+      set_cursor(sink, id, info.oldest);
+      made = true;
+    }
+  return made;
+}
+
+bool Spool::State::category_has_room(const std::string& category, uint64_t bytes) const {
+  const auto held = category_bytes.find(category);
+  if (held == category_bytes.end() || held->second == 0) return true;
+  return held->second + bytes <= log.quota_bytes() / 100 * options.category_share_percent;
+}
+
+void Spool::State::changed(int64_t now_ms) {
+  TAILRACE_CHECK(served, "the spool was used before what it recovered was made safe");
+  if (!changed_since_group) pending_since_ms = now_ms;
+  changed_since_group = true;
+}
+
+// --- groups
+// ---------------------------------------------------------------------------------------
+
+SpoolGroup Spool::State::begin(int64_t now_ms) {
+  SpoolGroup group = log.begin(now_ms);
+  if (group.last_lsn == 0) return group;
+  writing = true;
+  changed_since_group = false;
+  for (const auto& [id, info] : tables.streams) durable_soon[id] = info.next;
+  std::swap(cursors_soon, cursors_pending);
+  snapshot_era_soon = std::exchange(snapshot_era_pending, 0);
+  return group;
+}
+
+void Spool::State::became_durable() {
+  served = true;
+  for (const auto& [id, next] : durable_soon) durable[id] = next;
+  for (const auto& [key, at] : cursors_soon) durable_cursors[key] = at;
+  cursors_soon.clear();
+  if (snapshot_era_soon != 0) snapshot_era = std::exchange(snapshot_era_soon, 0);
+  for (const uint64_t era : superseded) log.release(era);
+  superseded.clear();
+  trim();
+}
+
+bool Spool::State::passed_by_all(const SpoolSegment& segment) const {
+  for (const auto& [stream, held] : segment.held) {
+    if (sinks.empty()) return false;
+    for (const uint64_t sink : sinks) {
+      const auto cursor = durable_cursors.find({sink, stream});
+      if (cursor == durable_cursors.end() || cursor->second.seq < held.end_seq) return false;
+    }
+  }
+  return true;
+}
+
+// A segment may go when all it holds is passed, and by a cursor that is itself on the disk; the
+// newest SNAPSHOT and all behind it stay.
+void Spool::State::trim() {
+  for (auto s = log.segments().begin(); s != log.segments().end() && s->first < snapshot_era;) {
+    const SpoolSegment& segment = (s++)->second;
+    if (passed_by_all(segment)) release(segment);
+  }
+}
+
+void Spool::State::release(const SpoolSegment& segment) {
+  for (const auto& [stream, held] : segment.held) {
+    const auto known = tables.streams.find(stream);
+    if (known == tables.streams.end()) continue;
+    StreamInfo& info = known->second;
+    category_bytes[info.category] -= held.bytes;
+    const auto chain = index.chain_at(stream, held.end_seq);
+    if (chain && held.end_seq > info.oldest.seq) info.oldest = {held.end_seq, *chain};
+    index.drop_below(stream, held.end_seq);
+    drop_old_gaps(tables, info);
+  }
+  log.release(segment.era);
+}
+
+}  // namespace tailrace

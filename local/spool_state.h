@@ -1,0 +1,87 @@
+// What a Spool holds: its tables, its index and the log below, and what the disk does not have yet.
+// Private to spool.cc and spool_state.cc. Thread: the road.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "local/spool.h"
+#include "local/spool_index.h"
+#include "local/spool_log.h"
+
+namespace tailrace {
+
+struct Spool::State {
+  State(SpoolOptions options, RecoveredSpool recovered, uint64_t start);
+
+  // --- records ---
+  template <class Encode>
+  SpoolLog::Place write(RecordType type, Encode encode) {
+    body.clear();
+    encode(body);
+    const SpoolLog::Place at = log.append(type, body);
+    log_bytes += at.bytes;
+    return at;
+  }
+  void write_batch(const StreamInfo& info, Position before, std::shared_ptr<Batch> batch);
+  void write_cursors();
+  void write_snapshot();
+  [[nodiscard]] bool snapshot_due() const;
+
+  // --- tables ---
+  // Whether each source range starts where its file's last one ended.
+  [[nodiscard]] bool continues_files(const BatchHead& head);
+  void set_cursor(uint64_t sink, StreamId stream, Position at);
+  // Every sink gets a cursor for every stream. False: each had one.
+  bool complete_cursors();
+  [[nodiscard]] bool category_has_room(const std::string& category, uint64_t bytes) const;
+  [[nodiscard]] bool anything_pending() const { return log.pending() || !dirty.empty(); }
+  void changed(int64_t now_ms);
+
+  // --- groups ---
+  SpoolGroup begin(int64_t now_ms);
+  void became_durable();
+  void trim();
+  [[nodiscard]] bool passed_by_all(const SpoolSegment& segment) const;
+  void release(const SpoolSegment& segment);
+
+  using CursorKey = std::pair<uint64_t, StreamId>;
+
+  SpoolOptions options;
+  SpoolTables tables;
+  SpoolIndex index;
+  SpoolLog log;
+  std::set<uint64_t> sinks;
+  std::map<std::string, uint64_t, std::less<>> category_bytes;  // of batches held
+  std::string body;                                             // scratch
+  std::vector<std::pair<FileId, uint64_t>> nexts;               // scratch
+  uint64_t refused_bytes = 0;  // of the last batch for which there was no room
+  int64_t pending_since_ms = 0;
+  bool changed_since_group = false;
+  bool shut_down = false;
+
+  // The first group makes safe what recovery found; nothing may be asked of the spool before.
+  bool served = false;
+  std::vector<uint64_t> superseded;
+
+  // --- what is on the disk, what is in the group under way, what is pending ---
+  bool writing = false;
+  std::map<StreamId, Position> durable;
+  std::map<StreamId, Position> durable_soon;
+  std::map<CursorKey, Position> durable_cursors;
+  std::vector<std::pair<CursorKey, Position>> cursors_soon;
+  std::vector<std::pair<CursorKey, Position>> cursors_pending;  // written to the log, no group yet
+  std::set<CursorKey> dirty;                                    // not even that
+
+  uint64_t snapshot_era = 0;  // of the newest SNAPSHOT that is durable
+  uint64_t snapshot_era_soon = 0;
+  uint64_t snapshot_era_pending = 0;
+  uint64_t snapshot_bytes = 0;  // its size
+  uint64_t log_bytes = 0;       // records since the newest SNAPSHOT
+};
+
+}  // namespace tailrace

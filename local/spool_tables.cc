@@ -1,0 +1,49 @@
+#include "local/spool_tables.h"
+
+#include <iterator>
+
+namespace tailrace {
+
+void apply_sources(const BatchHead& head, SpoolTables& tables) {
+  for (size_t i = 0; i < head.source_count(); ++i) {
+    const SourceRange s = head.source(i);
+    const auto file = tables.files.find(s.file);
+    if (file == tables.files.end()) continue;
+    file->second.next = s.end;
+    file->second.head_hash = s.head_hash;
+    file->second.tail_hash = s.tail_hash;
+  }
+}
+
+void apply_file_gap(const FileGapInfo& gap, SpoolTables& tables) {
+  const auto file = tables.files.find(gap.file);
+  if (file == tables.files.end() || gap.end == UINT64_MAX) return;
+  FileInfo& f = file->second;
+  if (f.next < gap.start || f.next >= gap.end) return;
+  f.next = gap.end;
+  f.head_hash = 0;
+  f.tail_hash = 0;
+}
+
+std::set<uint64_t> sinks_of(const SpoolTables& tables) {
+  std::set<uint64_t> sinks;
+  for (const auto& [key, at] : tables.cursors) sinks.insert(key.first);
+  return sinks;
+}
+
+const GapInfo* gap_at(const SpoolTables& tables, StreamId stream, uint64_t seq) {
+  auto g = tables.gaps.upper_bound({stream, seq});
+  if (g == tables.gaps.begin()) return nullptr;
+  --g;
+  if (g->first.first != stream || seq >= g->second.end_seq()) return nullptr;
+  return &g->second;
+}
+
+void drop_old_gaps(SpoolTables& tables, const StreamInfo& stream) {
+  auto g = tables.gaps.lower_bound({stream.stream, 0});
+  while (g != tables.gaps.end() && g->first.first == stream.stream &&
+         g->second.end_seq() <= stream.oldest.seq)
+    g = tables.gaps.erase(g);
+}
+
+}  // namespace tailrace
