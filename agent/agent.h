@@ -1,5 +1,5 @@
-// The Agent: watches files, reads them in batches, hands these to its Local, remembers how far it got.
-// Thread: the road. docs/architecture.md, "Agent".
+// The Agent: watches files, reads them in batches, hands these to its Local, remembers how far it
+// got. Thread: the road. docs/architecture.md, "Agent".
 #pragma once
 
 #include <asio/awaitable.hpp>
@@ -19,21 +19,21 @@ namespace tailrace {
 // Files of one category.
 struct AgentSource {
   std::string category;
-  std::vector<std::string> globs;     // absolute
-  std::vector<std::string> exclude;   // globs over the whole path, or over the name if without '/'
-  Codec codec = Codec::gzip;          // of the published files
+  std::vector<std::string> globs;    // absolute
+  std::vector<std::string> exclude;  // globs over the whole path, or over the name if without '/'
+  Codec codec = Codec::gzip;         // of the published files
 };
 
 struct AgentSettings {
   std::vector<AgentSource> sources;
-  std::string state_dir;                    // the journal's
-  std::vector<std::string> never_below;     // absolute directories that are never watched
-  uint32_t max_record_bytes = 1u << 20;     // a line without its newline
-  uint32_t batch_bytes = 1u << 20;          // raw bytes at which a batch is closed
+  std::string state_dir;                 // the journal's
+  std::vector<std::string> never_below;  // absolute directories that are never watched
+  uint32_t max_record_bytes = 1u << 20;  // a line without its newline
+  uint32_t batch_bytes = 1u << 20;       // raw bytes at which a batch is closed
   int64_t tick_ms = 1000;
-  size_t window_bytes = 4u << 20;           // sent and not yet acked
-  int64_t scan_ms = 10'000;                 // the net below inotify
-  bool once = false;                        // read each file to its size at first opening, then end
+  size_t window_bytes = 4u << 20;  // sent and not yet acked
+  int64_t scan_ms = 10'000;        // the net below inotify
+  bool once = false;               // read each file to its size at first opening, then end
 };
 
 struct UnreadableFile {
@@ -42,19 +42,19 @@ struct UnreadableFile {
 };
 
 struct AgentStatus {
-  uint64_t files = 0;              // known now
-  uint64_t files_seen = 0;         // ever
+  uint64_t files = 0;       // known now
+  uint64_t files_seen = 0;  // ever
   uint64_t bytes_read = 0;
   uint64_t lines_read = 0;
-  uint64_t lines_final = 0;        // committed at every required sink
+  uint64_t lines_final = 0;  // committed at every required sink
   uint64_t bytes_unread = 0;
-  int64_t oldest_unread_ms = -1;   // wall time when the oldest unread byte was first seen; -1: none
+  int64_t oldest_unread_ms = -1;  // wall time when the oldest unread byte was first seen; -1: none
   uint64_t split_lines = 0;
-  uint64_t gaps = 0;               // FILE_GAPs, each logged when found
-  std::vector<UnreadableFile> unreadable;   // capped at 1,000
+  uint64_t gaps = 0;                       // FILE_GAPs, each logged when found
+  std::vector<UnreadableFile> unreadable;  // capped at 1,000
   uint64_t unreadable_count = 0;
-  std::string held;                // not empty: holding, and why
-  bool idle = false;               // all read and all final
+  std::string held;   // not empty: holding, and why
+  bool idle = false;  // all read and all final
 };
 
 class Agent {
@@ -64,11 +64,14 @@ class Agent {
   Agent(asio::io_context& road, AgentSettings settings, Connect connect);
   ~Agent();
 
-  // Reads the journal. rejected: the state belongs to somebody else or is damaged (text says what to do).
+  // Reads the journal; blocks. rejected or corrupt: a glob is none, the state belongs to somebody
+  // else or is damaged (the text says what to do).
   Result<void> open();
-  // Runs until leave(), or, with once or after drain(), until everything read is final.
+  // Runs until leave(), or, with once or after drain(), until everything read is final or the agent
+  // must hold (AgentStatus::held says why).
   asio::awaitable<void> run();
-  // Read what stands in the files now (as once does), FLUSH, and end when all is final.
+  // Read what stands in the files now, FLUSH, and end when all is final. Unlike with once, a last
+  // line that has no newline yet waits in its file for the next start, unless its file is deleted.
   void drain();
   // End now; what was not acked is read again next time.
   void leave();

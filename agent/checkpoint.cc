@@ -1,0 +1,121 @@
+#include "agent/checkpoint.h"
+
+#include <algorithm>
+
+namespace tailrace {
+
+namespace {
+FilePosition end_of(const SourceRange& s) { return {s.end, s.head_hash, s.tail_hash}; }
+}  // namespace
+
+void Checkpoint::set_spool(uint64_t id) {
+  if (local_id != 0 && local_id != id)
+    for (auto& [n, s] : streams) s.next_seq = s.acked_seq = s.final_seq = 0;
+  local_id = id;
+}
+
+void Checkpoint::put_file(FileRecord f) {
+  next_file = std::max(next_file, f.id + 1);
+  const FileRecord* newest = file_of(f.identity);
+  if (!newest || newest->generation <= f.generation) by_identity[f.identity] = f.id;
+  FileRecord& place = files[f.id];
+  f.told = place.told;
+  place = std::move(f);
+}
+
+void Checkpoint::erase_file(FileId id) {
+  const auto it = files.find(id);
+  if (it == files.end()) return;
+  const auto newest = by_identity.find(it->second.identity);
+  if (newest != by_identity.end() && newest->second == id) by_identity.erase(newest);
+  files.erase(it);
+}
+
+bool Checkpoint::add_batch(StreamId stream, const StreamRecord::OpenBatch& batch, Bucket bucket,
+                           const std::vector<SourceRange>& ranges) {
+  const auto it = streams.find(stream);
+  if (it == streams.end() || it->second.next_seq != batch.first_seq || batch.count == 0)
+    return false;
+  StreamRecord& s = it->second;
+  s.open.push_back(batch);
+  s.ranges.insert(s.ranges.end(), ranges.begin(), ranges.end());
+  s.next_seq = batch.end_seq();
+  s.bucket = std::max(s.bucket, bucket);
+  return true;
+}
+
+void Checkpoint::acked(StreamId stream, uint64_t seq) {
+  const auto it = streams.find(stream);
+  if (it == streams.end()) return;
+  StreamRecord& s = it->second;
+  while (s.acked_open < s.open.size() && s.open[s.acked_open].end_seq() <= seq) {
+    for (uint32_t i = 0; i < s.open[s.acked_open].ranges; ++i) {
+      const SourceRange& range = s.ranges[s.acked_ranges++];
+      const auto f = files.find(range.file);
+      if (f != files.end() && f->second.acked.offset <= range.end) f->second.acked = end_of(range);
+    }
+    ++s.acked_open;
+  }
+  s.acked_seq = std::max(s.acked_seq, seq);
+  s.next_seq = std::max(s.next_seq, seq);
+}
+
+void Checkpoint::final_at(StreamId stream, uint64_t seq) {
+  const auto it = streams.find(stream);
+  if (it == streams.end()) return;
+  StreamRecord& s = it->second;
+  if (seq > s.acked_seq) acked(stream, seq);
+  while (!s.open.empty() && s.open.front().end_seq() <= seq) {
+    const uint32_t ranges = s.open.front().ranges;
+    for (uint32_t i = 0; i < ranges; ++i) {
+      const SourceRange& range = s.ranges.front();
+      const auto f = files.find(range.file);
+      if (f != files.end() && f->second.final_.offset <= range.end)
+        f->second.final_ = end_of(range);
+      s.ranges.pop_front();
+    }
+    s.acked_ranges -= ranges;
+    --s.acked_open;
+    s.open.pop_front();
+  }
+  s.final_seq = std::max(s.final_seq, seq);
+}
+
+void Checkpoint::strike(StreamId stream, uint64_t seq) {
+  const auto it = streams.find(stream);
+  if (it == streams.end()) return;
+  StreamRecord& s = it->second;
+  while (s.open.size() > s.acked_open && s.open.back().first_seq >= seq) {
+    s.ranges.erase(s.ranges.end() - s.open.back().ranges, s.ranges.end());
+    s.open.pop_back();
+  }
+  s.next_seq = s.acked_seq = seq;
+}
+
+const FileRecord* Checkpoint::file(FileId id) const {
+  const auto it = files.find(id);
+  return it == files.end() ? nullptr : &it->second;
+}
+
+const FileRecord* Checkpoint::file_of(const std::string& identity) const {
+  const auto it = by_identity.find(identity);
+  return it == by_identity.end() ? nullptr : file(it->second);
+}
+
+const StreamRecord* Checkpoint::stream(StreamId id) const {
+  const auto it = streams.find(id);
+  return it == streams.end() ? nullptr : &it->second;
+}
+
+const StreamRecord* Checkpoint::stream_of(const std::string& category) const {
+  for (const auto& [id, s] : streams)
+    if (s.category == category && s.sub == 0) return &s;
+  return nullptr;
+}
+
+bool Checkpoint::any_open() const {
+  return std::any_of(streams.begin(), streams.end(),
+                     [](const auto& s) { return !s.second.open.empty(); });
+}
+
+}  // namespace tailrace

@@ -1,0 +1,91 @@
+// What the agent remembers across restarts: its spool's id, its files and streams, and which bytes
+// are in batches that are not final yet. Changed by the journal alone (agent/journal.h), which
+// records each change. Thread: the road; plain values.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "agent/file_position.h"
+#include "flow/batch.h"
+#include "flow/stream.h"
+
+namespace tailrace {
+
+// One generation of one file.
+struct FileRecord {
+  FileId id = 0;
+  std::string identity;  // serialised proto::FileIdentity
+  std::string path;      // as last seen
+  uint32_t generation = 0;
+  StreamId stream = 0;    // whose lines it gave
+  FilePosition acked{};   // all before it is durable at the Local
+  FilePosition final_{};  // all before it is committed at every required sink
+  bool parked = false;    // out of the globs, read to its end, and nobody wrote to it any more
+  bool told = false;      // not stored: the Local has its FILE_DEF on this connection
+};
+
+struct StreamRecord {
+  StreamId id = 0;
+  std::string category;
+  uint8_t sub = 0;
+  Bucket bucket = 0;       // of the newest batch: none after it may have a lesser one
+  uint64_t next_seq = 0;   // of the next batch
+  uint64_t acked_seq = 0;  // all below is durable at the Local
+  uint64_t final_seq = 0;  // all below is committed at every required sink
+  // Batches that are not final yet, oldest first, and their source ranges one after another.
+  struct OpenBatch {
+    uint64_t first_seq = 0;
+    uint32_t count = 0;
+    uint32_t ranges = 0;
+    [[nodiscard]] uint64_t end_seq() const { return first_seq + count; }
+  };
+  std::deque<OpenBatch> open;
+  std::deque<SourceRange> ranges;
+  size_t acked_open = 0;    // the first so many of `open` are acked
+  size_t acked_ranges = 0;  // and of `ranges`
+};
+
+// FILE_GAP or FILE_GONE, kept until an ACK proves that the Local has it.
+struct Notice {
+  uint64_t number = 0;  // in the order of their making
+  FileId file = 0;
+  bool gone = false;          // else a gap
+  uint64_t start = 0;         // of the gap; or how far a file that is gone was read
+  uint64_t end = UINT64_MAX;  // of the gap; UINT64_MAX: unknown
+  std::string reason;
+};
+
+struct Checkpoint {
+  uint64_t local_id = 0;
+  FileId next_file = 1;
+  uint64_t next_notice = 1;
+  std::map<StreamId, StreamRecord> streams;
+  std::unordered_map<FileId, FileRecord> files;
+  std::unordered_map<std::string, FileId> by_identity;  // the newest generation
+  std::map<uint64_t, Notice> notices;
+
+  // Another spool than before: streams start over at line 0.
+  void set_spool(uint64_t id);
+  void put_file(FileRecord file);
+  void erase_file(FileId id);
+  // False: unknown stream, or not at its next.
+  bool add_batch(StreamId stream, const StreamRecord::OpenBatch& batch, Bucket bucket,
+                 const std::vector<SourceRange>& ranges);
+  // The following ignore unknown streams and do nothing twice.
+  void acked(StreamId stream, uint64_t seq);
+  void final_at(StreamId stream, uint64_t seq);
+  void strike(StreamId stream, uint64_t seq);
+
+  [[nodiscard]] const FileRecord* file(FileId id) const;
+  [[nodiscard]] const FileRecord* file_of(const std::string& identity) const;
+  [[nodiscard]] const StreamRecord* stream(StreamId id) const;
+  [[nodiscard]] const StreamRecord* stream_of(const std::string& category) const;
+  [[nodiscard]] bool any_open() const;
+};
+
+}  // namespace tailrace

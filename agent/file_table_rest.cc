@@ -1,0 +1,385 @@
+// Positions, and how a file ends: renamed, out of the globs, deleted.
+#include <dirent.h>
+#include <limits.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "agent/file_table.h"
+#include "base/log.h"
+#include "base/units.h"
+
+namespace tailrace {
+
+namespace {
+constexpr size_t kCloseAtOnce = 64;
+constexpr int64_t kIdleMs = 5 * 60'000;
+
+// The name under which an open file stands now; `otherwise` if it has none.
+std::string name_of_open(int fd, const std::string& otherwise) {
+  char text[PATH_MAX];
+  const std::string link = "/proc/self/fd/" + std::to_string(fd);
+  const ssize_t n = ::readlink(link.c_str(), text, sizeof text);
+  if (n <= 1 || text[0] != '/') return otherwise;
+  return {text, static_cast<size_t>(n)};
+}
+
+// Finds a file by its identity: by handle, else among its neighbours. Its name goes to `path`.
+// closed: it exists no more, or is not to be found.
+Result<Fd> search(const std::string& identity, std::string& path) {
+  const std::string folder = parent_path(path);
+  auto fd = open_by_identity(identity, folder);
+  if (fd) {
+    path = name_of_open(fd->get(), path);
+    return fd;
+  }
+  if (fd.error().kind == Error::Kind::closed) return fd;
+  DIR* dir = ::opendir(folder.c_str());
+  if (!dir) return Error{Error::Kind::closed, "its folder cannot be listed"};
+  std::vector<std::string> names;
+  while (const dirent* e = ::readdir(dir))
+    if (e->d_type == DT_REG || e->d_type == DT_UNKNOWN) names.emplace_back(e->d_name);
+  ::closedir(dir);
+  for (const std::string& name : names) {
+    const std::string at = folder == "/" ? "/" + name : folder + "/" + name;
+    const auto who = identity_at(at);
+    if (!who || *who != identity) continue;
+    const auto place = find_log(at);
+    if (!place) return Error{Error::Kind::closed, place.error().text};
+    auto opened = open_log(*place);
+    if (opened) path = at;
+    return opened;
+  }
+  return Error{Error::Kind::closed, "it is not in its folder any more"};
+}
+}  // namespace
+
+// --- positions
+// ------------------------------------------------------------------------------------
+
+void FileTable::place_all(Clock now) {
+  placed_ = true;
+  for (const auto& [identity, file] : files_) place(*file, now);
+  std::vector<FileId> known;
+  for (const auto& [id, record] : session_.state().files) known.push_back(id);
+  std::sort(known.begin(), known.end());
+  for (const FileId id : known)
+    if (const FileRecord* record = session_.state().file(id))
+      find_missing(FileRecord(*record), now);
+}
+
+void FileTable::place(TailedFile& file, Clock now) {
+  const FileRecord* record = session_.state().file_of(file.identity());
+  if (record && session_.leaving(record->id)) {
+    file.place({}, 0, record->generation + 1);
+  } else if (record) {
+    const FileRecord r = *record;
+    file.place(r.acked, r.id, r.generation);
+    if (r.parked) parked_.erase(r.path);
+    session_.moved(r.id, file.path(), false);
+    if (r.path != file.path()) make_restless(file, now);
+  }
+  // What is known is checked at once: a first read proves that the bytes before it still stand
+  // there.
+  if (file.size() > 0 || file.position().offset > 0) enqueue(file, now);
+}
+
+// A file that the journal knows and no glob found.
+void FileTable::find_missing(const FileRecord& record, Clock now) {
+  if (files_.contains(record.identity) || session_.leaving(record.id)) return;
+  if (session_.state().file_of(record.identity)->id != record.id) {
+    session_.gone(record.id, record.acked.offset);  // an older generation: its bytes are no more
+    return;
+  }
+  const StreamRecord* stream = session_.state().stream(record.stream);
+  size_t source = 0;
+  while (source < category_of_.size() &&
+         !(stream && categories_[category_of_[source]].name == stream->category))
+    ++source;
+  if (source == category_of_.size()) return;  // its category is not collected any more
+  const auto here = identity_at(record.path);
+  const bool stands = here && *here == record.identity;
+  if (record.parked && stands) {
+    parked_[record.path] = record.id;
+    return;
+  }
+  if (!record.parked && (stands || !rules_.source_of(record.path)))
+    return;  // nor is it meant any more
+  std::string path = record.path;
+  auto fd = search(record.identity, path);
+  if (!fd) {
+    if (!record.parked) {
+      log::warning(escape(record.path) +
+                   " was deleted or moved while the agent did not run; what it got "
+                   "after byte " +
+                   std::to_string(record.acked.offset) + ", if anything, is lost");
+      session_.gap(record.id, record.acked.offset, UINT64_MAX, "deleted");
+    }
+    session_.gone(record.id, record.acked.offset);
+    return;
+  }
+  if (record.parked) {
+    parked_[path] = record.id;
+    session_.moved(record.id, path, true);
+    return;
+  }
+  LogPlace place;
+  place.target = path;
+  if (const auto facts = facts_of(fd->get())) place.facts = *facts;
+  auto made = std::make_unique<TailedFile>(path, record.identity, place, source);
+  TailedFile& file = *made;
+  files_.emplace(record.identity, std::move(made));
+  by_path_[path] = &file;
+  ++seen_;
+  file.adopt(std::move(*fd));
+  file.place(record.acked, record.id, record.generation);
+  file.notes.in_glob = false;
+  if (options_.once) {
+    file.limit_to(file.size());
+    file.notes.ends = true;
+  }
+  make_restless(file, now);
+  enqueue(file, now);
+}
+
+FileId FileTable::id_of(TailedFile& file) {
+  if (file.id() == 0)
+    file.set_id(session_.define_file(file.identity(), file.path(), file.generation(),
+                                     categories_[category_of_[file.source()]].name));
+  return file.id();
+}
+
+void FileTable::changed(TailedFile& file, Clock now) {
+  const uint64_t at = file.position().offset;
+  const FileId id = id_of(file);
+  log::warning(escape(file.path()) + " was truncated or written anew: what it had after byte " +
+               std::to_string(at) +
+               " and was not read, if anything, is lost; reading on from its start");
+  session_.gap(id, at, UINT64_MAX, "copytruncate");
+  session_.gone(id, at);
+  file.start_over();
+  enqueue(file, now);
+}
+
+void FileTable::failed(TailedFile& file, const Error& error, Clock now) {
+  if (error.kind == Error::Kind::closed) {
+    absent(std::string(file.path()), now);
+    if (file.notes.in_glob) displaced(file, now);
+  } else if (error.kind == Error::Kind::retry_later) {
+    close_some();
+    again_.push_back(&file);
+  } else {
+    note_unreadable(file.path(), error.text);
+  }
+}
+
+void FileTable::drained(TailedFile& file) {
+  if (!unreadable_.empty()) unreadable_.erase(file.path());
+  if (!file.notes.listed) {
+    file.notes.listed = true;
+    open_.push_back(&file);
+  }
+  if (open_.size() > options_.most_open) close_some();
+}
+
+void FileTable::enqueue(TailedFile& file, Clock now) {
+  if (file.notes.queued) return;
+  if (file.is_open())
+    (void)file.observe();
+  else if (const auto place = find_log(file.path()); place && place->facts.same_inode(file.facts()))
+    file.saw_size(place->facts.size);
+  file.notes.queued = true;
+  file.notes.partial = false;
+  file.notes.grew_ms = now.mono_ms;
+  file.note_unread(now.wall_ms);
+  categories_[category_of_[file.source()]].queue.push_back(&file);
+}
+
+// --- how files end
+// ----------------------------------------------------------------------------------
+
+void FileTable::make_restless(TailedFile& file, Clock now) {
+  file.notes.grew_ms = now.mono_ms;
+  if (file.notes.restless) return;
+  file.notes.restless = true;
+  restless_.push_back(&file);
+}
+
+void FileTable::tick(Clock now) {
+  std::vector<TailedFile*> again;
+  again.swap(again_);
+  for (TailedFile* file : again) enqueue(*file, now);
+  if (placed_) {
+    const std::vector<TailedFile*> restless = restless_;
+    for (TailedFile* file : restless)
+      if (settle(*file, now)) std::erase(restless_, file);
+  }
+  // Idle files give their descriptors back, oldest first, a few at a time.
+  for (size_t i = 0; i < kCloseAtOnce && !open_.empty(); ++i) {
+    TailedFile* file = open_.front();
+    open_.pop_front();
+    const bool idle = now.mono_ms - file->notes.grew_ms >= kIdleMs;
+    if (idle && !file->notes.queued && !file->notes.restless && acked(*file)) {
+      file->close();
+      file->notes.listed = false;
+    } else {
+      open_.push_back(file);
+    }
+  }
+}
+
+void FileTable::close_some() {
+  for (size_t i = 0; i < kCloseAtOnce && open_.size() > options_.most_open / 2; ++i) {
+    TailedFile* file = open_.front();
+    open_.pop_front();
+    if (file->notes.queued || file->notes.restless || !acked(*file)) {
+      open_.push_back(file);
+    } else {
+      file->close();
+      file->notes.listed = false;
+    }
+  }
+}
+
+FileTable::Reach FileTable::reach(TailedFile& file, Clock now) {
+  if (file.is_open()) return Reach::open;
+  if (file.notes.in_glob) {
+    const auto opened = file.open();
+    if (opened) return Reach::open;
+    if (opened.error().kind != Error::Kind::closed) return Reach::waiting;
+    file.notes.in_glob = false;
+  }
+  std::string path = file.path();
+  auto fd = search(file.identity(), path);
+  if (fd) {
+    file.adopt(std::move(*fd));
+    return file.observe() ? Reach::open : Reach::waiting;
+  }
+  // Its new name may just not have been looked at yet.
+  const bool patient =
+      !options_.once && !draining_ && now.mono_ms - file.notes.grew_ms < options_.lost_ms;
+  return patient ? Reach::waiting : Reach::gone;
+}
+
+bool FileTable::settle(TailedFile& file, Clock now) {
+  TailedFile::Notes& notes = file.notes;
+  if (notes.queued) return false;
+  switch (reach(file, now)) {
+    case Reach::open: break;
+    case Reach::waiting: return false;
+    case Reach::gone: lose(file); return true;
+  }
+  const uint64_t before = file.size();
+  (void)file.observe();
+  if (file.size() != before || (file.unread() > 0 && !notes.partial)) {
+    enqueue(file, now);
+    return false;
+  }
+  const bool ending = draining_ && file.deleted();
+  if (!ending && now.mono_ms - notes.grew_ms < options_.settle_ms && !file.nobody_writes())
+    return false;
+  if (notes.partial && !notes.ends) {
+    end_now(file, now);
+    return false;
+  }
+  if (notes.in_glob) {
+    notes.restless = false;
+    notes.ends = options_.once;
+    return true;
+  }
+  if (!acked(file)) return false;
+  finish(file);
+  return true;
+}
+
+// Nobody will complete its last line.
+void FileTable::end_now(TailedFile& file, Clock now) {
+  const int64_t grew = file.notes.grew_ms;
+  file.notes.ends = true;
+  enqueue(file, now);
+  file.notes.grew_ms = grew;
+}
+
+// It cannot be found any more, and was not open.
+void FileTable::lose(TailedFile& file) {
+  const uint64_t at = file.position().offset;
+  if (file.size() > at) {
+    log::warning(escape(file.path()) + " was deleted before it was read to its end: " +
+                 show_size(file.size() - at) + " are lost");
+    session_.gap(id_of(file), at, UINT64_MAX, "deleted");
+  }
+  if (file.id() != 0) session_.gone(file.id(), at);
+  remove(file);
+}
+
+// Read to its end, acked, and out of the globs.
+void FileTable::finish(TailedFile& file) {
+  if (file.id() != 0 && file.deleted()) {
+    session_.gone(file.id(), file.position().offset);
+  } else if (file.id() != 0) {
+    const std::string path = name_of_open(file.descriptor(), file.path());
+    session_.moved(file.id(), path, true);
+    parked_[path] = file.id();
+  }
+  remove(file);
+}
+
+void FileTable::remove(TailedFile& file) {
+  const auto forget = [&](const std::string& path) {
+    const auto it = by_path_.find(path);
+    if (it != by_path_.end() && it->second == &file) by_path_.erase(it);
+  };
+  forget(file.path());
+  for (const std::string& alias : file.notes.aliases) forget(alias);
+  std::erase(open_, &file);
+  std::erase(again_, &file);
+  files_.erase(std::string(file.identity()));
+}
+
+bool FileTable::acked(const TailedFile& file) const {
+  const FileRecord* record = session_.state().file(file.id());
+  return !record || record->acked.offset >= file.position().offset;
+}
+
+// --- ends of all
+// ------------------------------------------------------------------------------------
+
+void FileTable::drain(Clock now) {
+  draining_ = true;
+  for (const auto& [identity, file] : files_) {
+    if (file->is_open()) (void)file->observe();
+    file->limit_to(std::max(file->size(), file->position().offset));
+    if (!placed_) continue;
+    if (file->unread() > 0 && !file->notes.partial) enqueue(*file, now);
+    // What is deleted can be read for as long as it is open: now.
+    if (file->notes.partial && file->deleted()) end_now(*file, now);
+  }
+}
+
+bool FileTable::all_read() const {
+  if (!placed_ || scans_ == 0 || !again_.empty()) return false;
+  for (const Category& c : categories_)
+    if (!c.queue.empty()) return false;
+  if (!options_.once && !draining_) return true;
+  for (const TailedFile* file : restless_)
+    if (file->unread() > 0 && !file->notes.partial) return false;
+  return true;
+}
+
+uint64_t FileTable::unread(size_t i, uint64_t enough) const {
+  uint64_t n = 0;
+  for (const TailedFile* file : categories_[i].queue)
+    if ((n += file->unread()) >= enough) break;
+  return n;
+}
+
+int64_t FileTable::oldest_unread_ms() const {
+  int64_t oldest = -1;
+  for (const Category& c : categories_)
+    for (const TailedFile* file : c.queue)
+      if (file->notes.unread_ms >= 0 && (oldest < 0 || file->notes.unread_ms < oldest))
+        oldest = file->notes.unread_ms;
+  return oldest;
+}
+
+}  // namespace tailrace

@@ -1,0 +1,137 @@
+#include "agent/messages.h"
+
+#include "base/units.h"
+#include "control.pb.h"
+
+namespace tailrace {
+
+namespace {
+WelcomePart::Final to_final(const proto::SinkStreamPosition& p) {
+  return {p.sink(), p.stream(), p.seq()};
+}
+
+WelcomePart to_part(const proto::LocalWelcome& w) {
+  WelcomePart part;
+  part.local_id = w.local_id();
+  part.last = w.last();
+  for (const proto::StreamState& s : w.streams())
+    part.streams.push_back({s.stream(), s.category(), static_cast<uint8_t>(s.sub()), s.next_seq()});
+  for (const proto::FileState& f : w.files())
+    part.files.push_back({f.file(),
+                          f.identity().SerializeAsString(),
+                          f.path(),
+                          f.generation(),
+                          {f.next(), f.head_hash(), f.tail_hash()}});
+  for (const proto::SinkStreamPosition& p : w.committed()) part.committed.push_back(to_final(p));
+  return part;
+}
+
+void send_file_def(Connection& connection, const FileRecord& f, const FilePosition& next) {
+  proto::FileDef def;
+  proto::FileState& file = *def.mutable_file();
+  file.set_file(f.id);
+  (void)file.mutable_identity()->ParseFromString(f.identity);
+  file.set_path(f.path);
+  file.set_generation(f.generation);
+  file.set_next(next.offset);
+  file.set_head_hash(next.head_hash);
+  file.set_tail_hash(next.tail_hash);
+  connection.send(FrameType::file_def, def);
+}
+
+Result<void> take_reject(const Frame& frame, Session& session) {
+  proto::Reject reject;
+  if (auto r = parse_message(frame, reject); !r) return r;
+  const std::string text = escape(reject.text());
+  if (reject.code() == proto::Reject::CATEGORY && reject.stream() != 0) {
+    session.refused(reject.stream(), text);
+    return {};
+  }
+  return Error{Error::Kind::closed, "the Local refuses this agent: " + text};
+}
+}  // namespace
+
+void send_hello(Connection& connection) {
+  proto::Hello hello;
+  hello.set_role(proto::ROLE_AGENT);
+  hello.set_version(TAILRACE_VERSION);
+  hello.set_frame_version_max(kFrameVersion);
+  connection.send(FrameType::hello, hello);
+}
+
+void send_ping(Connection& connection) { connection.send(FrameType::ping); }
+
+void send_action(Connection& connection, const SessionAction& action, const Checkpoint& state) {
+  switch (action.kind) {
+    case SessionAction::Kind::append:
+      connection.send(FrameType::append, {}, action.batch, action.push ? kFramePush : uint16_t{0});
+      return;
+    case SessionAction::Kind::stream_def: {
+      const StreamRecord& s = *state.stream(action.stream);
+      proto::StreamDef def;
+      def.set_stream(s.id);
+      def.set_category(s.category);
+      def.set_sub(s.sub);
+      return connection.send(FrameType::stream_def, def);
+    }
+    case SessionAction::Kind::file_def:
+      if (const FileRecord* f = state.file(action.file)) send_file_def(connection, *f, action.next);
+      return;
+    case SessionAction::Kind::file_gap: {
+      proto::FileGap gap;
+      gap.set_file(action.file);
+      gap.set_start(action.gap.start);
+      gap.set_end(action.gap.end);
+      gap.set_reason(action.gap.reason);
+      return connection.send(FrameType::file_gap, gap);
+    }
+    case SessionAction::Kind::file_gone: {
+      proto::FileGone gone;
+      gone.set_file(action.file);
+      return connection.send(FrameType::file_gone, gone);
+    }
+    case SessionAction::Kind::flush: return connection.send(FrameType::flush, proto::Flush());
+  }
+}
+
+Result<void> take_frame(const Frame& frame, Session& session, int64_t now_ms) {
+  switch (frame.type) {
+    case FrameType::welcome: {
+      proto::LocalWelcome m;
+      if (auto r = parse_message(frame, m); !r) return r;
+      session.welcome(to_part(m));
+      return {};
+    }
+    case FrameType::ack: {
+      proto::Ack m;
+      if (auto r = parse_message(frame, m); !r) return r;
+      session.ack(m.stream(), m.next_seq());
+      return {};
+    }
+    case FrameType::expect: {
+      proto::Expect m;
+      if (auto r = parse_message(frame, m); !r) return r;
+      session.expect(m.stream(), m.next_seq(), now_ms);
+      return {};
+    }
+    case FrameType::committed: {
+      proto::Committed m;
+      if (auto r = parse_message(frame, m); !r) return r;
+      std::vector<WelcomePart::Final> positions;
+      for (const proto::SinkStreamPosition& p : m.positions()) positions.push_back(to_final(p));
+      session.committed(positions);
+      return {};
+    }
+    case FrameType::credit: {
+      proto::Credit m;
+      if (auto r = parse_message(frame, m); !r) return r;
+      session.credit(m.category(), m.paused(), now_ms);
+      return {};
+    }
+    case FrameType::reject: return take_reject(frame, session);
+    case FrameType::goodbye: return Error{Error::Kind::closed, "the Local leaves"};
+    default: return {};  // PING and PONG: any frame counts as life
+  }
+}
+
+}  // namespace tailrace

@@ -1,0 +1,174 @@
+// The agent's side of its hop: numbers streams and files, keeps batches until they are acked, sends
+// them again when asked, and compares what the Local says with what the journal remembers. A pure
+// machine: events in; frames to send, and changes of the journal, out. What is in the journal must
+// be written before the actions are carried out. Thread: the road. Rules: docs/protocol.md, "Agent
+// to Local".
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "agent/journal.h"
+#include "flow/batch.h"
+
+namespace tailrace {
+
+// LOCAL_WELCOME as plain values; it comes in parts.
+struct WelcomePart {
+  uint64_t local_id = 0;
+  struct Stream {
+    StreamId id = 0;
+    std::string category;
+    uint8_t sub = 0;
+    uint64_t next_seq = 0;
+  };
+  struct File {
+    FileId id = 0;
+    std::string identity;
+    std::string path;
+    uint32_t generation = 0;
+    FilePosition next;
+  };
+  struct Final {
+    std::string sink;
+    StreamId stream = 0;
+    uint64_t seq = 0;
+  };
+  std::vector<Stream> streams;
+  std::vector<File> files;
+  std::vector<Final> committed;
+  bool last = false;
+};
+
+// A frame to send.
+struct SessionAction {
+  enum class Kind { stream_def, file_def, file_gap, file_gone, append, flush };
+  Kind kind{};
+  StreamId stream = 0;  // stream_def
+  FileId file = 0;      // file_*
+  FilePosition next{};  // file_def
+  Notice gap{};         // file_gap
+  BatchPtr batch{};     // append
+  bool push = false;    // append: the sender waits for the answer
+};
+
+class Session {
+ public:
+  // `journal` must outlive the session. `window_bytes`: sent and not acked; one batch may exceed
+  // it.
+  Session(Journal& journal, size_t window_bytes);
+
+  // --- events of the connection
+  // -------------------------------------------------------------------
+  void connected();
+  void welcome(WelcomePart part);
+  void ack(StreamId stream, uint64_t next_seq);
+  void expect(StreamId stream, uint64_t next_seq, int64_t now_ms);
+  void committed(const std::vector<WelcomePart::Final>& positions);
+  void credit(const std::string& category, bool paused, int64_t now_ms);
+  // The Local refuses a stream for good (REJECT that names it).
+  void refused(StreamId stream, const std::string& text);
+  void disconnected();
+  void tick(int64_t now_ms);
+
+  // --- events of the files
+  // ------------------------------------------------------------------------ Where the next batch
+  // of a category goes; its bucket must not be below `bucket`.
+  struct Place {
+    StreamId stream = 0;
+    uint64_t first_seq = 0;
+    Bucket bucket = 0;
+  };
+  Place place(const std::string& category);
+  FileId define_file(const std::string& identity, const std::string& path, uint32_t generation,
+                     const std::string& category);
+  // A batch for place(); its files are defined.
+  void append(BatchPtr batch, const std::vector<SourceRange>& ranges);
+  // Nothing follows for now: whatever append is still among the actions asks for its answer.
+  void push();
+  void gap(FileId file, uint64_t start, uint64_t end, std::string reason);
+  // The file exists no more, or its generation ended; it was read up to `read_to`. It is forgotten
+  // once all of that is acked.
+  void gone(FileId file, uint64_t read_to);
+  void moved(FileId file, const std::string& path, bool parked);
+  // All is read and acked: what the Center holds of it is to be made final.
+  void flush();
+
+  // --- what to do
+  // --------------------------------------------------------------------------------- In order;
+  // whoever carries them out clears the list. Emptied by disconnected().
+  [[nodiscard]] std::vector<SessionAction>& actions() { return actions_; }
+
+  // --- what the shell asks
+  // --------------------------------------------------------------------------
+  [[nodiscard]] const Checkpoint& state() const { return journal_.state(); }
+  [[nodiscard]] bool live() const { return phase_ == Phase::live; }
+  // Welcomed at least once: positions are known.
+  [[nodiscard]] bool placed() const { return placed_; }
+  [[nodiscard]] const std::string& held() const { return held_; }  // not empty: holding, and why
+  [[nodiscard]] bool may_read(const std::string& category) const;
+  [[nodiscard]] bool window_full() const { return window_bytes_ >= window_limit_; }
+  [[nodiscard]] bool all_acked() const;
+  [[nodiscard]] bool all_final() const;
+  [[nodiscard]] uint64_t lines_final() const;  // of those appended in this run
+  [[nodiscard]] uint64_t gaps() const { return gaps_; }
+  [[nodiscard]] bool leaving(FileId file) const { return gone_.contains(file); }
+
+ private:
+  enum class Phase { disconnected, greeting, live, held };
+  struct InFlight {
+    BatchPtr batch;
+    uint64_t order = 0;  // of its last sending on this connection
+  };
+  struct Lane {  // one stream
+    std::deque<InFlight> window;
+    bool told = false;  // STREAM_DEF
+    bool paused = false;
+    bool refused = false;
+    bool resend = false;  // the Local wants all from resend_from on, again
+    uint64_t resend_from = 0;
+    int64_t resent_ms = INT64_MIN / 2;
+    uint64_t base_seq = 0;                   // where this run's lines begin
+    std::map<std::string, uint64_t> finals;  // by sink
+  };
+
+  void hold(std::string why);
+  bool judge_spool();
+  bool judge_stream(const WelcomePart::Stream& stream);
+  bool judge_files();
+  void judge_notices();
+  void begin();
+  bool take_ack(StreamId stream, Lane& lane, uint64_t next_seq);
+  void take_final(const WelcomePart::Final& position);
+  void tell_stream(StreamId stream, Lane& lane);
+  void tell_files_of(const Batch& batch);
+  void tell_file(FileId file);
+  void send(Lane& lane, InFlight& batch, bool push);
+  void try_resend(Lane& lane, int64_t now_ms);
+  void send_notices();
+  void confirm_notices(uint64_t order);
+  [[nodiscard]] std::string name(StreamId stream) const;
+
+  Journal& journal_;
+  size_t window_limit_;
+  size_t window_bytes_ = 0;
+  Phase phase_ = Phase::disconnected;
+  bool placed_ = false;
+  bool flushing_ = false;
+  int64_t flushed_ms_ = 0;
+  std::string held_;
+  WelcomePart greeting_;
+  std::map<StreamId, Lane> lanes_;
+  std::set<std::string> sinks_;
+  std::map<uint64_t, uint64_t> sent_notices_;  // number: APPENDs sent before it on this connection
+  std::set<FileId> gone_;                      // files with a gone notice
+  uint64_t sent_ = 0;                          // APPENDs on this connection
+  uint64_t gaps_ = 0;
+  std::vector<SessionAction> actions_;
+};
+
+}  // namespace tailrace

@@ -1,0 +1,174 @@
+// The half of Session that judges a welcome: does what the Local says agree with what we remember?
+#include <algorithm>
+
+#include "agent/session.h"
+#include "base/random.h"
+#include "base/units.h"
+
+namespace tailrace {
+
+void Session::welcome(WelcomePart part) {
+  if (phase_ != Phase::greeting) return;
+  WelcomePart& all = greeting_;
+  if (all.local_id != 0 && all.local_id != part.local_id)
+    return hold("the Local changes its id within one welcome");
+  all.local_id = part.local_id;
+  std::move(part.streams.begin(), part.streams.end(), std::back_inserter(all.streams));
+  std::move(part.files.begin(), part.files.end(), std::back_inserter(all.files));
+  std::move(part.committed.begin(), part.committed.end(), std::back_inserter(all.committed));
+  if (!part.last) return;
+
+  if (!judge_spool()) return;
+  std::set<StreamId> known;
+  for (const WelcomePart::Stream& s : all.streams) {
+    if (!judge_stream(s)) return;
+    known.insert(s.id);
+  }
+  for (const auto& [id, s] : state().streams)
+    if (!known.contains(id) && !judge_stream({id, s.category, s.sub, 0})) return;
+  if (!judge_files()) return;
+  judge_notices();
+  begin();
+  greeting_ = {};
+}
+
+bool Session::judge_spool() {
+  const uint64_t mine = state().local_id;
+  const uint64_t theirs = greeting_.local_id;
+  if (mine == theirs) return true;
+  if (theirs == 0) {
+    hold("the Local does not say which spool it has");
+    return false;
+  }
+  if (mine != 0 && state().any_open()) {
+    uint64_t lines = 0;
+    for (const auto& [id, s] : state().streams) lines += s.next_seq - s.final_seq;
+    hold("the Local has another spool (" + hex16(theirs) + ") than the one (" + hex16(mine) +
+         ") that was given " + show_count(lines) +
+         " lines which are not known to be published. Sent again they might be published twice, "
+         "left "
+         "out they might be lost: put the old spool back");
+    return false;
+  }
+  journal_.set_spool(theirs);
+  return true;
+}
+
+// What the Local has of a stream against what the journal says it was given.
+bool Session::judge_stream(const WelcomePart::Stream& theirs) {
+  const StreamRecord* s = state().stream(theirs.id);
+  if (!s) {
+    if (state().stream_of(theirs.category) && theirs.sub == 0) {
+      hold("the Local knows category '" + escape(theirs.category) +
+           "' under another number than this agent: its spool and the agent's state do not belong "
+           "together");
+      return false;
+    }
+    journal_.add_stream(theirs.category, theirs.sub, theirs.id);
+    s = state().stream(theirs.id);
+  }
+  const uint64_t next = theirs.next_seq;
+  const auto refuse = [&](const std::string& why) {
+    hold("the Local has the lines of " + name(theirs.id) + " below " + std::to_string(next) + ", " +
+         why);
+    return false;
+  };
+  if (s->category != theirs.category || s->sub != theirs.sub)
+    return refuse("but calls it '" + escape(theirs.category) +
+                  "': its spool and the agent's state do not belong together");
+  if (next < s->acked_seq)
+    return refuse("but had acked all below " + std::to_string(s->acked_seq) +
+                  ": its spool was put back to an older state. Put the newer one back");
+  Lane& lane = lanes_[theirs.id];
+  if (next > s->next_seq && placed_)
+    return refuse("but only those below " + std::to_string(s->next_seq) +
+                  " were sent: another agent writes to this spool");
+  bool at_end = next == s->acked_seq || next >= s->next_seq;
+  for (const StreamRecord::OpenBatch& b : s->open) at_end = at_end || b.end_seq() == next;
+  if (!at_end)
+    return refuse("where no batch of the agent's journal ends: they do not belong together");
+
+  if (next > s->acked_seq) {
+    while (!lane.window.empty() && lane.window.front().batch->fields.end_seq() <= next) {
+      window_bytes_ -= lane.window.front().batch->bytes();
+      lane.window.pop_front();
+    }
+    journal_.acked(theirs.id, next);
+  }
+  if (!placed_ && s->next_seq != next) journal_.strike(theirs.id, next);
+  if (!placed_) lane.base_seq = next;
+  return true;
+}
+
+bool Session::judge_files() {
+  for (const WelcomePart::File& theirs : greeting_.files) {
+    const FileRecord* mine = state().file(theirs.id);
+    if (mine && (mine->identity != theirs.identity || mine->generation != theirs.generation)) {
+      hold("the Local knows file " + std::to_string(theirs.id) + " as " + escape(theirs.path) +
+           ", this agent as " + escape(mine->path) +
+           ": its spool and the agent's state do not belong together");
+      return false;
+    }
+    if (mine && theirs.next.offset < mine->acked.offset) {
+      hold("the Local has " + escape(theirs.path) + " up to byte " +
+           std::to_string(theirs.next.offset) + ", but had acked it up to " +
+           std::to_string(mine->acked.offset) +
+           ": its spool was put back to an older state. Put the newer one back");
+      return false;
+    }
+    if (!mine || mine->acked != theirs.next) {
+      FileRecord f = mine ? *mine : FileRecord{};
+      f.id = theirs.id;
+      f.identity = theirs.identity;
+      f.generation = theirs.generation;
+      f.acked = theirs.next;
+      if (!mine) f.path = theirs.path;
+      journal_.put_file(f);
+    }
+    journal_.set_told(theirs.id, true);
+  }
+  return true;
+}
+
+// Of a file that is gone, the last batches may have died with the process that had read them.
+void Session::judge_notices() {
+  std::vector<Notice> lost;
+  std::vector<uint64_t> done;
+  for (const auto& [number, n] : state().notices) {
+    if (!n.gone) continue;
+    const FileRecord* f = state().file(n.file);
+    // It was never told, or the Local has forgotten it already.
+    const bool over = !f || (!f->told && f->acked.offset >= n.start);
+    if (over) done.push_back(number);
+    if (!over && !placed_ && f->acked.offset < n.start) lost.push_back(n);
+  }
+  for (Notice& n : lost) {
+    ++gaps_;
+    const uint64_t acked = state().file(n.file)->acked.offset;
+    journal_.erase_notice(n.number);
+    journal_.add_notice({.file = n.file, .start = acked, .end = n.start, .reason = "deleted"});
+    n.start = acked;
+    journal_.add_notice(std::move(n));
+  }
+  for (const uint64_t number : done) {
+    const FileId file = state().notices.at(number).file;
+    gone_.erase(file);
+    journal_.erase_file(file);
+    journal_.erase_notice(number);
+  }
+}
+
+void Session::begin() {
+  for (const WelcomePart::Stream& s : greeting_.streams) lanes_[s.id].told = true;
+  phase_ = Phase::live;
+  placed_ = true;
+  held_.clear();
+  for (auto& [id, lane] : lanes_)
+    for (size_t i = 0; i < lane.window.size(); ++i)
+      send(lane, lane.window[i], i + 1 == lane.window.size());
+  committed(greeting_.committed);
+  send_notices();
+  if (flushing_ && phase_ == Phase::live) actions_.push_back({.kind = SessionAction::Kind::flush});
+}
+
+}  // namespace tailrace

@@ -1,0 +1,181 @@
+#include "agent/tailed_file.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "flow/batch.h"
+
+namespace tailrace {
+
+TailedFile::TailedFile(std::string path, std::string identity, LogPlace place, size_t source)
+    : path_(std::move(path)),
+      identity_(std::move(identity)),
+      place_(std::move(place)),
+      source_(source) {}
+
+void TailedFile::renamed(std::string path, LogPlace place) {
+  path_ = std::move(path);
+  const uint64_t size = std::max(place_.facts.size, place.facts.size);
+  place_ = std::move(place);
+  place_.facts.size = size;
+}
+
+void TailedFile::place(FilePosition at, FileId id, uint32_t generation) {
+  position_ = at;
+  id_ = id;
+  generation_ = generation;
+}
+
+void TailedFile::start_over() {
+  position_ = {};
+  id_ = 0;
+  ++generation_;
+  notes.partial = false;
+  notes.unread_ms = notes.unread_next_ms = -1;
+  if (limited()) limit_ = size();
+}
+
+Result<void> TailedFile::open() {
+  if (fd_.valid()) return {};
+  auto fd = open_log(place_);
+  if (!fd) return fd.error();
+  const auto who = identity_of(fd->get());
+  if (!who) return who.error();
+  if (*who != identity_) return Error{Error::Kind::closed, "another file stands under its name"};
+  fd_ = std::move(*fd);
+  return observe();
+}
+
+Result<void> TailedFile::observe() {
+  const auto f = facts_of(fd_.get());
+  if (!f) return f.error();
+  place_.facts.size = f->size;
+  place_.facts.links = f->links;
+  return {};
+}
+
+uint64_t TailedFile::unread() const {
+  const uint64_t end = std::min(size(), limit_);
+  return end > position_.offset ? end - position_.offset : 0;
+}
+
+bool TailedFile::nobody_writes() const {
+  if (!fd_.valid()) return false;
+  // A read lease is given only while no process has the file open for writing. It is given back at
+  // once; should somebody open the file just then, the notice is a signal that is ignored by
+  // default.
+  if (::fcntl(fd_.get(), F_SETSIG, SIGURG) != 0) return false;
+  if (::fcntl(fd_.get(), F_SETLEASE, F_RDLCK) != 0) return false;
+  (void)::fcntl(fd_.get(), F_SETLEASE, F_UNLCK);
+  return true;
+}
+
+// Whether the first bytes, up to 1 KiB, are still those that were read.
+bool TailedFile::head_intact() {
+  char head[kHeadHashBytes];
+  const size_t n = std::min<size_t>(position_.offset, sizeof head);
+  const auto got = read_at(fd_.get(), head, n, 0);
+  return got && *got == n && source_hash({head, n}) == position_.head_hash;
+}
+
+TailedFile::Read TailedFile::read(char* into, size_t room) {
+  Read r;
+  const auto failed = [&r](std::string why) {
+    r.kind = Read::Kind::failed;
+    r.why = std::move(why);
+    return r;
+  };
+  const uint64_t at = position_.offset;
+  if (at < limit_)
+    room = static_cast<size_t>(std::min<uint64_t>(room, limit_ - at));
+  else
+    room = 0;
+
+  char tail[kTailHashBytes];
+  const size_t before = std::min<size_t>(at, sizeof tail);
+  if (before > 0 && !head_intact()) {
+    r.kind = Read::Kind::changed;
+    if (const auto seen = observe(); !seen) return failed(seen.error().text);
+    return r;
+  }
+  iovec parts[2] = {{tail, before}, {into, room}};
+  ssize_t got = 0;
+  do got = ::preadv(fd_.get(), parts, 2, static_cast<off_t>(at - before));
+  while (got < 0 && errno == EINTR);
+  if (got < 0) return failed(errno_error(errno, "read").text);
+  if (const auto seen = observe(); !seen) return failed(seen.error().text);
+
+  const auto bytes = static_cast<size_t>(got);
+  const size_t n = bytes > before ? bytes - before : 0;
+  if (bytes < before || size() < at + n ||
+      (before > 0 && source_hash({tail, before}) != position_.tail_hash)) {
+    r.kind = Read::Kind::changed;
+    return r;
+  }
+  r.n = n;
+  r.at_end = at + n >= std::min(size(), limit_);
+  r.after_newline = before == 0 || tail[before - 1] == '\n';
+  return r;
+}
+
+bool TailedFile::take(const char* bytes, size_t n) {
+  if (n == 0) return true;
+  const uint64_t at = position_.offset;
+  const uint64_t end = at + n;
+  FilePosition next{end, position_.head_hash, 0};
+
+  if (at < kHeadHashBytes) {
+    char head[kHeadHashBytes];
+    const size_t want = std::min<size_t>(end, sizeof head);
+    const size_t old = std::min<size_t>(at, want);
+    if (old > 0) {
+      const auto got = read_at(fd_.get(), head, old, 0);
+      if (!got || *got != old || source_hash({head, old}) != position_.head_hash) return false;
+    }
+    std::memcpy(head + old, bytes, want - old);
+    next.head_hash = source_hash({head, want});
+  }
+
+  char tail[kTailHashBytes];
+  size_t kept = 0;
+  if (n < sizeof tail) {
+    kept = std::min<size_t>(at, sizeof tail - n);
+    if (kept > 0) {
+      const auto got = read_at(fd_.get(), tail, kept, at - kept);
+      if (!got || *got != kept) return false;
+    }
+  }
+  const size_t fresh = std::min(n, sizeof tail);
+  std::memcpy(tail + kept, bytes + n - fresh, fresh);
+  next.tail_hash = source_hash({tail, kept + fresh});
+  position_ = next;
+  return true;
+}
+
+void TailedFile::note_unread(int64_t wall_ms) {
+  const uint64_t at = position_.offset;
+  if (unread() == 0 || notes.partial) {
+    notes.unread_ms = notes.unread_next_ms = -1;
+    return;
+  }
+  if (notes.unread_ms >= 0 && at >= notes.unread_to) {
+    // Only what came later is left.
+    notes.unread_ms = notes.unread_next_ms;
+    notes.unread_next_ms = -1;
+    notes.unread_to = size();
+  }
+  if (notes.unread_ms < 0) {
+    notes.unread_ms = wall_ms;
+    notes.unread_to = size();
+  } else if (size() > notes.unread_to && notes.unread_next_ms < 0) {
+    notes.unread_next_ms = wall_ms;
+  }
+}
+
+}  // namespace tailrace

@@ -1,0 +1,115 @@
+// One generation of one log file, and how far it was read. Every read first proves that the bytes
+// before the position are still the ones that were read; if not, the file was truncated, copied
+// over or written anew, and starts over as another generation. Thread: the road; all calls may
+// block on the disk.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "agent/file_identity.h"
+#include "agent/file_position.h"
+#include "agent/open_log.h"
+#include "base/file.h"
+#include "base/result.h"
+#include "flow/stream.h"
+
+namespace tailrace {
+
+class TailedFile {
+ public:
+  TailedFile(std::string path, std::string identity, LogPlace place, size_t source);
+
+  // --- who it is ----------------------------------------------------------------------------
+  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] const std::string& identity() const { return identity_; }
+  [[nodiscard]] const FileFacts& facts() const { return place_.facts; }
+  [[nodiscard]] bool linked() const { return place_.linked; }
+  [[nodiscard]] size_t source() const { return source_; }
+  // It was found under another name.
+  void renamed(std::string path, LogPlace place);
+
+  // --- where it stands ------------------------------------------------------------------------
+  // Goes on from a position that is known from before; `number` is the generation's.
+  void place(FilePosition at, FileId id, uint32_t generation);
+  [[nodiscard]] const FilePosition& position() const { return position_; }
+  [[nodiscard]] FileId id() const { return id_; }  // 0: no line of it was taken yet
+  void set_id(FileId id) { id_ = id; }
+  [[nodiscard]] uint32_t generation() const { return generation_; }
+  // Starts over from byte 0 as the next generation, under a number to come.
+  void start_over();
+
+  // --- the open file ----------------------------------------------------------------------------
+  // closed: it is not there any more under its name; rejected: it may not be opened.
+  Result<void> open();
+  void adopt(Fd fd) { fd_ = std::move(fd); }
+  void close() { fd_.reset(); }
+  [[nodiscard]] bool is_open() const { return fd_.valid(); }
+  [[nodiscard]] int descriptor() const { return fd_.get(); }
+  // Looks at size and links of the open file.
+  Result<void> observe();
+  [[nodiscard]] uint64_t size() const { return place_.facts.size; }  // as last seen
+  void saw_size(uint64_t size) { place_.facts.size = size; }
+  [[nodiscard]] bool deleted() const { return place_.facts.links == 0; }
+  // Bytes that are known to stand there and were not taken, up to the limit.
+  [[nodiscard]] uint64_t unread() const;
+  // True if no process has the file open for writing; false also if the kernel would not tell.
+  [[nodiscard]] bool nobody_writes() const;
+
+  // --- reading
+  // ------------------------------------------------------------------------------------
+  struct Read {
+    enum class Kind { bytes, changed, failed };
+    Kind kind = Kind::bytes;
+    size_t n = 0;               // bytes now at `into`; 0: nothing new
+    bool at_end = false;        // they reach the end of the file, or the limit
+    bool after_newline = true;  // a line starts with them
+    std::string why;            // failed
+  };
+  // Reads up to `room` bytes from the position on. The position stays until take().
+  [[nodiscard]] Read read(char* into, size_t room);
+  // Moves the position on by the first `n` of the bytes that the last read put at `bytes`.
+  // False: the head can no longer be trusted (changed); nothing moved.
+  [[nodiscard]] bool take(const char* bytes, size_t n);
+
+  // Nothing at or beyond it is read (--once, drain).
+  void limit_to(uint64_t offset) { limit_ = offset; }
+  [[nodiscard]] bool limited() const { return limit_ != UINT64_MAX; }
+  [[nodiscard]] bool ends_here() const { return notes.ends; }
+
+  // --- what its owners note here ----------------------------------------------------------------
+  struct Notes {
+    bool in_glob = true;     // its name is one that the sources mean
+    bool queued = false;     // waits to be read
+    bool listed = false;     // among the open files
+    bool restless = false;   // renamed, moved away or deleted, and somebody may still be writing
+    bool ends = false;       // nothing comes after what is read now: an unterminated end is a line
+    bool partial = false;    // all that is unread is the beginning of a line
+    uint64_t scan = 0;       // the scan that saw it last
+    int64_t grew_ms = 0;     // mono: when it last grew, or lost its name
+    int64_t unread_ms = -1;  // wall: when the oldest unread byte was first seen
+    uint64_t unread_to = 0;  // the bytes below were seen then; later ones at `unread_next_ms`
+    int64_t unread_next_ms = -1;
+    std::vector<std::string> aliases;  // other names that lead to it
+  };
+  Notes notes;
+  // Keeps unread_ms true after the size was seen or the position moved.
+  void note_unread(int64_t wall_ms);
+
+ private:
+  [[nodiscard]] bool head_intact();
+
+  std::string path_;
+  std::string identity_;
+  LogPlace place_;
+  size_t source_ = 0;
+  FileId id_ = 0;
+  uint32_t generation_ = 0;
+  FilePosition position_;
+  uint64_t limit_ = UINT64_MAX;
+  Fd fd_;
+};
+
+}  // namespace tailrace
