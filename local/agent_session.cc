@@ -1,6 +1,7 @@
 #include "local/agent_session.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/random.h"
@@ -16,7 +17,8 @@ namespace {
 constexpr size_t kWelcomeQueueBytes = 512u << 10;  // a long welcome waits above it
 constexpr size_t kMostPathBytes = 4096;
 constexpr size_t kMostIdentityBytes = 256;
-constexpr int64_t kPausedAlarmMs = 60'000;
+constexpr uint64_t kRecordMarginBytes = 64;  // more than a spool's record adds to a batch
+constexpr int64_t kPauseAlarmMs = 5'000;
 // Below it a payload is copied, so that a large buffer is never kept for a few bytes.
 constexpr size_t kSwapBytes = 32u << 10;
 
@@ -58,9 +60,13 @@ struct AgentSession::State {
   };
   std::vector<Unacked> unacked;   // taken of, not all acked
   std::vector<SinkPlace> missed;  // committed while the welcome was being said
-  int64_t paused_alarm_ms = INT64_MIN / 2;
-  std::set<std::string> paused;        // categories
-  std::set<StreamId> refused_streams;  // REJECT(CATEGORY) was said; their batches are dropped
+  struct Pause {
+    int64_t since_ms;
+    uint64_t bytes;  // of the batch that had no room
+    bool alarmed = false;
+  };
+  std::map<std::string, Pause> paused;  // categories
+  std::set<StreamId> refused_streams;   // REJECT(CATEGORY) was said; their batches are dropped
   LocalWelcomeWriter welcome;
 
   State(Spool& s, Pool<Batch>& b, std::string v, int64_t now_ms)
@@ -110,9 +116,10 @@ struct AgentSession::State {
   void tell_committed(const std::vector<SinkPlace>& places);
   void ack();
   void end_pauses();
+  void alarm_pauses(int64_t now_ms);
 };
 
-// --- hello and welcome --------------------------------------------------------------------------
+// --- hello and welcome -----------------------------------------------------------------------
 
 void AgentSession::State::hello(const Frame& frame) {
   proto::Hello hello;
@@ -146,8 +153,7 @@ void AgentSession::State::welcome_some() {
   missed.clear();
 }
 
-// --- the agent's frames
-// ---------------------------------------------------------------------------
+// --- the agent's frames ----------------------------------------------------------------------
 
 void AgentSession::State::dispatch(Frame& frame, int64_t now_ms) {
   switch (frame.type) {
@@ -322,18 +328,14 @@ void AgentSession::State::append(Frame& frame, int64_t now_ms) {
 
 void AgentSession::State::refuse(const BatchHead& head, bool no_room, int64_t now_ms) {
   ++refused;
+  const uint64_t bytes = kRecordMarginBytes + head.bytes().size() + head.fields().payload_len;
   const SpoolTables& tables = spool.tables();
   const StreamInfo& stream = tables.streams.at(head.fields().stream);
-  if (no_room && paused.insert(stream.category).second) {
+  if (no_room && paused.try_emplace(stream.category, Pause{now_ms, bytes}).second) {
     proto::Credit credit;
     credit.set_category(stream.category);
     credit.set_paused(true);
     send(FrameType::credit, std::move(credit));
-    if (now_ms - paused_alarm_ms >= kPausedAlarmMs) {
-      paused_alarm_ms = now_ms;
-      out.alarms.push_back("the spool has no room for '" + stream.category +
-                           "': its files are not read on until the Center has committed more");
-    }
   }
   proto::Expect expect;
   expect.set_stream(stream.stream);
@@ -350,8 +352,7 @@ void AgentSession::State::refuse(const BatchHead& head, bool no_room, int64_t no
   send(FrameType::expect, std::move(expect));
 }
 
-// --- what becomes of it
-// -----------------------------------------------------------------------------
+// --- what becomes of it ----------------------------------------------------------------------
 
 void AgentSession::State::ack() {
   if (phase != Phase::open) return;
@@ -386,20 +387,30 @@ void AgentSession::State::tell_committed(const std::vector<SinkPlace>& places) {
 void AgentSession::State::end_pauses() {
   if (paused.empty() || phase != Phase::open || !spool.has_room()) return;
   for (auto it = paused.begin(); it != paused.end();) {
-    if (!spool.category_has_room(*it)) {
+    if (!spool.category_has_room(it->first, it->second.bytes)) {
       ++it;
       continue;
     }
     proto::Credit credit;
-    credit.set_category(*it);
+    credit.set_category(it->first);
     credit.set_paused(false);
     send(FrameType::credit, std::move(credit));
     it = paused.erase(it);
   }
 }
 
-// --- the door
-// -----------------------------------------------------------------------------------------
+// A pause of a moment, while the spool makes room, is nobody's concern.
+void AgentSession::State::alarm_pauses(int64_t now_ms) {
+  for (auto& [category, pause] : paused) {
+    if (pause.alarmed || now_ms - pause.since_ms < kPauseAlarmMs) continue;
+    pause.alarmed = true;
+    const std::string why =
+        spool.trouble().empty() ? "the spool is full until a Center commits" : spool.trouble();
+    out.alarms.push_back("the files of '" + category + "' are not read on: " + why);
+  }
+}
+
+// --- the door --------------------------------------------------------------------------------
 
 AgentSession::AgentSession(Spool& spool, Pool<Batch>& batches, std::string version, int64_t now_ms)
     : state_(std::make_unique<State>(spool, batches, std::move(version), now_ms)) {}
@@ -449,6 +460,7 @@ void AgentSession::tick(bool reading, int64_t now_ms) {
     return s.shut();
   }
   s.end_pauses();
+  s.alarm_pauses(now_ms);
   if (now_ms - s.pinged_ms < kPingMs) return;
   s.pinged_ms = now_ms;
   s.out.frames.push_back({FrameType::ping});

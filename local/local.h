@@ -18,8 +18,8 @@ struct LocalSettings {
   std::string spool_dir;
   std::string host;
   std::string cluster;  // uuid, hex16
-  uint64_t quota_bytes =
-      20ull << 30;  // and never more than 10 % of the disk, nor its last 10 % or 5 GiB
+  // And never more than 10 % of the disk, nor its last 10 % or 5 GiB, whichever is less.
+  uint64_t quota_bytes = 20ull << 30;
   uint64_t segment_bytes = 64ull << 20;
   size_t window_bytes = 4u << 20;  // sent to a Center beyond its last answer, held in memory
 };
@@ -53,7 +53,7 @@ class Local {
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  std::shared_ptr<State> state_;  // its coroutines hold it too
 };
 
 }  // namespace tailrace

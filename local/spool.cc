@@ -267,8 +267,8 @@ Result<std::shared_ptr<Batch>> Spool::decode_record(const Place& place,
 }
 
 uint64_t Spool::used_bytes() const { return state_->log.used_bytes(); }
-bool Spool::category_has_room(const std::string& category) const {
-  return state_->category_has_room(category, 0);
+bool Spool::category_has_room(const std::string& category, uint64_t bytes) const {
+  return state_->category_has_room(category, bytes);
 }
 bool Spool::has_room() const {
   return state_->log.room_for(std::max(state_->refused_bytes, uint64_t{kRecordHeaderBytes}));

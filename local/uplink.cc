@@ -28,8 +28,7 @@ void UplinkActions::clear() {
   alarms.clear();
 }
 
-// --- the connection's life
-// ------------------------------------------------------------------------
+// --- the connection's life -------------------------------------------------------------------
 
 void Uplink::connected(int64_t now_ms) {
   State& s = *state_;
@@ -131,8 +130,7 @@ void Uplink::tick(int64_t now_ms) {
   s.ping();
 }
 
-// --- hello and welcome
-// --------------------------------------------------------------------------------
+// --- hello and welcome -----------------------------------------------------------------------
 
 void Uplink::State::hello() {
   proto::Hello h;
@@ -146,7 +144,7 @@ void Uplink::State::hello() {
   h.set_frame_version_max(kFrameVersion);
   for (const auto& [id, info] : spool.tables().streams) {
     const Position durable = spool.durable(id);
-    if (durable.seq == 0) continue;
+    if (durable.seq == 0 || held_streams.contains(id)) continue;
     add_stream(info);
     proto::StreamState& state = *h.add_streams();
     state.set_stream(id);
@@ -227,8 +225,7 @@ bool Uplink::State::meet_new_sinks() {
   return tell;
 }
 
-// --- the Center's frames
-// --------------------------------------------------------------------------------
+// --- the Center's frames --------------------------------------------------------------------
 
 void Uplink::frame(Frame& frame, int64_t now_ms) {
   State& s = *state_;
@@ -344,8 +341,7 @@ void Uplink::State::forget_lane(const std::string& sink, const std::string& cate
       s.courses[*index].known = false;
 }
 
-// --- the door
-// ---------------------------------------------------------------------------------------------
+// --- the door --------------------------------------------------------------------------------
 
 Uplink::Uplink(Spool& spool, UplinkOptions options)
     : state_(std::make_unique<State>(spool, std::move(options))) {}
@@ -364,6 +360,7 @@ int64_t Uplink::connect_due_ms(int64_t now_ms) const {
 
 std::string Uplink::held() const {
   if (!state_->held_all.empty()) return state_->held_all;
+  if (!state_->held_streams.empty()) return state_->held_streams.begin()->second;
   for (const auto& [key, trouble] : state_->troubles)
     if (!trouble.held.empty()) return trouble.held;
   return {};

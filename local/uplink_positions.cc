@@ -15,8 +15,10 @@ Trouble* Uplink::State::trouble(size_t sink, StreamId stream) {
 
 // What held on an earlier connection holds on this one.
 void Uplink::State::recall_held(UplinkStream& s) {
-  for (size_t i = 0; i < sinks.size(); ++i)
-    if (const Trouble* const t = trouble(i, s.stream)) s.courses[i].held = !t->held.empty();
+  for (size_t i = 0; i < sinks.size(); ++i) {
+    const Trouble* const t = trouble(i, s.stream);
+    s.courses[i].held = held_streams.contains(s.stream) || (t != nullptr && !t->held.empty());
+  }
 }
 
 bool Uplink::State::position(const proto::SinkStreamPosition& p, Said said) {
@@ -38,6 +40,7 @@ bool Uplink::State::position(const proto::SinkStreamPosition& p, Said said) {
 
 void Uplink::State::follow(size_t sink, UplinkStream& s, Position at, Said said) {
   Course& course = s.courses[sink];
+  if (held_streams.contains(s.stream)) return;  // the operator decides
   if (Trouble* const t = trouble(sink, s.stream)) {
     if (!t->held.empty() && !t->hole) return;  // the operator decides
     if (t->hole)
@@ -118,12 +121,20 @@ void Uplink::State::hold(size_t sink, UplinkStream& s, const std::string& why, b
   t.hole = hole;
   s.courses[sink].held = true;
   flushes.erase(s.stream);
-  out.alarms.push_back("HOLDING " + t.held +
-                       ". Nothing more of it is sent or removed; the spool keeps all");
+  alarm_held(t.held);
 }
 
+// Towards every sink, and on every connection: it is not even named any more.
 void Uplink::State::hold_everywhere(UplinkStream& s, const std::string& why) {
-  for (size_t i = 0; i < sinks.size(); ++i) hold(i, s, why, false);
+  if (!held_streams.try_emplace(s.stream, "'" + s.category + "': " + why).second) return;
+  for (Course& course : s.courses) course.held = true;
+  flushes.erase(s.stream);
+  alarm_held(held_streams[s.stream]);
+}
+
+void Uplink::State::alarm_held(const std::string& what) {
+  out.alarms.push_back("HOLDING " + what +
+                       ". Nothing more of it is sent or removed; the spool keeps all");
 }
 
 }  // namespace tailrace

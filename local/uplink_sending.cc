@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/bytes.h"
+#include "base/random.h"
 #include "flow/connection.h"
 #include "local/uplink_state.h"
 
@@ -10,7 +11,8 @@ namespace tailrace {
 
 namespace {
 constexpr int kMostFailedReads = 3;
-}
+constexpr int64_t kReadRetryMs = 100;
+}  // namespace
 
 void Uplink::State::add_stream(const StreamInfo& info) {
   UplinkStream s;
@@ -28,7 +30,7 @@ void Uplink::State::declare_new_streams() {
   const auto& known = spool.tables().streams;
   if (known.size() == streams.size()) return;
   for (const auto& [id, info] : known) {
-    if (find(id) != nullptr || spool.durable(id).seq == 0) continue;
+    if (find(id) != nullptr || spool.durable(id).seq == 0 || held_streams.contains(id)) continue;
     add_stream(info);
     proto::StreamDef def;
     def.set_stream(id);
@@ -68,9 +70,25 @@ void Uplink::State::send_batch(UplinkStream& s, uint32_t to, BatchPtr batch) {
   out.frames.push_back(std::move(frame));
 }
 
+// Lines that the spool has lost: the sinks are told, so that they go on behind them.
+void Uplink::State::send_gap(UplinkStream& s, uint32_t to, uint64_t seq, const GapInfo& gap) {
+  proto::Gap said;
+  for (size_t i = 0; i < sinks.size(); ++i) {
+    if ((to >> i & 1) == 0) continue;
+    said.add_sinks(hex16(sinks[i].uuid));
+    s.courses[i].sent = gap.end_seq();
+  }
+  said.set_stream(s.stream);
+  said.set_first_seq(seq);
+  said.set_count(gap.end_seq() - seq);
+  said.set_chain_after(gap.chain_after);
+  said.set_reason(gap.reason);
+  send(FrameType::gap, std::move(said));
+}
+
 // Bytes that were sent or are being read for it; 0: nothing can be done for this stream now.
 size_t Uplink::State::send_one(UplinkStream& s) {
-  if (reading.contains(s.stream)) return 0;
+  if (now_ms < s.retry_at_ms || reading.contains(s.stream)) return 0;
   uint64_t seq = 0;
   const uint32_t to = next_sinks(s, seq);
   if (to == 0) return 0;
@@ -78,6 +96,10 @@ size_t Uplink::State::send_one(UplinkStream& s) {
   if (!place) {
     hold_everywhere(s, "the spool has no batch that starts at line " + std::to_string(seq));
     return 0;
+  }
+  if (place->gap != nullptr) {
+    send_gap(s, to, seq, *place->gap);
+    return kFramePrefixBytes;
   }
   if (place->batch) {
     const size_t bytes = place->batch->bytes();
@@ -119,15 +141,21 @@ void Uplink::cold(const ColdRead& read, Result<std::shared_ptr<Batch>> batch) {
     stream->failed_reads = 0;
     return s.send_batch(*stream, to, std::move(*batch));
   }
-  // The segment may have been recycled under the read; if the place is still said, it is damaged.
-  if (++stream->failed_reads < kMostFailedReads) return;
-  s.hold_everywhere(*stream, "the spool cannot be read at line " + std::to_string(seq) +
-                                 " (segment " + read.place.segment + ", offset " +
-                                 std::to_string(read.place.offset) + "): " + batch.error().text);
+  // The segment may have been recycled under the read: the place is asked for again.
+  stream->retry_at_ms = s.now_ms + kReadRetryMs;
+  if (++stream->failed_reads < kMostFailedReads || batch.error().kind == Error::Kind::retry_later)
+    return;
+  stream->failed_reads = 0;
+  const std::string why = "the spool cannot be read at line " + std::to_string(seq) + " (" +
+                          read.place.segment + ", offset " + std::to_string(read.place.offset) +
+                          "): " + batch.error().text;
+  if (batch.error().kind != Error::Kind::corrupt) return s.hold_everywhere(*stream, why);
+  s.spool.give_up(read.stream, seq, why, s.now_ms);
+  s.out.alarms.push_back("LOST " + std::to_string(read.place.end_seq - seq) + " lines of '" +
+                         stream->category + "': " + why + "; a gap takes their place");
 }
 
-// --- flush
-// ------------------------------------------------------------------------------------------------
+// --- flush -----------------------------------------------------------------------------------
 
 void Uplink::flush(const std::vector<StreamId>& streams) {
   State& s = *state_;

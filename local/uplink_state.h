@@ -39,7 +39,8 @@ struct UplinkStream {
   StreamId stream = 0;
   std::string category;
   uint8_t sub = 0;
-  int failed_reads = 0;
+  int failed_reads = 0;  // of the next batch
+  int64_t retry_at_ms = 0;
   std::vector<Course> courses;                   // by sink
   std::vector<Allowance>* allowances = nullptr;  // of its category, by sink
 };
@@ -63,6 +64,7 @@ struct Uplink::State {
   std::map<std::pair<uint64_t, StreamId>, Position> origins;  // of sinks that came later
   std::map<StreamId, uint64_t> flushes;                       // up to where
   std::set<StreamId> reading;                                 // a ColdRead is under way
+  std::map<StreamId, std::string> held_streams;               // towards every sink, and why
   std::string held_all;
   uint64_t lines_committed = 0;
   uint64_t refused = 0;
@@ -124,6 +126,7 @@ struct Uplink::State {
   void behind(size_t sink, UplinkStream& s, const std::string& why);
   void hold(size_t sink, UplinkStream& s, const std::string& why, bool hole);
   void hold_everywhere(UplinkStream& s, const std::string& why);
+  void alarm_held(const std::string& what);
   void recall_held(UplinkStream& s);
   Trouble* trouble(size_t sink, StreamId stream);
   uint64_t slowest(StreamId stream) const;
@@ -132,6 +135,7 @@ struct Uplink::State {
   void add_stream(const StreamInfo& info);
   void declare_new_streams();
   uint32_t next_sinks(const UplinkStream& s, uint64_t& seq) const;
+  void send_gap(UplinkStream& s, uint32_t sinks, uint64_t seq, const GapInfo& gap);
   size_t send_one(UplinkStream& s);
   void send_batch(UplinkStream& s, uint32_t sinks, BatchPtr batch);
   void send_flush();
