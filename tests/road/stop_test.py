@@ -26,6 +26,7 @@ class Stop(ProgramTest):
             child.send_signal(sign)
             self.wait(child)
             self.assertIn(b"%d whole" % number, self.lines())
+            self.assertNotIn(b"%d half" % number, self.lines())  # T05: it waits for its newline
             self.write("a.log", b"\n", "ab")
         child = self.started()
         child.terminate()
