@@ -47,9 +47,10 @@ Center::State::State(asio::io_context& road_in, CenterSettings settings_in,
              [this] { return incarnation->me().names.tmp(incarnation->me().incarnation, rng.next()); }) {}
 
 Result<void> Center::State::open() {
-  auto zone = Timezone::load(settings.timezone);
-  if (!zone) return zone.error();
-  auto parsed = Layout::parse(settings.layout, std::move(*zone));
+  auto loaded = TimeZone::load(settings.timezone);
+  if (!loaded) return loaded.error();
+  zone = std::move(*loaded);
+  auto parsed = Layout::parse(settings.layout);
   if (!parsed) return parsed.error();
   layout = std::move(*parsed);
   auto uuid = state_uuid_in(settings.state_dir);
@@ -99,7 +100,7 @@ void Center::State::begin_incarnation(int64_t not_before_ms) {
               .incarnation = incarnation_name(IncarnationId{now, os_random()}),
               .address = "",
               .state_uuid = state_uuid};
-  incarnation = std::make_unique<Incarnation>(std::move(options), std::move(me), *layout,
+  incarnation = std::make_unique<Incarnation>(std::move(options), std::move(me), layout, zone,
                                               Rng(os_random()), now, not_before_ms);
 }
 

@@ -15,7 +15,7 @@
 #include "center/local_link.h"
 #include "center/store_driver.h"
 #include "center/verify.h"
-#include "proto/control.pb.h"
+#include "control.pb.h"
 #include "sinks/format/line_file.h"
 
 namespace tailrace {
@@ -72,7 +72,8 @@ struct Center::State {
   CenterSettings settings;
   std::unique_ptr<Records> records;
   std::unique_ptr<Files> files;
-  std::optional<Layout> layout;
+  Layout layout;
+  TimeZone zone;
   SinkIdentity sink;
   uint64_t state_uuid = 0;
   Rng rng;

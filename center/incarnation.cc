@@ -11,11 +11,12 @@ constexpr uint64_t kHeldUpRolls = 2;
 constexpr uint8_t kAllParts[] = {1, 8, 64};
 }  // namespace
 
-Incarnation::Incarnation(IncarnationOptions options, Acquirer me, Layout layout, Rng rng,
-                         int64_t now_ms, int64_t not_before_ms)
+Incarnation::Incarnation(IncarnationOptions options, Acquirer me, Layout layout, TimeZone zone,
+                         Rng rng, int64_t now_ms, int64_t not_before_ms)
     : options_(std::move(options)),
       me_(std::move(me)),
       layout_(std::move(layout)),
+      zone_(std::move(zone)),
       rng_(rng),
       log_(me_.names, options_.log, me_.cluster, me_.sink, options_.center, me_.incarnation),
       not_before_ms_(not_before_ms),
@@ -77,10 +78,6 @@ Category& Incarnation::category(const std::string& name) {
   return categories_.try_emplace(name, name).first->second;
 }
 
-FileKey Incarnation::key_for(const std::string&, Bucket bucket, Codec codec) const {
-  return FileKey{layout_.directory_end_ms(bucket), codec};
-}
-
 std::optional<Incarnation::Standing> Incarnation::standing(const std::string& category,
                                                            const StreamKey& stream) const {
   const OwnedLane* lane = owner_of(category, stream, nullptr);
@@ -106,7 +103,7 @@ Incarnation::Verdict Incarnation::judge(const std::string& name, const StreamKey
   using Kind = Verdict::Kind;
   Lane lane;
   OwnedLane* owned = owner_of(name, stream, &lane);
-  if (!owned || fenced_) return Verdict{Kind::not_owned};
+  if (!owned || fenced_) return Verdict{.kind = Kind::not_owned, .position = {}};
   Row& row = owned->rows[stream];
   Verdict verdict;
   verdict.position = row.received;
@@ -128,7 +125,7 @@ Incarnation::Verdict Incarnation::judge(const std::string& name, const StreamKey
     // Within a stream the bucket never goes back: whatever a host's clock does, what is closed by a
     // directory's end is a prefix of each stream.
     const Bucket bucket = std::max(row.last_bucket, sane_bucket(fields.bucket, now_ms));
-    const FileKey key = key_for(name, bucket, fields.file_codec);
+    const FileKey key{layout_.directory_end_ms(bucket, zone_), fields.file_codec};
     Category& files = category(name);
     verdict.file = files.find(key);
     if (!verdict.file) {
@@ -136,7 +133,7 @@ Incarnation::Verdict Incarnation::judge(const std::string& name, const StreamKey
       file.id = next_file_++;
       file.key = key;
       file.staged = stage_path(name, me_.incarnation, rng_.next());
-      file.directory = layout_.render(name, bucket);
+      file.directory = layout_.render(name, bucket, zone_);
       file.bucket = bucket;
       file.opened_ms = file.last_ms = now_ms;
       file.jitter_ms = static_cast<int64_t>(

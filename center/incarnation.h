@@ -22,6 +22,7 @@
 #include "center/reclaim.h"
 #include "center/start_log.h"
 #include "sinks/layout.h"
+#include "sinks/timezone.h"
 
 namespace tailrace {
 
@@ -82,8 +83,8 @@ struct IncarnationCounts {
 class Incarnation {
  public:
   // `rng` names records and files; `not_before_ms`: no ACQUIRE earlier (after a fence).
-  Incarnation(IncarnationOptions options, Acquirer me, Layout layout, Rng rng, int64_t now_ms,
-              int64_t not_before_ms);
+  Incarnation(IncarnationOptions options, Acquirer me, Layout layout, TimeZone zone, Rng rng,
+              int64_t now_ms, int64_t not_before_ms);
   ~Incarnation();
 
   // What has to be done since the last call, in order.
@@ -168,7 +169,6 @@ class Incarnation {
                                           Lane* lane) const;
   OwnedLane* owner_of(const std::string& category, const StreamKey& stream, Lane* lane);
   Category& category(const std::string& name);
-  FileKey key_for(const std::string& category, Bucket bucket, Codec codec) const;
   [[nodiscard]] bool held_up(const std::string& category) const;
   void close(Category& category, int64_t directory_end_ms);
   void roll(int64_t now_ms);
@@ -188,6 +188,7 @@ class Incarnation {
   IncarnationOptions options_;
   Acquirer me_;
   Layout layout_;
+  TimeZone zone_;
   Rng rng_;
   CommitLog log_;
   std::vector<CenterAction> actions_;
@@ -207,7 +208,11 @@ class Incarnation {
   SealedLogs sealed_;
   std::map<Lane, int64_t> wishes_;                    // when to try (again)
   std::map<Lane, std::shared_ptr<Acquire>> acquiring_;
-  std::map<std::string, int64_t> unfinished_logs_;    // when the janitor comes (again)
+  struct UnfinishedLog {
+    int64_t again_ms = 0;   // when the janitor comes (again)
+    bool tried = false;
+  };
+  std::map<std::string, UnfinishedLog> unfinished_logs_;
   std::shared_ptr<Janitor> janitor_;
   std::shared_ptr<Reclaim> reclaim_;
   std::shared_ptr<Collect> collect_;

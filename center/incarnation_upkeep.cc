@@ -47,7 +47,7 @@ void Incarnation::procedure_done(const StoreProcedure& procedure, int64_t now_ms
   if (&procedure == start_.get()) {
     if (!start_->started())
       return fail(start_->error() ? start_->error()->text : "its name was used before");
-    for (const std::string& log : start_->others()) unfinished_logs_.try_emplace(log, now_ms);
+    for (const std::string& log : start_->others()) unfinished_logs_.try_emplace(log, UnfinishedLog{now_ms});
     started_ = true;
     start_.reset();
     tick(now_ms);
@@ -68,7 +68,7 @@ void Incarnation::procedure_done(const StoreProcedure& procedure, int64_t now_ms
 void Incarnation::acquired(const Acquire& acquire, int64_t now_ms) {
   const Lane& lane = acquire.lane();
   const std::string key = "lane " + lane_name(lane);
-  if (!acquire.sealed_log().empty()) unfinished_logs_.try_emplace(acquire.sealed_log(), now_ms);
+  if (!acquire.sealed_log().empty()) unfinished_logs_.try_emplace(acquire.sealed_log(), UnfinishedLog{now_ms});
   switch (acquire.outcome()) {
     case Acquire::Outcome::acquired: break;
     case Acquire::Outcome::lost: wishes_[lane] = now_ms + kLostAgainMs; return;
@@ -100,8 +100,9 @@ void Incarnation::acquired(const Acquire& acquire, int64_t now_ms) {
 
 void Incarnation::start_janitor(int64_t now_ms) {
   if (janitor_) return;
-  for (const auto& [log, again_ms] : unfinished_logs_) {
-    if (now_ms < again_ms) continue;
+  for (auto& [log, unfinished] : unfinished_logs_) {
+    if (now_ms < unfinished.again_ms) continue;
+    unfinished.tried = true;
     janitor_ = std::make_shared<Janitor>(me_, log, rng_.next(), now_ms);
     return run(janitor_);
   }
@@ -120,7 +121,7 @@ void Incarnation::janitor_done(const Janitor& janitor, int64_t now_ms) {
     unfinished_logs_.erase(janitor.log());
   } else {
     const bool failed = janitor.outcome() == Janitor::Outcome::failed;
-    unfinished_logs_[janitor.log()] = now_ms + (failed ? 6 : 1) * kFailedAgainMs / 2;
+    unfinished_logs_[janitor.log()] = {now_ms + (failed ? 6 : 1) * kFailedAgainMs / 2, true};
     trouble(key, "the log " + janitor.log() + " is not finished: " + janitor.error().text);
   }
   if (stopping_ == Stopping::sweeping) {
@@ -207,11 +208,14 @@ void Incarnation::stop(bool everything) {
 
 void Incarnation::step_stop(int64_t now_ms) {
   start_publishing(now_ms);
+  if (stopping_ == Stopping::draining && started_) start_janitor(now_ms);
   if (stopping_ != Stopping::draining || !started_ || !log_.idle() || !file_category_.empty()) return;
   const bool publishing = std::any_of(publishing_.begin(), publishing_.end(),
                                       [](const auto& p) { return p.second.pause_ms == 0; });
   // What can't be published now stays listed in the last record: the next Center's janitor does it.
-  if (publishing || !acquiring_.empty() || janitor_ || reclaim_ || collect_) return;
+  const bool untried = std::any_of(unfinished_logs_.begin(), unfinished_logs_.end(),
+                                   [](const auto& log) { return !log.second.tried; });
+  if (publishing || untried || !acquiring_.empty() || janitor_ || reclaim_ || collect_) return;
   stopping_ = Stopping::sealing;
   CommitLog::Attempt fence = log_.seal(rng_.next(), now_ms);
   actions_.push_back(CommitEntry{std::move(fence.name), std::move(fence.record)});

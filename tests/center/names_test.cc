@@ -48,7 +48,7 @@ BOOST_AUTO_TEST_CASE(listings_are_read_back) {
 
 BOOST_AUTO_TEST_CASE(incarnations) {
   BOOST_TEST(incarnation_name({1795528800123, 0x0123456789ABCDEF}) == kIncarnation);
-  BOOST_TEST((parse_incarnation(kIncarnation) == Incarnation{1795528800123, 0x0123456789ABCDEF}));
+  BOOST_TEST((parse_incarnation(kIncarnation) == IncarnationId{1795528800123, 0x0123456789ABCDEF}));
   for (const char* alien :
        {"", "-", "1795528800123", "1795528800123-", "1795528800123-0123456789ABCDEF",
         "01-0123456789abcdef", "-1-0123456789abcdef", "1-0123456789abcde", "1-2-0123456789abcdef",

@@ -1,0 +1,153 @@
+// The Center's machines together, over a store that loses, repeats and delays; killed at any step.
+#include "center/incarnation.h"
+
+#include <boost/test/unit_test.hpp>
+
+#include "tests/center/center_rig.h"
+
+namespace tailrace::testing {
+namespace {
+
+constexpr int64_t kStart = 1'795'528'800'000;  // 2026-11-24T14:00Z or so
+
+IncarnationOptions small_options(Rng& rng) {
+  IncarnationOptions options;
+  options.center = "c1";
+  options.version = "test";
+  options.roll.bytes = 200 + rng.below(2000);
+  options.roll.age_ms = 500;
+  options.roll.idle_ms = rng.chance(0.5) ? 200 : -1;
+  options.roll.jitter_ms = 0;
+  options.reclaim_entries = 3 + rng.below(20);
+  options.collect_ms = 2'000;
+  options.log.pending_files = 3;
+  return options;
+}
+
+std::vector<SentStream> some_streams(Rng& rng) {
+  std::vector<SentStream> streams;
+  for (uint64_t local = 1; local <= 3; ++local)
+    for (const char* category : {"app", "nginx.access"}) {
+      SentStream s;
+      s.category = category;
+      s.key = StreamKey{local, static_cast<uint8_t>(rng.below(2))};
+      streams.push_back(std::move(s));
+    }
+  return streams;
+}
+
+bool all_committed(const std::vector<SentStream>& streams) {
+  return std::all_of(streams.begin(), streams.end(), [](const SentStream& s) {
+    return s.batches.empty() || s.committed.seq == s.batches.back().end_seq();
+  });
+}
+
+struct Totals {
+  uint64_t kills = 0, fences = 0, lines = 0;
+};
+
+// `kills` deaths at random steps, each followed by a new Center with the same state.
+void life_with_deaths(uint64_t seed, double faults, int kills, Totals& totals) {
+  Rng rng(seed);
+  auto store = MemoryStore::make();
+  std::vector<SentStream> streams = some_streams(rng);
+  if (faults > 0) store->set_faults(MemoryStore::random_faults(seed, faults));
+  int64_t now = kStart;
+  const IncarnationOptions options = small_options(rng);
+  for (int life = 0; life <= kills; ++life) {
+    CenterRig rig(store, streams, options, 99, rng.next(), now);
+    const uint64_t steps = 50 + rng.below(600);
+    for (uint64_t i = 0; i < steps; ++i) {
+      SentStream& s = streams[rng.below(streams.size())];
+      if (rng.chance(0.15)) s.write(1 + static_cast<uint32_t>(rng.below(5)), bucket_of(rig.now_ms()));
+      rig.step();
+      if (rng.chance(0.02)) store->run_late(1 + rng.below(3));
+    }
+    now = rig.now_ms();
+    totals.fences += rig.fences;
+    ++totals.kills;
+  }
+  store->set_faults(nullptr);
+  store->run_late();
+  CenterRig rig(store, streams, options, 99, rng.next(), now);
+  for (int i = 0; i < 200'000 && !all_committed(streams); ++i) rig.step();
+  BOOST_REQUIRE(all_committed(streams));
+  rig.stop(true);
+  for (int i = 0; i < 200'000 && !rig.stopped; ++i) rig.step();
+  BOOST_REQUIRE(rig.stopped);
+  check_published(*store, streams);
+  for (const auto& [path, bytes] : store->content()) {
+    BOOST_TEST(path.find("_stage/") == std::string::npos, "left in a stage: " << path);
+    BOOST_TEST(path.find("/live/") == std::string::npos, "announced for ever: " << path);
+  }
+  for (const SentStream& s : streams)
+    if (!s.batches.empty()) totals.lines += s.batches.back().end_seq();
+}
+
+BOOST_AUTO_TEST_SUITE(incarnation)
+
+BOOST_AUTO_TEST_CASE(a_quiet_life_publishes_everything_once) {
+  Totals totals;
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    BOOST_TEST_CONTEXT("seed " << seed) { life_with_deaths(seed, 0, 0, totals); }
+  }
+  BOOST_TEST(totals.fences == 0u);
+  BOOST_TEST(totals.lines > 1000u);
+}
+
+BOOST_AUTO_TEST_CASE(killed_at_any_step_over_a_good_store) {
+  Totals totals;
+  for (uint64_t seed = 100; seed < 160; ++seed) {
+    BOOST_TEST_CONTEXT("seed " << seed) { life_with_deaths(seed, 0, 6, totals); }
+  }
+  BOOST_TEST(totals.kills > 400u);
+}
+
+BOOST_AUTO_TEST_CASE(killed_at_any_step_over_a_store_that_loses_and_repeats) {
+  Totals totals;
+  for (uint64_t seed = 1000; seed < 1060; ++seed) {
+    BOOST_TEST_CONTEXT("seed " << seed) { life_with_deaths(seed, 0.1, 6, totals); }
+  }
+  BOOST_TEST(totals.lines > 1000u);
+}
+
+// Another Center (another state) takes the log over while the first lives: the first is fenced, goes
+// on as a new incarnation, and still every line arrives once.
+BOOST_AUTO_TEST_CASE(two_centers_fence_each_other_and_lose_nothing) {
+  uint64_t fences = 0;
+  for (uint64_t seed = 5000; seed < 5030; ++seed) {
+    BOOST_TEST_CONTEXT("seed " << seed) {
+      Rng rng(seed);
+      auto store = MemoryStore::make();
+      std::vector<SentStream> one = some_streams(rng);
+      std::vector<SentStream> two = some_streams(rng);
+      for (SentStream& s : two) s.key.local_id += 100;
+      const IncarnationOptions options = small_options(rng);
+      CenterRig first(store, one, options, 1, rng.next(), kStart);
+      CenterRig second(store, two, options, 2, rng.next(), kStart);
+      for (int i = 0; i < 3000; ++i) {
+        auto& streams = rng.chance(0.5) ? one : two;
+        if (rng.chance(0.1)) streams[rng.below(streams.size())].write(2, bucket_of(kStart));
+        (rng.chance(0.5) ? first : second).step();
+      }
+      fences += first.fences + second.fences;
+      for (int i = 0; i < 400'000 && !(all_committed(one) && all_committed(two)); ++i)
+        (rng.chance(0.5) ? first : second).step();
+      BOOST_REQUIRE(all_committed(one));
+      BOOST_REQUIRE(all_committed(two));
+      first.stop(true);
+      for (int i = 0; i < 200'000 && !first.stopped; ++i) first.step();
+      second.stop(true);
+      for (int i = 0; i < 200'000 && !second.stopped; ++i) second.step();
+      std::vector<SentStream> all = one;
+      all.insert(all.end(), two.begin(), two.end());
+      check_published(*store, all);
+    }
+  }
+  BOOST_TEST(fences > 10u);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace tailrace::testing
