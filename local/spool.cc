@@ -13,8 +13,7 @@ Spool::Spool(SpoolOptions options, RecoveredSpool recovered, uint64_t start)
     : state_(std::make_unique<State>(options, std::move(recovered), start)) {}
 Spool::~Spool() = default;
 
-// --- events
-// ---------------------------------------------------------------------------------------
+// --- events -----------------------------------------------------------------------------------
 
 Spool::Taken Spool::append(std::shared_ptr<Batch> batch, int64_t now_ms) {
   State& s = *state_;
@@ -140,24 +139,22 @@ void Spool::add_sink(uint64_t sink, int64_t now_ms) {
   if (s.complete_cursors()) s.changed(now_ms);
 }
 
-// --- group commit
-// ---------------------------------------------------------------------------------
+// --- group commit -----------------------------------------------------------------------------
 
 int64_t Spool::group_due_ms(bool push, int64_t now_ms) const {
   const State& s = *state_;
   if (s.log.under_way()) return -1;
-  if (s.log.files_due(now_ms)) return 0;
-  const int64_t retry_ms = s.log.trouble().empty() ? -1 : s.log.retry_at_ms() - now_ms;
-  if (!s.anything_pending() || s.log.blocked()) return retry_ms;
+  const int64_t files_ms = s.log.files_due_ms(now_ms);
+  if (files_ms == 0 || s.log.blocked() || !s.anything_pending()) return files_ms;
   if (push || !s.served || s.log.pending_bytes() >= s.options.group_bytes) return 0;
   const int64_t wait_ms =
       std::max<int64_t>(0, s.pending_since_ms + s.options.group_wait_ms - now_ms);
-  return retry_ms < 0 ? wait_ms : std::min(wait_ms, retry_ms);
+  return files_ms < 0 ? wait_ms : std::min(wait_ms, files_ms);
 }
 
 SpoolGroup Spool::begin_group(int64_t now_ms) {
   State& s = *state_;
-  if (s.served && !s.log.files_due(now_ms)) {
+  if (s.served && s.log.files_due_ms(now_ms) != 0) {
     s.write_cursors();
     if (s.snapshot_due()) s.write_snapshot();
   }
@@ -188,8 +185,7 @@ void Spool::group_failed(const Error& error, int64_t now_ms) {
 
 void Spool::reuse(SpoolGroup group) { state_->log.reuse(std::move(group)); }
 
-// --- what others ask
-// ------------------------------------------------------------------------------
+// --- what others ask --------------------------------------------------------------------------
 
 uint64_t Spool::local_id() const { return state_->tables.local_id; }
 uint64_t Spool::start() const { return state_->tables.start; }

@@ -45,8 +45,7 @@ Result<void> SpoolDisk::open() {
   return {};
 }
 
-// --- operations
-// -----------------------------------------------------------------------------------
+// --- operations -------------------------------------------------------------------------------
 
 Result<void> SpoolDisk::apply(const SpoolGroup& group) {
   for (const SpoolOp& op : group.ops)
@@ -145,8 +144,7 @@ Result<void> SpoolDisk::create(const SpoolOp& op) {
   return Error{Error::Kind::retry_later, error.text};
 }
 
-// --- reading
-// --------------------------------------------------------------------------------------
+// --- reading ----------------------------------------------------------------------------------
 
 Result<std::vector<SpoolFile>> SpoolDisk::files() {
   const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(directory_.c_str()), ::closedir);

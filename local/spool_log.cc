@@ -48,8 +48,7 @@ SpoolLog::SpoolLog(const SpoolOptions& options, uint64_t local_id, RecoveredLog 
   }
 }
 
-// --- records
-// --------------------------------------------------------------------------------------
+// --- records ----------------------------------------------------------------------------------
 
 void SpoolLog::open_first(uint64_t record_bytes) {
   open(record_bytes);
@@ -123,8 +122,7 @@ bool SpoolLog::room_for(uint64_t record_bytes) const {
   return large && trouble_.empty() && used_bytes_ + own <= quota_bytes_;
 }
 
-// --- files
-// ----------------------------------------------------------------------------------------
+// --- files ------------------------------------------------------------------------------------
 
 const SpoolSegment* SpoolLog::fileless() const {
   for (auto s = segments_.rbegin(); s != segments_.rend(); ++s)
@@ -138,9 +136,10 @@ bool SpoolLog::spare_wanted() const {
   return first_era_ == 0 && spares_.empty() && used_bytes_ + segment_bytes_ <= quota_bytes_;
 }
 
-bool SpoolLog::files_due(int64_t now_ms) const {
-  if (!doomed_.empty()) return true;
-  return now_ms >= retry_at_ms_ && (blocked() || spare_wanted());
+int64_t SpoolLog::files_due_ms(int64_t now_ms) const {
+  if (!doomed_.empty()) return 0;
+  if (!blocked() && !spare_wanted()) return -1;
+  return std::max<int64_t>(0, retry_at_ms_ - now_ms);
 }
 
 void SpoolLog::remove_files(SpoolGroup& group) {
@@ -170,6 +169,7 @@ void SpoolLog::release(uint64_t era) {
   segments_.erase(it);
   const bool keep = file.bytes == segment_bytes_ && spares_.size() < kMostSpares;
   (keep ? spares_ : doomed_).push_back(std::move(file));
+  if (keep) trouble_.clear();
 }
 
 void SpoolLog::hold(uint64_t era, StreamId stream, uint64_t end_seq, uint64_t bytes) {
@@ -178,8 +178,7 @@ void SpoolLog::hold(uint64_t era, StreamId stream, uint64_t end_seq, uint64_t by
   held.bytes += bytes;
 }
 
-// --- groups
-// ---------------------------------------------------------------------------------------
+// --- groups -----------------------------------------------------------------------------------
 
 SpoolGroup SpoolLog::begin(int64_t now_ms) {
   TAILRACE_CHECK(!under_way() && !broken_, "a group is under way, or one failed for good");
@@ -187,7 +186,7 @@ SpoolGroup SpoolLog::begin(int64_t now_ms) {
   memory_ = {};
   if (!doomed_.empty())
     remove_files(group);
-  else if (blocked() || files_due(now_ms))
+  else if (blocked() || files_due_ms(now_ms) == 0)
     make_file(group);
   else
     write_records(group);

@@ -66,12 +66,12 @@ class SpoolLog {
 
   // --- groups ---------------------------------------------------------------------------------
   [[nodiscard]] bool under_way() const { return under_way_ != UnderWay::nothing; }
-  // Files must be made or removed before records can be written, or so that there is a spare one;
-  // false while it is waited for room on the disk.
-  [[nodiscard]] bool files_due(int64_t now_ms) const;
+  // Milliseconds until files are to be made or removed, before records can be written or so that
+  // there is a spare one: 0 = now, more while it is waited for room on the disk, -1 = nothing to
+  // do.
+  [[nodiscard]] int64_t files_due_ms(int64_t now_ms) const;
   // Pending records lack a file: nothing can be written.
   [[nodiscard]] bool blocked() const;
-  [[nodiscard]] int64_t retry_at_ms() const { return retry_at_ms_; }
   [[nodiscard]] const std::string& trouble() const { return trouble_; }
   SpoolGroup begin(int64_t now_ms);
   void done();

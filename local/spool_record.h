@@ -44,8 +44,7 @@ enum class SpoolName {
 [[nodiscard]] std::string spool_name(SpoolName kind, uint64_t number);
 [[nodiscard]] std::pair<SpoolName, uint64_t> parse_spool_name(std::string_view name);
 
-// --- segment header
-// -------------------------------------------------------------------------------
+// --- segment header ---------------------------------------------------------------------------
 struct SegmentHeader {
   uint64_t era = 0;
   uint64_t local_id = 0;
@@ -56,8 +55,7 @@ void encode_segment_header(const SegmentHeader& header, std::string& out);
 // corrupt: no header, or a damaged one. rejected: written by another version; the text says so.
 [[nodiscard]] Result<SegmentHeader> decode_segment_header(std::string_view bytes);
 
-// --- records
-// --------------------------------------------------------------------------------------
+// --- records ----------------------------------------------------------------------------------
 struct RecordHeader {
   uint32_t body_len = 0;
   uint32_t payload_len = 0;
@@ -82,8 +80,7 @@ void patch_record_header(const RecordHeader& header, std::string& in, size_t off
 // `bytes` are 29 at least. Nothing is checked.
 [[nodiscard]] RecordHeader decode_record_header(std::string_view bytes);
 
-// --- bodies: each appends one
-// ---------------------------------------------------------------------
+// --- bodies: each appends one -----------------------------------------------------------------
 struct CursorInfo {
   uint64_t sink = 0;
   StreamId stream = 0;

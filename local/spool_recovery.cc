@@ -18,13 +18,6 @@ struct Found {
   bool intact = false;  // the header is there and belongs to the name
 };
 
-Error unstable(const Found& found, const SegmentScan& scan) {
-  if (!scan.disk()) return scan.disk().error().within(found.file.name);
-  return {Error::Kind::corrupt, found.file.name +
-                                    " reads differently from one moment to the next: "
-                                    "the disk, or memory, is failing"};
-}
-
 class Recovery {
  public:
   Recovery(SpoolImages& images, RecoveredSpool& out) : images_(images), out_(out) {}
@@ -33,16 +26,15 @@ class Recovery {
  private:
   Result<void> list();
   Result<void> read_headers();
-  Result<void> read_older(size_t i);
-  Result<void> read_newest(size_t from);
-  Result<void> take_newest(const Found& found, SegmentScan& scan,
-                           std::vector<ScannedRecord>& records);
-  Result<bool> payload_intact(const Found& found, const ScannedRecord& r, std::string_view body);
+  Result<void> read_segments();
+  Result<void> take_newest(const Found& found, SegmentScan& scan);
+  // Records from `copy_from` on go into the tail.
+  Result<void> take(const Found& found, SegmentScan& scan, uint64_t copy_from);
   SegmentScan::Bounds bounds(size_t i) const;
   void note_damage(const Found& found, const SegmentScan& scan);
-  void add_segment(const Found& found, const SegmentScan& scan);
-  void apply(const ScannedRecord& r, std::string_view body, uint64_t era, bool in_tail);
-  void apply_batch(const ScannedRecord& r, std::string_view body, uint64_t era, bool in_tail);
+  void apply(const ScannedRecord& r, std::string_view body, SpoolSegment& segment, bool in_tail);
+  void apply_batch(const ScannedRecord& r, std::string_view body, SpoolSegment& segment,
+                   bool in_tail);
   bool apply_control(RecordType type, std::string_view body);
   Position passed_by_all(const StreamInfo& stream) const;
   void close_stream(StreamInfo& stream);
@@ -56,13 +48,11 @@ class Recovery {
   SpoolImages& images_;
   RecoveredSpool& out_;
   std::vector<Found> found_;  // by era
-  size_t last_intact_ = 0;
-  uint64_t end_lsn_ = 1;  // behind the last record read so far
+  uint64_t end_lsn_ = 1;      // behind the last record read so far
   bool snapshot_ = false;
 };
 
-// --- the directory
-// --------------------------------------------------------------------------------
+// --- the directory ----------------------------------------------------------------------------
 
 Result<void> Recovery::list() {
   Result<std::vector<SpoolFile>> files = images_.files();
@@ -102,7 +92,6 @@ Result<void> Recovery::read_headers() {
     local_id = header->local_id;
     f.header = *header;
     f.intact = true;
-    last_intact_ = i;
   }
   out_.tables.local_id = local_id;
   if (!found_.empty() && local_id == 0)
@@ -124,155 +113,91 @@ SegmentScan::Bounds Recovery::bounds(size_t i) const {
   while (next < found_.size() && !found_[next].intact) ++next;
   if (next == found_.size()) return b;
   b.stop_lsn = found_[next].header.first_lsn;
-  b.reaches_stop = found_[next].header.era == f.header.era + 1;
+  // Without a header, where the segment begins is known only from the one right before it.
+  const bool begins = f.intact || (i > 0 && found_[i - 1].header.era + 1 == f.header.era);
+  b.reaches_stop = begins && found_[next].header.era == f.header.era + 1;
   return b;
 }
 
-// --- segments
-// -------------------------------------------------------------------------------------
+// --- segments ---------------------------------------------------------------------------------
 
 void Recovery::note_damage(const Found& found, const SegmentScan& scan) {
+  if (!found.intact)
+    damaged(found.file.name + ": its header is damaged, its records were read without it");
   for (const ScanDamage& d : scan.damage())
     damaged(found.file.name + " is damaged at byte " + std::to_string(d.offset) + ": " +
             std::to_string(d.end_lsn - d.first_lsn) + " record(s) are lost");
-  if (scan.dropped())
+  if (scan.torn())
     out_.notes.push_back(found.file.name + " ends in a write that was cut short at byte " +
                          std::to_string(scan.end_offset()) +
-                         ": what follows was never acknowledged and is read again");
+                         ": it was never acknowledged and is read again from the log files");
 }
 
-void Recovery::add_segment(const Found& found, const SegmentScan& scan) {
-  // apply() may have made it already, with what it holds.
-  auto& segments = out_.log.segments;
-  if (segments.empty() || segments.back().era != found.header.era) {
-    SpoolSegment s;
-    s.era = found.header.era;
-    segments.push_back(std::move(s));
-  }
-  SpoolSegment& s = segments.back();
-  s.file = found.file;
-  s.used = scan.end_offset();
-  s.first_lsn = found.header.first_lsn;
-}
-
-Result<void> Recovery::read_older(size_t i) {
-  const Found& f = found_[i];
-  SegmentScan scan(images_, f.file, bounds(i));
-  const auto read = scan.run(
-      [&](const ScannedRecord& r, std::string_view body) { apply(r, body, f.header.era, false); });
-  if (!read) return read.error().within(f.file.name);
-  note_damage(f, scan);
-  if (!f.intact && scan.damage().empty() && scan.end_lsn() == end_lsn_) {
-    out_.log.useless.push_back(f.file);
-    return {};
-  }
-  if (!f.intact) damaged(f.file.name + ": its header is damaged, its records were read without it");
-  end_lsn_ = scan.end_lsn();
-  add_segment(f, scan);
-  return {};
-}
-
-// The newest segment with a header; behind it there may be files that were renamed for a segment to
-// come, and one whose header alone is damaged. Only the very last one with records can end in
-// records that are not known to be synced.
-Result<void> Recovery::read_newest(size_t from) {
-  std::optional<SegmentScan> newest;
-  std::vector<ScannedRecord> records;
-  size_t at = from;
-  for (size_t i = from; i < found_.size(); ++i) {
-    std::vector<ScannedRecord> here;
-    SegmentScan scan(images_, found_[i].file, bounds(i));
-    const auto read =
-        scan.run([&](const ScannedRecord& r, std::string_view) { here.push_back(r); });
-    if (!read) return read.error().within(found_[i].file.name);
-    if (i > from && here.empty()) {
-      out_.log.useless.push_back(found_[i].file);
+// A file that was renamed for a segment of which nothing was written yet is no segment. The newest
+// one is taken last, by itself: only it can end in records that are not known to be synced.
+Result<void> Recovery::read_segments() {
+  std::optional<SegmentScan> before;
+  size_t before_at = 0;
+  for (size_t i = 0; i < found_.size(); ++i) {
+    Found& f = found_[i];
+    const SegmentScan::Bounds b = bounds(i);
+    SegmentScan scan(images_, f.file, b);
+    if (auto read = scan.run(); !read) return read.error().within(f.file.name);
+    if (!f.intact && scan.records().empty() && scan.damage().empty()) {
+      out_.log.useless.push_back(f.file);
       continue;
     }
-    if (i > from) {
-      if (auto older = read_older(at); !older) return older;
-      damaged(found_[i].file.name + ": its header is damaged, its records were read without it");
-      found_[i].header.first_lsn = end_lsn_;
-    } else {
-      end_lsn_ = scan.end_lsn();
-    }
-    newest.emplace(std::move(scan));
-    records = std::move(here);
-    at = i;
+    f.header.first_lsn = b.first_lsn;
+    end_lsn_ = scan.end_lsn();
+    note_damage(f, scan);
+    if (before)
+      if (auto taken = take(found_[before_at], *before, UINT64_MAX); !taken) return taken;
+    before.emplace(std::move(scan));
+    before_at = i;
   }
-  note_damage(found_[at], *newest);
-  return take_newest(found_[at], *newest, records);
+  return take_newest(found_[before_at], *before);
 }
 
-Result<bool> Recovery::payload_intact(const Found& found, const ScannedRecord& r,
-                                      std::string_view body) {
-  if (r.header.type != RecordType::batch) return true;
-  const Result<BatchHead> head = BatchHead::parse(body);
-  if (!head || head->fields().payload_len != r.header.payload_len) return false;
-  const uint32_t crc = head->fields().payload_crc;
-  std::string payload;
-  const auto read = images_.read(found.file.name, r.offset + kRecordHeaderBytes + r.header.body_len,
-                                 r.header.payload_len, payload);
-  if (!read) return read.error().within(found.file.name);
-  return payload.size() == r.header.payload_len && crc32c(payload) == crc;
-}
-
-Result<void> Recovery::take_newest(const Found& found, SegmentScan& scan,
-                                   std::vector<ScannedRecord>& records) {
+Result<void> Recovery::take_newest(const Found& found, SegmentScan& scan) {
+  const bool whole = scan.end_offset() <= found.file.bytes / kSmallPart;
   const uint64_t first_lsn = found.header.first_lsn;
-  const uint64_t synced =
-      std::max({found.intact ? found.header.durable_lsn : 0, scan.durable_lsn(), first_lsn - 1});
-  uint64_t end_lsn = scan.end_lsn();
-  uint64_t used = scan.end_offset();
-  ScannedRecord r;
-  for (size_t i = 0; i < records.size(); ++i) {
-    const uint64_t lsn = records[i].header.lsn;
-    if (lsn <= synced) continue;
-    if (!scan.record_at(records[i].offset, lsn, lsn, r)) return unstable(found, scan);
-    Result<bool> intact = payload_intact(found, records[i], scan.body());
-    if (!intact) return intact.error();
-    if (*intact) continue;
-    out_.notes.push_back(found.file.name + " ends in a batch that was cut short at byte " +
-                         std::to_string(records[i].offset) +
-                         ": it was never acknowledged and is read again");
-    end_lsn = lsn;
-    used = records[i].offset;
-    records.resize(i);
-  }
-  const bool whole = used <= found.file.bytes / kSmallPart;
-  const uint64_t copy_from = whole ? first_lsn : std::min(synced + 1, end_lsn);
-  for (const ScannedRecord& record : records) {
-    const bool copied = record.header.lsn >= copy_from;
-    if (!scan.record_at(record.offset, record.header.lsn, record.header.lsn, r))
-      return unstable(found, scan);
-    apply(record, scan.body(), found.header.era, copied);
-    if (!copied) continue;
-    RecoveredRecord& copy =
-        out_.tail.emplace_back(RecoveredRecord{record.header.type, std::string(scan.body()), {}});
-    if (record.header.payload_len == 0) continue;
-    const auto read =
-        images_.read(found.file.name, record.offset + kRecordHeaderBytes + record.header.body_len,
-                     record.header.payload_len, copy.payload);
-    if (!read) return read.error().within(found.file.name);
-  }
-  add_segment(found, scan);
-  out_.log.segments.back().used = used;
+  const uint64_t synced = std::max(scan.synced_lsn(), first_lsn - 1);
+  const uint64_t copy_from = whole ? first_lsn : std::min(synced + 1, scan.end_lsn());
   out_.log.next_lsn = copy_from;
   if (whole) out_.superseded.push_back(found.header.era);
+  return take(found, scan, copy_from);
+}
+
+Result<void> Recovery::take(const Found& found, SegmentScan& scan, uint64_t copy_from) {
+  SpoolSegment& segment = out_.log.segments.emplace_back();
+  segment.era = found.header.era;
+  segment.file = found.file;
+  segment.used = scan.end_offset();
+  segment.first_lsn = found.header.first_lsn;
+  for (const ScannedRecord& record : scan.records()) {
+    const Result<std::string_view> body = scan.body(record);
+    if (!body) return body.error();
+    const bool copied = record.header.lsn >= copy_from;
+    apply(record, *body, segment, copied);
+    if (!copied) continue;
+    RecoveredRecord& copy =
+        out_.tail.emplace_back(RecoveredRecord{record.header.type, std::string(*body), {}});
+    if (auto read = scan.payload(record, copy.payload); !read) return read;
+  }
   return {};
 }
 
-// --- records
-// --------------------------------------------------------------------------------------
+// --- records ----------------------------------------------------------------------------------
 
-void Recovery::apply(const ScannedRecord& r, std::string_view body, uint64_t era, bool in_tail) {
+void Recovery::apply(const ScannedRecord& r, std::string_view body, SpoolSegment& segment,
+                     bool in_tail) {
   if (!in_tail) out_.log_bytes += r.header.bytes();
-  if (r.header.type == RecordType::batch) return apply_batch(r, body, era, in_tail);
+  if (r.header.type == RecordType::batch) return apply_batch(r, body, segment, in_tail);
   if (r.header.type == RecordType::snapshot) {
     std::optional<SpoolTables> tables = decode_snapshot(body);
     if (tables) {
       out_.tables = std::move(*tables);
-      out_.snapshot_era = in_tail ? 0 : era;
+      out_.snapshot_era = in_tail ? 0 : segment.era;
       out_.snapshot_bytes = r.header.bytes();
       out_.log_bytes = 0;
       snapshot_ = true;
@@ -330,7 +255,7 @@ bool Recovery::apply_control(RecordType type, std::string_view body) {
   }
 }
 
-void Recovery::apply_batch(const ScannedRecord& r, std::string_view body, uint64_t era,
+void Recovery::apply_batch(const ScannedRecord& r, std::string_view body, SpoolSegment& segment,
                            bool in_tail) {
   const Result<BatchHead> head = BatchHead::parse(body);
   if (!head) return damaged("record " + std::to_string(r.header.lsn) + ": " + head.error().text);
@@ -339,16 +264,12 @@ void Recovery::apply_batch(const ScannedRecord& r, std::string_view body, uint64
   if (!ranges.empty() && f.first_seq < ranges.back().end_seq)
     return damaged("record " + std::to_string(r.header.lsn) + " repeats lines of stream " +
                    std::to_string(f.stream) + ": passed over");
-  ranges.push_back({f.first_seq, f.end_seq(), f.chain_before, f.chain_after, era, r.offset,
+  ranges.push_back({f.first_seq, f.end_seq(), f.chain_before, f.chain_after, segment.era, r.offset,
                     r.header.bytes(), nullptr});
   if (!in_tail) {
-    auto& segments = out_.log.segments;
-    if (segments.empty() || segments.back().era != era) {
-      segments.emplace_back();
-      segments.back().era = era;
-    }
-    segments.back().held[f.stream].end_seq = f.end_seq();
-    segments.back().held[f.stream].bytes += r.header.bytes();
+    SpoolSegment::Held& held = segment.held[f.stream];
+    held.end_seq = f.end_seq();
+    held.bytes += r.header.bytes();
   }
   if (!snapshot_) return;
   const auto stream = out_.tables.streams.find(f.stream);
@@ -356,8 +277,7 @@ void Recovery::apply_batch(const ScannedRecord& r, std::string_view body, uint64
   apply_sources(*head, out_.tables);
 }
 
-// --- what is missing
-// ------------------------------------------------------------------------------
+// --- what is missing --------------------------------------------------------------------------
 
 void Recovery::add_gap(SpoolIndex::Ranges& into, StreamId stream, Position from, Position to) {
   SpoolRange range;
@@ -380,15 +300,13 @@ void Recovery::add_gap(SpoolIndex::Ranges& into, StreamId stream, Position from,
   out_.gaps.push_back(std::move(gap));
 }
 
-// Where the slowest sink stands; what lies below may have been trimmed.
+// Where the slowest sink stands; what lies below may have been trimmed. A sink whose cursor did not
+// reach the disk is still to begin, with the oldest that is kept.
 Position Recovery::passed_by_all(const StreamInfo& stream) const {
-  Position low{UINT64_MAX, 0};
-  for (const uint64_t sink : sinks_of(out_.tables)) {
-    const auto cursor = out_.tables.cursors.find({sink, stream.stream});
-    const Position at = cursor == out_.tables.cursors.end() ? stream.oldest : cursor->second;
-    if (at.seq < low.seq) low = at;
-  }
-  return low.seq == UINT64_MAX ? stream.oldest : low;
+  const Position* low = nullptr;
+  for (const auto& [key, at] : out_.tables.cursors)
+    if (key.second == stream.stream && (low == nullptr || at.seq < low->seq)) low = &at;
+  return low ? *low : stream.oldest;
 }
 
 // From there on the stream's batches must follow one another up to its next line: what is missing
@@ -444,9 +362,7 @@ Result<void> Recovery::run(uint64_t id_if_new) {
   }
   if (auto headers = read_headers(); !headers) return headers;
   const uint64_t local_id = out_.tables.local_id;
-  for (size_t i = 0; i < last_intact_; ++i)
-    if (auto read = read_older(i); !read) return read;
-  if (auto read = read_newest(last_intact_); !read) return read;
+  if (auto read = read_segments(); !read) return read;
   if (!snapshot_)
     return Error{Error::Kind::corrupt,
                  "no SNAPSHOT can be read: what its lines belong to is not known. Move the "

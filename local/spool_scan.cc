@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/hash.h"
+
 namespace tailrace {
 
 namespace {
@@ -15,8 +17,8 @@ SegmentScan::SegmentScan(SpoolImages& images, SpoolFile file, Bounds bounds)
     : images_(images),
       file_(std::move(file)),
       bounds_(bounds),
-      end_lsn_(bounds.first_lsn),
-      end_offset_(kSegmentHeaderBytes) {}
+      synced_lsn_(bounds.reaches_stop ? bounds.stop_lsn - 1 : bounds.synced_lsn),
+      end_lsn_(bounds.first_lsn) {}
 
 // At most to the file's end; valid until the next call.
 std::string_view SegmentScan::bytes(uint64_t offset, size_t n) {
@@ -78,36 +80,71 @@ bool SegmentScan::last_record(uint64_t offset, uint64_t least, ScannedRecord& in
   return found;
 }
 
-Result<void> SegmentScan::run(
-    const std::function<void(const ScannedRecord&, std::string_view body)>& record) {
-  // What is known to have been synced: by the header, and by the last intact record, since
-  // durable_lsn never falls.
+void SegmentScan::find_records() {
   bool searched = false;
-  uint64_t synced = bounds_.synced_lsn;
   while (end_lsn_ < bounds_.stop_lsn) {
     ScannedRecord r;
     if (record_at(end_offset_, end_lsn_, end_lsn_, r)) {
-      durable_lsn_ = std::max(durable_lsn_, r.header.durable_lsn);
-      record(r, body_);
+      synced_lsn_ = std::max(synced_lsn_, r.header.durable_lsn);
+      records_.push_back(r);
       end_offset_ += r.header.bytes();
       end_lsn_ = r.header.lsn + 1;
       continue;
     }
-    if (!searched) {
+    if (!searched) {  // durable_lsn never falls: the last intact record knows the most
       searched = true;
-      dropped_ = last_record(end_offset_, end_lsn_ + 1, r);
-      if (dropped_) synced = std::max(synced, r.header.durable_lsn);
+      torn_ = last_record(end_offset_, end_lsn_ + 1, r);
+      if (torn_) synced_lsn_ = std::max(synced_lsn_, r.header.durable_lsn);
     }
-    if (synced < end_lsn_ && !bounds_.reaches_stop) break;
-    dropped_ = false;
+    if (synced_lsn_ < end_lsn_) break;
+    torn_ = false;
     const bool more = next_record(end_offset_, end_lsn_ + 1, r);
-    const uint64_t lost = bounds_.reaches_stop ? bounds_.stop_lsn : synced + 1;
-    damage_.push_back({end_offset_, end_lsn_, more ? r.header.lsn : lost});
+    damage_.push_back({end_offset_, end_lsn_, more ? r.header.lsn : synced_lsn_ + 1});
     if (!more) break;
     end_offset_ = r.offset;
     end_lsn_ = r.header.lsn;
   }
-  return disk_;
+}
+
+Result<void> SegmentScan::check_payloads() {
+  std::string bytes;
+  for (size_t i = 0; i < records_.size(); ++i) {
+    const ScannedRecord r = records_[i];
+    if (r.header.lsn <= synced_lsn_ || r.header.type != RecordType::batch) continue;
+    const Result<std::string_view> head_bytes = body(r);
+    if (!head_bytes) return head_bytes.error();
+    const Result<BatchHead> head = BatchHead::parse(*head_bytes);
+    const uint32_t crc = head ? head->fields().payload_crc : 0;
+    const bool fits = head && head->fields().payload_len == r.header.payload_len;
+    if (auto read = payload(r, bytes); !read) return read;
+    if (fits && bytes.size() == r.header.payload_len && crc32c(bytes) == crc) continue;
+    torn_ = true;
+    end_lsn_ = r.header.lsn;
+    end_offset_ = r.offset;
+    records_.resize(i);
+  }
+  return {};
+}
+
+Result<void> SegmentScan::run() {
+  find_records();
+  if (!disk_) return disk_;
+  return check_payloads();
+}
+
+Result<std::string_view> SegmentScan::body(const ScannedRecord& record) {
+  ScannedRecord again;
+  if (record_at(record.offset, record.header.lsn, record.header.lsn, again)) return body_;
+  if (!disk_) return disk_.error();
+  return Error{Error::Kind::corrupt,
+               file_.name +
+                   " reads differently from one moment to the next: the disk, or memory, "
+                   "is failing"};
+}
+
+Result<void> SegmentScan::payload(const ScannedRecord& record, std::string& out) {
+  return images_.read(file_.name, record.offset + kRecordHeaderBytes + record.header.body_len,
+                      record.header.payload_len, out);
 }
 
 }  // namespace tailrace

@@ -1,9 +1,8 @@
-// Reads a segment as a crash, or a failing disk, may have left it: which records are in it?
+// Reads a segment as a crash, or a failing disk, may have left it: which of its records count?
 // A pure reader over segment images. Thread: any, one owner. Used once, at the start.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,48 +42,53 @@ class SegmentScan {
     uint32_t seed = 0;               // record_seed()
     uint64_t first_lsn = 0;          // of the segment
     uint64_t synced_lsn = 0;         // what its header says was synced
-    uint64_t stop_lsn = UINT64_MAX;  // the next segment begins with it
-    bool reaches_stop = false;       // records stood here up to stop_lsn
+    uint64_t stop_lsn = UINT64_MAX;  // the next segment that is known begins with it
+    bool reaches_stop = false;  // and it is the very next: records stood here up to there, synced
   };
   SegmentScan(SpoolImages& images, SpoolFile file, Bounds bounds);
 
-  // The intact records in order, by header and body; payloads are not looked at. A bad record ends
-  // the segment (a torn tail, or simply its end) unless a later one proves that it was synced: then
-  // it is damage, and the scan goes on behind it. An error is the disk's.
-  Result<void> run(const std::function<void(const ScannedRecord&, std::string_view body)>& record);
+  // Finds the records. A bad one ends the segment (a torn tail, or simply its end) unless a later
+  // one proves that it was synced: then it is damage, and the scan goes on behind it. Payloads are
+  // read only above what is proven to be synced; the decision depends on this segment's bytes
+  // alone, so that it is the same at every later start. An error is the disk's.
+  Result<void> run();
 
+  [[nodiscard]] const std::vector<ScannedRecord>& records() const { return records_; }
   [[nodiscard]] const std::vector<ScanDamage>& damage() const { return damage_; }
-  // The newest durable_lsn of the records.
-  [[nodiscard]] uint64_t durable_lsn() const { return durable_lsn_; }
+  // What is proven to have been synced.
+  [[nodiscard]] uint64_t synced_lsn() const { return synced_lsn_; }
   // Behind the last record.
   [[nodiscard]] uint64_t end_lsn() const { return end_lsn_; }
   [[nodiscard]] uint64_t end_offset() const { return end_offset_; }
-  // Intact records that were dropped behind a torn one.
-  [[nodiscard]] bool dropped() const { return dropped_; }
+  // Something was cut off that had been begun to be written.
+  [[nodiscard]] bool torn() const { return torn_; }
 
-  // The record at `offset` whose lsn lies in [least, most]; its body is in body().
-  bool record_at(uint64_t offset, uint64_t least, uint64_t most, ScannedRecord& into);
-  [[nodiscard]] std::string_view body() const { return body_; }
-  [[nodiscard]] const Result<void>& disk() const { return disk_; }
+  // A record's body: valid until the next call.
+  [[nodiscard]] Result<std::string_view> body(const ScannedRecord& record);
+  [[nodiscard]] Result<void> payload(const ScannedRecord& record, std::string& out);
 
  private:
+  bool record_at(uint64_t offset, uint64_t least, uint64_t most, ScannedRecord& into);
   std::string_view bytes(uint64_t offset, size_t n);
   bool next_record(uint64_t offset, uint64_t least, ScannedRecord& into);
   bool last_record(uint64_t offset, uint64_t least, ScannedRecord& into);
+  void find_records();
+  Result<void> check_payloads();
 
   SpoolImages& images_;
   const SpoolFile file_;
   const Bounds bounds_;
   std::string window_;
   uint64_t window_at_ = 0;
-  std::string_view body_;
+  std::string_view body_;  // of the last record_at() that was true
   Result<void> disk_;
 
+  std::vector<ScannedRecord> records_;
   std::vector<ScanDamage> damage_;
-  uint64_t durable_lsn_ = 0;
-  uint64_t end_lsn_ = 0;
-  uint64_t end_offset_ = 0;
-  bool dropped_ = false;
+  uint64_t synced_lsn_;
+  uint64_t end_lsn_;
+  uint64_t end_offset_ = kSegmentHeaderBytes;
+  bool torn_ = false;
 };
 
 }  // namespace tailrace

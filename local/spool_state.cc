@@ -90,8 +90,7 @@ Spool::State::State(SpoolOptions o, RecoveredSpool recovered, uint64_t start)
   complete_cursors();
 }
 
-// --- records
-// --------------------------------------------------------------------------------------
+// --- records ----------------------------------------------------------------------------------
 
 void Spool::State::write_batch(const StreamInfo& info, Position before,
                                std::shared_ptr<Batch> batch) {
@@ -129,8 +128,7 @@ void Spool::State::write_snapshot() {
   log_bytes = 0;
 }
 
-// --- tables
-// ---------------------------------------------------------------------------------------
+// --- tables -----------------------------------------------------------------------------------
 
 bool Spool::State::continues_files(const BatchHead& head) {
   nexts.clear();
@@ -174,8 +172,7 @@ void Spool::State::changed(int64_t now_ms) {
   changed_since_group = true;
 }
 
-// --- groups
-// ---------------------------------------------------------------------------------------
+// --- groups -----------------------------------------------------------------------------------
 
 SpoolGroup Spool::State::begin(int64_t now_ms) {
   SpoolGroup group = log.begin(now_ms);
