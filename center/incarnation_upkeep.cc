@@ -109,7 +109,9 @@ void Incarnation::start_janitor(int64_t now_ms) {
 }
 
 void Incarnation::janitor_done(const Janitor& janitor, int64_t now_ms) {
+  const bool own = janitor.log() == me_.incarnation;  // counted when it was published
   for (const CommittedFile& file : janitor.published()) {
+    if (own) break;
     ++counts_.files_published;
     counts_.lines_published += file.lines;
     counts_.raw_bytes_published += file.raw_bytes;
