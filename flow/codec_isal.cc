@@ -12,6 +12,10 @@ namespace {
 
 uint8_t* bytes_of(const char* p) { return reinterpret_cast<uint8_t*>(const_cast<char*>(p)); }
 
+// What level 1 gathers before it writes a block. Larger ones compress no better and leave the
+// cache.
+constexpr uint32_t kLevelBytes = ISAL_DEF_LVL1_MEDIUM;
+
 // Deflate's stored blocks add 5 bytes to each 64 KiB, gzip 18; the rest is room to be wrong in.
 constexpr size_t bound(size_t raw) { return raw + raw / 1024 + 512; }
 
@@ -27,7 +31,7 @@ class IsalCompressor : public Compressor {
     isal_deflate_reset(&stream_);
     stream_.level = 1;
     stream_.level_buf = level_buffer_.get();
-    stream_.level_buf_size = ISAL_DEF_LVL1_DEFAULT;
+    stream_.level_buf_size = kLevelBytes;
     stream_.gzip_flag = IGZIP_GZIP;
     stream_.end_of_stream = 1;
     stream_.flush = NO_FLUSH;
@@ -43,7 +47,7 @@ class IsalCompressor : public Compressor {
 
  private:
   isal_zstream stream_;
-  std::unique_ptr<uint8_t[]> level_buffer_ = std::make_unique<uint8_t[]>(ISAL_DEF_LVL1_DEFAULT);
+  std::unique_ptr<uint8_t[]> level_buffer_ = std::make_unique<uint8_t[]>(kLevelBytes);
   std::unique_ptr<char[]> member_;  // as long as the worst case; `out` gets what is used of it
   size_t room_ = 0;
 };
