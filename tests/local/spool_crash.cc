@@ -18,6 +18,7 @@ std::string enumerate_crashes(const CrashTrace& trace, CrashCount& count) {
   SpoolWorld world(trace.seed, {});
   Rng rng(mix64(trace.seed));
   std::string wrong;
+  world.disk.forgets = trace.forgets;
   SpoolImage some_state;  // the world goes on from it later
   const auto judge = [&](const SpoolImage& state) {
     ++count.states;

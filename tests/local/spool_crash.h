@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <set>
 #include <string>
 
@@ -26,6 +27,7 @@ struct CrashTrace {
   size_t steps = 120;
   size_t sector_bytes = 512;
   size_t most_states_an_op = 200;
+  std::function<bool(const SpoolOp&)> forgets = {};  // a planted mistake
 };
 
 // Empty, or what was wrong and where.

@@ -72,7 +72,9 @@ void SpoolWorld::kill() {
 
 bool SpoolWorld::restart_from(const SpoolImage& image) {
   kill();
+  auto forgets = std::move(disk.forgets);
   disk = VirtualDisk(image);
+  disk.forgets = std::move(forgets);
   return start();
 }
 

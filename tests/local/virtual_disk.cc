@@ -44,7 +44,9 @@ VirtualDisk::VirtualDisk(const SpoolImage& image) {
 Result<void> VirtualDisk::apply(const SpoolGroup& group, const std::function<void()>& after) {
   for (const SpoolOp& op : group.ops) {
     const bool fails = ++ops_ == fault_.at_op;
-    const Result<void> done = fails ? fail(op, group) : carry_out(op, group);
+    const bool forgotten = forgets && forgets(op);
+    Result<void> done;
+    if (!forgotten) done = fails ? fail(op, group) : carry_out(op, group);
     if (after) after();
     if (!done) return done;
   }

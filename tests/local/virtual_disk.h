@@ -39,6 +39,8 @@ class VirtualDisk {
   };
   void set_fault(Fault fault) { fault_ = fault; }
   [[nodiscard]] uint64_t ops_done() const { return ops_; }
+  // A disk whose driver forgets: operations for which this is true are not carried out.
+  std::function<bool(const SpoolOp&)> forgets;
 
   // Op by op; `after` is called between any two (also behind the last).
   Result<void> apply(const SpoolGroup& group, const std::function<void()>& after = {});
