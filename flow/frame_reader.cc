@@ -21,19 +21,21 @@ bool known(FrameType type) {
           t <= static_cast<uint8_t>(FrameType::drain));
 }
 
+Error refused(Error::Kind kind, const FramePrefix& p, const char* why) {
+  return Error{kind, "a frame of type " + std::to_string(static_cast<int>(p.type)) + " " + why};
+}
+
 // What the prefix alone can tell of a frame of a known type.
 Result<void> check_shape(const FramePrefix& p) {
-  const auto t = static_cast<uint8_t>(p.type);
-  if (t >= kFirstIgnorable) return {};
-  const std::string name = "a frame of type " + std::to_string(t);
-  if (!known(p.type)) return Error{Error::Kind::rejected, name + " is unknown to this version"};
+  if (static_cast<uint8_t>(p.type) >= kFirstIgnorable) return {};
+  if (!known(p.type)) return refused(Error::Kind::rejected, p, "is unknown to this version");
   if ((p.flags & ~kFramePush) != 0)
-    return Error{Error::Kind::rejected, name + " has flags unknown to this version"};
+    return refused(Error::Kind::rejected, p, "has flags unknown to this version");
   const bool carries = p.type == FrameType::append || p.type == FrameType::data;
   if (carries && (p.header_len == 0 || p.payload_len == 0))
-    return Error{Error::Kind::corrupt, name + " carries no batch"};
+    return refused(Error::Kind::corrupt, p, "carries no batch");
   if (!carries && p.payload_len != 0)
-    return Error{Error::Kind::corrupt, name + " has a payload, but carries none by rule"};
+    return refused(Error::Kind::corrupt, p, "has a payload, but carries none by rule");
   return {};
 }
 }  // namespace
