@@ -77,6 +77,20 @@ BOOST_AUTO_TEST_CASE(a_control_directory_can_be_set_apart) {
   BOOST_TEST(must(read_file(name, 10)) == "x");
 }
 
+// One of each changing call; tests/store_durability_test.py watches its system calls.
+BOOST_AUTO_TEST_CASE(for_the_durability_test) {
+  const ScratchDirectory scratch;
+  const auto store = must(open_directory_store(scratch.path()));
+  BOOST_TEST(
+      (must(store.records->cas("c/log/0", "x", Records::Parent::make, "c/tmp/1")) == Cas::won));
+  BOOST_TEST(must(store.records->read("c/log/0")).has_value());
+  const auto file = must(store.files->stage("app/_stage/1/a"));
+  must(file->append({"x"}));
+  must(file->finish());
+  BOOST_TEST((must(store.files->publish("app/_stage/1/a", "app/d/f")) == Published::now));
+  must(store.records->remove("c/log/0"));
+}
+
 BOOST_AUTO_TEST_CASE(a_crash_between_link_and_unlink_is_mended) {
   // What is left: the record under its name and under its tmp, the file at stage and at its end.
   const ScratchDirectory scratch;
