@@ -94,6 +94,8 @@ def check_options(root, page, text, helps):
         if not command and not re.match(r"--[a-z]", span):
             continue
         known = helps
+        if "./dev bench" in span or page.name == "performance.md":
+            known += (root / "bench/run").read_text()
         for script in re.findall(r"[\w./-]+\.py", span):
             if (root / script).exists():
                 known += (root / script).read_text()
