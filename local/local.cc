@@ -374,6 +374,7 @@ asio::awaitable<void> Local::State::serve_center() {
     }
     connection->close();
     center.reset();
+    if (leaving) break;
     uplink->disconnected(why, os_random(), mono_ms());
     settle_center();
   }
