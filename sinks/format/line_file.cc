@@ -68,8 +68,8 @@ Result<void> LineFile::flush(Pack& pack) {
   if (pack.raw.empty()) return {};
   const Extent what{pack.tag, 0, 0, pack.lines, pack.raw.size()};
   std::string member;
-  // Made for this pack alone: about a tenth of its work, where one kept by every open file would hold
-  // several hundred KiB for nothing.
+  // Made for this pack alone: about a tenth of its work, where one kept by every open file would
+  // hold several hundred KiB for nothing.
   make_compressor(codec_)->compress(pack.raw, member);
   if (auto r = add_member(what, member); !r) return r;
   packed_raw_ += pack.raw.size();

@@ -277,6 +277,26 @@ BOOST_AUTO_TEST_CASE(small_batches_are_packed_well) {
   }
 }
 
+// A stream that was quiet once and is busy now does not break the packs of the quiet ones.
+BOOST_AUTO_TEST_CASE(busy_streams_leave_packs_alone) {
+  Rng rng(13);
+  LineFile mixed(staged_in(MemoryStore::make()), Codec::gzip);
+  LineFile quiet_alone(staged_in(MemoryStore::make()), Codec::gzip);
+  LineFile busy_alone(staged_in(MemoryStore::make()), Codec::gzip);
+  Source quiet(1, 1, Codec::gzip), busy(2, 1, Codec::gzip);
+  for (int i = 0; i < 1000; ++i) {
+    quiet.next(1024, false, rng);
+    must(quiet.give(mixed));
+    must(quiet.give(quiet_alone));
+    busy.next(i == 0 ? 1024 : 17'000, i > 0, rng);
+    must(busy.give(mixed));
+    must(busy.give(busy_alone));
+  }
+  for (LineFile* file : {&mixed, &quiet_alone, &busy_alone}) must(file->finish());
+  const uint64_t apart = quiet_alone.size() + busy_alone.size();
+  BOOST_TEST(mixed.size() < apart + quiet_alone.size() / 20);
+}
+
 BOOST_AUTO_TEST_CASE(the_estimate_is_near_before_anything_is_written) {
   Rng rng(9);
   LineFile file(staged_in(MemoryStore::make()), Codec::gzip);
