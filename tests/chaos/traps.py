@@ -84,7 +84,8 @@ def first_start(rig, rnd):
     killer = Killer(rig, rnd, ("--once",))
     killer.learn()
     for i in range(40):
-        rig.out = rig.command[rig.command.index("--to") + 1] = "%s/out%d" % (rig.folder, i)
+        rig.out = "%s/out%d" % (rig.folder, i)
+        rig.set("--to", rig.out)
         rig.known = {}
         killer.kill_at_call()
         if os.path.isdir(rig.out):
@@ -156,8 +157,10 @@ def t57(rig, rnd):
     """Every file that is published verifies, at each of 12 kills (500 there), in every codec: see kill_run.py for more."""
     writer = rig.write("--rate", "3000", "--seed", str(rnd.randrange(1 << 30)))
     for i in range(12):
-        life = rig.start("--codec", ("gzip", "zstd", "none")[i % 3], what="codec changes")
-        time.sleep(0.3 + 2 * rnd.random())
+        rig.set("--codec", ("gzip", "zstd", "none")[i % 3])
+        life = rig.start(what="codec changes")
+        life.ready()
+        time.sleep(2 * rnd.random())
         life.kill()
         rig.look()
     rig.end_writer(writer)
