@@ -147,6 +147,8 @@ Result<void> Recovery::read_segments() {
       out_.log.useless.push_back(f.file);
       continue;
     }
+    // All of it stands in the next one: a start copied it, and did not live to use the file again.
+    if (b.stop_lsn <= b.first_lsn) out_.superseded.push_back(f.header.era);
     f.header.first_lsn = b.first_lsn;
     end_lsn_ = scan.end_lsn();
     note_damage(f, scan);

@@ -30,7 +30,7 @@ struct RecoveredSpool {
   // are written again, into a new segment, before anything rests on them. A small newest segment is
   // copied whole, so that many short lives do not leave many segments.
   std::vector<RecoveredRecord> tail;
-  std::vector<uint64_t> superseded;  // eras of segments that are all in `tail`
+  std::vector<uint64_t> superseded;  // eras of segments that are all in `tail`, or in a later one
   std::vector<GapInfo> gaps;         // lost batches found now; `tables` names them already
   uint64_t snapshot_era = 0;         // 0: the newest one is in `tail`
   uint64_t snapshot_bytes = 0;

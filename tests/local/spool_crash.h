@@ -19,7 +19,6 @@ struct CrashCount {
   uint64_t second_cuts = 0;     // states whose recovery was itself cut
   uint64_t faults = 0;          // runs with an error at the n-th operation
   std::set<std::string> seen;   // what happened in the traces
-  uint64_t snapshots = 0;
 };
 
 struct CrashTrace {

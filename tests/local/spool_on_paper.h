@@ -34,7 +34,7 @@ struct SpoolOnPaper {
     spool.reset();
     SpoolImage image = disk.cached();
     auto recovered = recover_spool(image, 0x10CA1);
-    BOOST_REQUIRE_MESSAGE(recovered.ok(), recovered.ok() ? "" : recovered.error().text);
+    BOOST_REQUIRE_MESSAGE(recovered.ok(), (recovered.ok() ? "" : recovered.error().text));
     notes = recovered->notes;
     damaged = recovered->damaged;
     spool = std::make_unique<Spool>(options, std::move(*recovered), ++starts);
