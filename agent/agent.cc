@@ -317,6 +317,7 @@ asio::awaitable<void> Agent::State::hear_names() {
     for (const std::string& path : names.paths) table->look(path, now());
     if (names.scan) scan_bell.ring();
     note_due();
+    co_await asio::post(road, asio::use_awaitable);  // a flood of names must not starve the others
   }
 }
 

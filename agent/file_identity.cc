@@ -13,10 +13,18 @@
 namespace tailrace {
 
 namespace {
+// Nobody there, or we could not look: the difference decides whether a file counts as deleted.
+Error cannot(std::string_view call) {
+  const int error = errno;
+  if (error == ENOENT || error == ENOTDIR || error == ESTALE)
+    return Error{Error::Kind::closed, "there is no such file"};
+  return errno_error(error, call, Error::Kind::retry_later);
+}
+
 Result<FileFacts> facts(int fd, const char* path, int flags) {
   struct statx sx {};
   if (::statx(fd, path, flags | AT_STATX_DONT_SYNC, STATX_BASIC_STATS | STATX_BTIME, &sx) != 0)
-    return errno_error(errno, "statx");
+    return cannot("statx");
   FileFacts f;
   f.device = makedev(sx.stx_dev_major, sx.stx_dev_minor);
   f.inode = sx.stx_ino;
@@ -58,7 +66,7 @@ Result<std::string> identity(int fd, const char* path, int flags) {
   if (!f) return f.error();
   struct statfs fs {};
   // statfs follows a symlink; a symlink is never asked for its identity.
-  if ((*path ? ::statfs(path, &fs) : ::fstatfs(fd, &fs)) != 0) return errno_error(errno, "statfs");
+  if ((*path ? ::statfs(path, &fs) : ::fstatfs(fd, &fs)) != 0) return cannot("statfs");
   uint64_t filesystem = 0;
   static_assert(sizeof fs.f_fsid == sizeof filesystem);
   std::memcpy(&filesystem, &fs.f_fsid, sizeof filesystem);
@@ -70,7 +78,7 @@ Result<std::string> identity(int fd, const char* path, int flags) {
   if (::name_to_handle_at(fd, path, handle.get(), &mount, flags & AT_EMPTY_PATH) == 0) {
     out.set_handle(handle.pack());
   } else {
-    if (errno == ENOENT) return errno_error(errno, "name_to_handle_at");
+    if (errno == ENOENT) return cannot("name_to_handle_at");
     out.set_inode(f->inode);
     out.set_birth_ns(f->birth_ns);
   }

@@ -32,13 +32,14 @@ struct FileFacts {
   }
 };
 
-// Of the name itself: a symlink is not followed. The error's text has no path.
+// Of the name itself: a symlink is not followed. closed: nobody is there; retry_later: we could not
+// look (rights, an I/O error). The error's text has no path.
 [[nodiscard]] Result<FileFacts> facts_at(const std::string& path);
 [[nodiscard]] Result<FileFacts> facts_of(int fd);
 // "a FIFO", "a device"...: what a file that is not regular is, for messages.
 [[nodiscard]] std::string_view kind_of_file(uint32_t mode);
 
-// Of the name itself, or of an open file.
+// Of the name itself, or of an open file. Errors as above.
 [[nodiscard]] Result<std::string> identity_at(const std::string& path);
 [[nodiscard]] Result<std::string> identity_of(int fd);
 

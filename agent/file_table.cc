@@ -47,7 +47,8 @@ void FileTable::scanned(const TreeWalk& walk, Clock now) {
 void FileTable::look(const std::string& path, Clock now) {
   const auto place = find_log(path);
   if (!place) {
-    absent(path, now);
+    // That we could not look says nothing about who stands there.
+    if (place.error().kind != Error::Kind::retry_later) absent(path, now);
     if (place.error().kind != Error::Kind::closed && rules_.source_of(path))
       note_unreadable(path, place.error().text);
     return;

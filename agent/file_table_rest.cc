@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "agent/file_table.h"
 #include "base/log.h"
@@ -25,7 +26,7 @@ std::string name_of_open(int fd, const std::string& otherwise) {
 }
 
 // Finds a file by its identity: by handle, else among its neighbours. Its name goes to `path`.
-// closed: it exists no more, or is not to be found.
+// closed: it exists no more, or is not to be found; retry_later: we could not look.
 Result<Fd> search(const std::string& identity, std::string& path) {
   const std::string folder = parent_path(path);
   auto fd = open_by_identity(identity, folder);
@@ -35,7 +36,9 @@ Result<Fd> search(const std::string& identity, std::string& path) {
   }
   if (fd.error().kind == Error::Kind::closed) return fd;
   DIR* dir = ::opendir(folder.c_str());
-  if (!dir) return Error{Error::Kind::closed, "its folder cannot be listed"};
+  if (!dir && errno != ENOENT)
+    return Error{Error::Kind::retry_later, "its folder cannot be listed"};
+  if (!dir) return Error{Error::Kind::closed, "its folder is gone"};
   std::vector<std::string> names;
   while (const dirent* e = ::readdir(dir))
     if (e->d_type == DT_REG || e->d_type == DT_UNKNOWN) names.emplace_back(e->d_name);
@@ -98,6 +101,7 @@ void FileTable::find_missing(const FileRecord& record, Clock now) {
     ++source;
   if (source == category_of_.size()) return;  // its category is not collected any more
   const auto here = identity_at(record.path);
+  if (!here && here.error().kind == Error::Kind::retry_later) return;
   const bool stands = here && *here == record.identity;
   if (record.parked && stands) {
     parked_[record.path] = record.id;
@@ -107,6 +111,7 @@ void FileTable::find_missing(const FileRecord& record, Clock now) {
     return;  // nor is it meant any more
   std::string path = record.path;
   auto fd = search(record.identity, path);
+  if (!fd && fd.error().kind == Error::Kind::retry_later) return;
   if (!fd) {
     if (!record.parked) {
       log::warning(escape(record.path) +
@@ -255,6 +260,7 @@ FileTable::Reach FileTable::reach(TailedFile& file, Clock now) {
     file.adopt(std::move(*fd));
     return file.observe() ? Reach::open : Reach::waiting;
   }
+  if (fd.error().kind == Error::Kind::retry_later) return Reach::waiting;
   // Its new name may just not have been looked at yet.
   const bool patient =
       !options_.once && !draining_ && now.mono_ms - file.notes.grew_ms < options_.lost_ms;

@@ -18,7 +18,7 @@ constexpr uint32_t kNames = IN_CREATE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE 
                             IN_DELETE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK;
 constexpr uint32_t kWrites = IN_MODIFY | IN_EXCL_UNLINK;
 constexpr size_t kBufferBytes = 64u << 10;
-constexpr int kReadsAtOnce = 16;
+constexpr int kReadsAtOnce = 2;
 
 struct Event {
   int watch = 0;

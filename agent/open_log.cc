@@ -14,8 +14,6 @@ constexpr int kMaxLinks = 8;
 
 Error gone() { return Error{Error::Kind::closed, "there is no such file"}; }
 
-Error no_facts(const Error& error) { return errno == ENOENT || errno == ENOTDIR ? gone() : error; }
-
 // Who could have made a link lead somewhere: owners of links and of folders that links stand in.
 using Owners = std::vector<uint32_t>;
 
@@ -28,7 +26,7 @@ Result<std::string> resolve(std::string path, size_t from, Owners& owners) {
     const size_t end = std::min(path.find('/', at + 1), path.size());
     const std::string head = path.substr(0, end);
     const auto f = facts_at(head);
-    if (!f) return no_facts(f.error());
+    if (!f) return f.error();
     if (!f->symlink()) {
       at = end;
       continue;
@@ -37,12 +35,13 @@ Result<std::string> resolve(std::string path, size_t from, Owners& owners) {
       return Error{Error::Kind::rejected, "it leads through more than 8 symlinks"};
     const std::string folder = parent_path(head);
     const auto d = facts_at(folder);
-    if (!d) return no_facts(d.error());
+    if (!d) return d.error();
     owners.push_back(f->owner);
     owners.push_back(d->owner);
     char text[PATH_MAX];
     const ssize_t n = ::readlink(head.c_str(), text, sizeof text);
-    if (n < 0) return errno == ENOENT ? gone() : errno_error(errno, "readlink");
+    if (n < 0)
+      return errno == ENOENT ? gone() : errno_error(errno, "readlink", Error::Kind::retry_later);
     std::string to(text, static_cast<size_t>(n));
     if (to.empty() || to.size() == sizeof text)
       return Error{Error::Kind::rejected, "its symlink is empty or too long"};
@@ -63,7 +62,7 @@ bool owned_by(const Owners& owners, uint32_t owner) {
 Result<LogPlace> find_log(const std::string& path) {
   LogPlace place;
   const auto f = facts_at(path);
-  if (!f) return no_facts(f.error());
+  if (!f) return f.error();
   place.target = path;
   place.facts = *f;
   if (f->symlink()) {
@@ -71,7 +70,7 @@ Result<LogPlace> find_log(const std::string& path) {
     auto target = resolve(path, parent_path(path).size(), owners);
     if (!target) return target.error();
     const auto t = facts_at(*target);
-    if (!t) return no_facts(t.error());
+    if (!t) return t.error();
     if (!owned_by(owners, t->owner))
       return Error{
           Error::Kind::rejected,

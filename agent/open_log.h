@@ -19,7 +19,7 @@ struct LogPlace {
   bool linked = false;
 };
 // closed: there is no such name (or its link leads nowhere). rejected: why it must not be followed,
-// or is no regular file. The error's text has no path.
+// or is no regular file. retry_later: we could not look. The error's text has no path.
 [[nodiscard]] Result<LogPlace> find_log(const std::string& path);
 
 // The place, opened, and still what find_log saw (closed if not).

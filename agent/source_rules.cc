@@ -1,5 +1,8 @@
 #include "agent/source_rules.h"
 
+#include <limits.h>
+#include <stdlib.h>
+
 namespace tailrace {
 
 namespace {
@@ -29,6 +32,8 @@ Result<SourceRules> SourceRules::compile(const std::vector<AgentSource>& sources
   }
   for (std::string path : never_below) {
     while (path.size() > 1 && path.back() == '/') path.pop_back();
+    char real[PATH_MAX];
+    if (::realpath(path.c_str(), real) && path != real) rules.never_below_.emplace_back(real);
     rules.never_below_.push_back(std::move(path));
   }
   return rules;

@@ -1,6 +1,8 @@
 #include "agent/tree_walk.h"
 
 #include <dirent.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -102,6 +104,8 @@ class Walker {
               bool by_name) {
     struct stat to {};
     if (::stat(path.c_str(), &to) != 0 || !S_ISDIR(to.st_mode)) return false;
+    char real[PATH_MAX];
+    if (!::realpath(path.c_str(), real) || rules_.never(real)) return false;
     if (by_name) return true;
     struct stat in {};
     if (::stat(dir.c_str(), &in) != 0) return false;

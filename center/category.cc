@@ -81,6 +81,9 @@ std::vector<OpenFileId> Category::close(int64_t directory_end_ms) {
     join_ranges(lanes, closing.lanes);
     it = ranges_.erase(it);
   }
+  // Named in the order in which they were opened: after a change of codec the older lines come first.
+  std::sort(closing.files.begin(), closing.files.end(),
+            [](const Closed& a, const Closed& b) { return a.file.id < b.file.id; });
   closing_.push_back(std::move(closing));
   return ids;
 }

@@ -14,6 +14,7 @@ namespace {
 constexpr int64_t kBusyTickMs = 50;
 constexpr int64_t kIdleTickMs = 500;
 constexpr int64_t kLongestFencePauseMs = 300'000;
+constexpr std::string_view kFirstTmp = "tmp-";  // of the sink's identity, while it has no name yet
 
 // The uuid of a state directory, made once: whoever holds the state's lock speaks for every
 // incarnation announced with it.
@@ -64,13 +65,18 @@ Result<void> Center::State::open() {
   if (!*found) {
     auto control_names = records->list(control);
     if (!control_names) return control_names.error();
+    // A start that died before the sink had its name left nothing but its tmp.
+    for (const std::string& name : *control_names)
+      if (name.starts_with(kFirstTmp))
+        if (auto r = records->remove(control + "/" + name); !r) return r;
+    std::erase_if(*control_names, [](const std::string& n) { return n.starts_with(kFirstTmp); });
     if (!control_names->empty())
       return Error{Error::Kind::rejected,
                    "the control directory " + control + " stands, but " + identity_name +
                        " in the output directory is gone: restore it, or remove both to start afresh"};
     SinkIdentity fresh{os_random(), os_random(), control};
     auto won = records->cas(identity_name, fresh.encode(), Records::Parent::make,
-                            control + "/tmp-" + hex16(os_random()));
+                            control + "/" + std::string(kFirstTmp) + hex16(os_random()));
     if (!won) return won.error();
     found = records->read(identity_name);
     if (!found) return found.error();

@@ -60,7 +60,10 @@ bool Center::State::on_frame(LocalLink& link, Frame& frame) {
       incarnation->flush(link.local_id);
       pump();
       return true;
-    case FrameType::ping: link.connection.send(FrameType::pong, proto::Pong()); return true;
+    case FrameType::ping:
+      top_up();  // a REWIND that is owed goes first: the PONG tells that none is under way
+      link.connection.send(FrameType::pong, proto::Pong());
+      return true;
     case FrameType::pong:
     case FrameType::file_def: return true;
     case FrameType::stale: {
@@ -206,7 +209,9 @@ bool Center::State::write_batch(LocalLink& link, uint32_t number, const BatchFie
   const Incarnation::Verdict verdict = incarnation->judge(stream.category, stream.key, fields, now);
   switch (verdict.kind) {
     case Kind::take: break;
-    case Kind::known:
+    // Received before: what a Local resends after a reconnect until the REWIND that it is owed reaches
+    // it. Dropped; a second REWIND would only make it send again what comes after.
+    case Kind::known: return true;
     case Kind::rewind:
     case Kind::later: link.rewinds.insert(number); return true;
     case Kind::not_owned: incarnation->wish(stream.category, stream.key, now); return true;

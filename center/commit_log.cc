@@ -29,7 +29,8 @@ std::optional<CommitLog::Attempt> CommitLog::begin(uint64_t uuid, int64_t now_ms
   record.entry = next_entry_;
   record.uuid = uuid;
   record.prev_crc = previous_crc_;
-  record.time_ms = now_ms;
+  // Names begin with it, and readers take files in the order of their names.
+  record.time_ms = last_time_ms_ = std::max(last_time_ms_, now_ms);
   record.pending = pending_;
   // Group commit: whole closings, as many as fit; the first always does.
   std::string bytes;

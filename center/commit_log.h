@@ -73,6 +73,7 @@ class CommitLog {
   CommitRecord base_;                    // what every record of this log repeats
   uint64_t next_entry_ = 0;
   uint32_t previous_crc_ = 0;
+  int64_t last_time_ms_ = 0;
   std::deque<Closing> queued_;
   std::optional<CommitRecord> attempt_;
   uint32_t attempt_crc_ = 0;

@@ -1,0 +1,56 @@
+// What a Center finds in its store before it has an incarnation.
+#include <boost/test/unit_test.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "center/center.h"
+#include "sinks/store/directory_store.h"
+
+namespace tailrace {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Folder {
+  fs::path path;
+  Folder() {
+    std::string name = (fs::temp_directory_path() / "center-open-XXXXXX").string();
+    BOOST_REQUIRE(::mkdtemp(name.data()));
+    path = name;
+    fs::create_directories(path / "out" / "_tailrace");
+  }
+  ~Folder() { fs::remove_all(path); }
+  [[nodiscard]] Result<void> open_center() const {
+    asio::io_context road;
+    auto store = open_directory_store((path / "out").string());
+    BOOST_REQUIRE(store.ok());
+    CenterSettings settings;
+    settings.state_dir = (path / "state").string();
+    Center center(road, settings, std::move(store->records), std::move(store->files));
+    return center.open();
+  }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(center_open)
+
+// kill -9 between writing the sink's identity and giving it its name.
+BOOST_AUTO_TEST_CASE(a_first_start_that_died_early_is_started_again) {
+  const Folder folder;
+  std::ofstream(folder.path / "out" / "_tailrace" / "tmp-00000000deadbeef") << "half an iden";
+  BOOST_CHECK(folder.open_center().ok());
+  BOOST_CHECK(fs::exists(folder.path / "out" / "_tailrace.sink"));
+  BOOST_CHECK(fs::is_empty(folder.path / "out" / "_tailrace"));
+}
+
+BOOST_AUTO_TEST_CASE(a_control_directory_whose_sink_is_gone_is_refused) {
+  const Folder folder;
+  fs::create_directories(folder.path / "out" / "_tailrace" / "0000000000000001" / "logs");
+  BOOST_CHECK(!folder.open_center().ok());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace tailrace
