@@ -141,7 +141,8 @@ asio::awaitable<void> Center::State::run() {
                                      [](const auto& link) { return !link->rewinds.empty(); });
     const bool busy =
         incarnation->open_files() + incarnation->pending_files() > 0 || stop_asked || rewinds;
-    co_await bell.wait(busy ? kBusyTickMs : kIdleTickMs);
+    const int64_t tick_ms = busy ? kBusyTickMs : kIdleTickMs;
+    co_await bell.wait(tick_ms);
     if (stopped || leaving) break;
     incarnation->tick(wall_ms());
     if (stop_asked) incarnation->stop(stop_everything);

@@ -41,6 +41,7 @@ FOREIGN = {  # header (a prefix): the places (prefixes) that may include it
     "zlib.h": ["flow/codec_zlib.cc", "tests/flow/", "bench/"],
     "isa-l": ["flow/codec_isal.cc", "base/hash.cc", "bench/"],
     "snappy": ["bench/"],
+    "dlfcn.h": ["bench/"],
     "google/protobuf/": ["flow/", "agent/", "local/", "center/", "tests/", "proto/"],
 }
 SYSTEM_HEADER = re.compile(
@@ -64,6 +65,7 @@ BANNED_TEXT = re.compile(r"/work/|\.\./shared\b")
 BANNED_TEXT_ALLOWED = ("tests/house_rules_test.py",)
 
 MOST_LINES = 500
+MOST_TEST_LINES = 850  # a ratchet: the longest test of today; split what grows, then lower it
 MOST_FUNCTION_LINES = 70
 SOURCE_FOLDERS = list(FOLDERS) + ["tests", "bench"]
 
@@ -234,8 +236,9 @@ def own_header_comes_first(path, text):
 
 def files_are_short(path, text):
     lines = text.count("\n")
-    if lines > MOST_LINES:
-        yield lines, f"{lines} lines; the most is {MOST_LINES}"
+    most = MOST_TEST_LINES if path.startswith("tests/") else MOST_LINES
+    if lines > most:
+        yield lines, f"{lines} lines; the most is {most}"
 
 
 def nothing_of_other_places(path, text):
