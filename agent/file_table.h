@@ -111,6 +111,7 @@ class FileTable {
   void lose(TailedFile& file);
   void finish(TailedFile& file);
   void remove(TailedFile& file);
+  static void look_at_size(TailedFile& file);  // by its path if it is not open
   void enqueue(TailedFile& file, Clock now);
   void make_restless(TailedFile& file, Clock now);
   void close_some();

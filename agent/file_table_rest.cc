@@ -187,12 +187,16 @@ void FileTable::drained(TailedFile& file) {
   if (open_.size() > options_.most_open) close_some();
 }
 
-void FileTable::enqueue(TailedFile& file, Clock now) {
-  if (file.notes.queued) return;
+void FileTable::look_at_size(TailedFile& file) {
   if (file.is_open())
     (void)file.observe();
   else if (const auto place = find_log(file.path()); place && place->facts.same_inode(file.facts()))
     file.saw_size(place->facts.size);
+}
+
+void FileTable::enqueue(TailedFile& file, Clock now) {
+  if (file.notes.queued) return;
+  look_at_size(file);
   file.notes.queued = true;
   file.notes.partial = false;
   file.notes.grew_ms = now.mono_ms;
@@ -353,7 +357,9 @@ bool FileTable::acked(const TailedFile& file) const {
 void FileTable::drain(Clock now) {
   draining_ = true;
   for (const auto& [identity, file] : files_) {
-    if (file->is_open()) (void)file->observe();
+    const uint64_t before = file->size();
+    look_at_size(*file);
+    if (file->size() != before) file->notes.partial = false;
     file->limit_to(std::max(file->size(), file->position().offset));
     if (!placed_) continue;
     if (file->unread() > 0 && !file->notes.partial) enqueue(*file, now);
