@@ -79,7 +79,7 @@ std::string Progress::summary(const RoadStatus& status, int64_t mono_ms) const {
 
 std::string Progress::totals(const RoadStatus& status) const {
   const CenterStatus& center = status.center;
-  return show_count(status.agent.lines_read) + " lines read, " +
+  return plural(status.agent.lines_read, "line", "lines") + " read, " +
          show_count(center.lines_published) + " published in " +
          plural(center.files_published, "file", "files") + " (" +
          show_size(center.file_bytes_published) + ") in " + where_;

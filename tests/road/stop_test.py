@@ -15,8 +15,9 @@ class Stop(ProgramTest):
         return b"".join(map(inflate, self.published())).splitlines()
 
     def started(self, *more):
+        before = self.said().count("publishing into") if self.children else 0
         child = self.start(*more)
-        self.until("the start", lambda: "publishing into" in self.said())
+        self.until("the start", lambda: self.said().count("publishing into") > before)
         return child
 
     def test_sigterm_and_ctrl_c_publish_everything(self):
