@@ -83,7 +83,7 @@ Spool::State::State(SpoolOptions o, RecoveredSpool recovered, uint64_t start)
     const SpoolLog::Place at = log.append(r.type, r.body);
     log_bytes += at.bytes;
     if (r.type != RecordType::snapshot) continue;
-    snapshot_era_pending = at.era;
+    snapshot_era = at.era;
     snapshot_bytes = at.bytes;
     log_bytes = 0;
   }
@@ -123,7 +123,7 @@ bool Spool::State::snapshot_due() const {
 void Spool::State::write_snapshot() {
   const SpoolLog::Place at =
       write(RecordType::snapshot, [&](std::string& out) { encode_snapshot(tables, out); });
-  snapshot_era_pending = at.era;
+  snapshot_era = at.era;
   snapshot_bytes = at.bytes;
   log_bytes = 0;
 }
@@ -181,7 +181,6 @@ SpoolGroup Spool::State::begin(int64_t now_ms) {
   changed_since_group = false;
   for (const auto& [id, info] : tables.streams) durable_soon[id] = info.next;
   std::swap(cursors_soon, cursors_pending);
-  snapshot_era_soon = std::exchange(snapshot_era_pending, 0);
   return group;
 }
 
@@ -190,7 +189,6 @@ void Spool::State::became_durable() {
   for (const auto& [id, next] : durable_soon) durable[id] = next;
   for (const auto& [key, at] : cursors_soon) durable_cursors[key] = at;
   cursors_soon.clear();
-  if (snapshot_era_soon != 0) snapshot_era = std::exchange(snapshot_era_soon, 0);
   for (const uint64_t era : superseded) log.release(era);
   superseded.clear();
   trim();

@@ -77,9 +77,9 @@ struct Spool::State {
   std::vector<std::pair<CursorKey, Position>> cursors_pending;  // written to the log, no group yet
   std::set<CursorKey> dirty;                                    // not even that
 
-  uint64_t snapshot_era = 0;  // of the newest SNAPSHOT that is durable
-  uint64_t snapshot_era_soon = 0;
-  uint64_t snapshot_era_pending = 0;
+  // Of the newest SNAPSHOT. It is written only when a group begins, and trim() runs only when a
+  // group is done: it is durable then.
+  uint64_t snapshot_era = 0;
   uint64_t snapshot_bytes = 0;  // its size
   uint64_t log_bytes = 0;       // records since the newest SNAPSHOT
 };

@@ -10,4 +10,4 @@ add_executable(spool_crash ${CMAKE_CURRENT_SOURCE_DIR}/local/crash/main.cc
   ${CMAKE_CURRENT_SOURCE_DIR}/local/virtual_disk.cc ${crash_sources} ${spool_sources})
 target_include_directories(spool_crash PRIVATE ${CMAKE_SOURCE_DIR})
 target_compile_options(spool_crash PRIVATE -O2 -g1 -Wall -Wextra -Werror -Wconversion)
-add_test(NAME spool_crash COMMAND spool_crash 20000)
+add_test(NAME spool_crash COMMAND spool_crash 40000)

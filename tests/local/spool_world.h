@@ -87,10 +87,11 @@ class SpoolWorld {
   std::string judge_ranges(const RecoveredSpool& recovered) const;
   std::string judge_cursors(const RecoveredSpool& recovered) const;
   std::string read_back(Spool& spool, SpoolImage& image) const;
-  [[nodiscard]] uint64_t passed(StreamId stream) const;
+  static uint64_t passed(const SpoolTables& tables, StreamId stream);
   Result<void> serve(Spool& spool, VirtualDisk& on, const std::function<void()>& after) const;
 
   std::shared_ptr<Batch> make_batch(StreamId stream);
+  void event();
   void append();
   void define();
   void commit();
@@ -98,6 +99,7 @@ class SpoolWorld {
   Rng rng_;
   WorldOptions options_;
   std::unique_ptr<Spool> spool_;
+  bool served_ = false;
   int64_t now_ms_ = 1000;
   uint64_t next_random_ = 1;
   FileId next_file_ = 1;
