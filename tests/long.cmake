@@ -1,0 +1,9 @@
+# The long forms, which only `./dev test --long` (ctest -C Long) runs: fresh seeds each time, printed.
+foreach(codec gzip zstd none)
+  add_test(NAME long.kill_${codec} CONFIGURATIONS Long COMMAND ${Python3_EXECUTABLE}
+    ${CMAKE_CURRENT_SOURCE_DIR}/chaos/kill_run.py --kills 600 --seed 0 --codec ${codec} --require-strace)
+  set_tests_properties(long.kill_${codec} PROPERTIES TIMEOUT 7200 SKIP_RETURN_CODE 77 LABELS "chaos;long"
+    ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1;PYTHONUNBUFFERED=1")
+endforeach()
+add_test(NAME long.spool_crash CONFIGURATIONS Long COMMAND spool_crash 2000000)
+set_tests_properties(long.spool_crash PROPERTIES TIMEOUT 7200 LABELS long)
