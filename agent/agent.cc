@@ -66,6 +66,7 @@ struct Agent::State {
   asio::awaitable<void> run();
   void leave();
   void drain();
+  void begin_drain();
   AgentStatus status() const;
 
   // --- the loops, one coroutine each
@@ -113,6 +114,7 @@ struct Agent::State {
   size_t turn = 0;  // whose turn it is among the categories
   bool watching = false;
   bool placed = false;
+  bool drain_asked = false;  // begins behind one more look at all names
   bool draining = false;
   bool flushed = false;
   bool leaving = false;
@@ -288,6 +290,7 @@ void Agent::State::take_tick() {
 
 asio::awaitable<void> Agent::State::scan_files() {
   while (!leaving) {
+    const bool last = drain_asked;
     const auto walk = std::make_shared<TreeWalk>();
     std::function<void()> work = [walk, &r = *rules] { *walk = walk_sources(r); };
     co_await worker.run(std::move(work));
@@ -299,6 +302,7 @@ asio::awaitable<void> Agent::State::scan_files() {
     for (const FileTable::Target& t : table->new_targets()) watch.watch_target(t.target, t.path);
     table->new_targets().clear();
     note_due();
+    if (last) begin_drain();
     if (settings.once) break;
     // The first moments of a folder, before it was watched, are looked at once more; scans that the
     // watch asks for come not too close to each other.
@@ -439,7 +443,16 @@ void Agent::State::leave() {
     bell->ring();
 }
 
+// What appeared a moment ago (the new file of a rotation) belongs to what stands there now.
 void Agent::State::drain() {
+  if (drain_asked) return;
+  drain_asked = true;
+  if (settings.once) return begin_drain();
+  scan_bell.ring();
+  soon_bell.ring();
+}
+
+void Agent::State::begin_drain() {
   if (draining) return;
   draining = true;
   take_tick();
