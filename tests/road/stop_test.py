@@ -34,6 +34,21 @@ class Stop(ProgramTest):
         self.wait(child)
         self.assertEqual(self.lines(), [b"0 whole", b"0 half", b"1 whole", b"1 half"])
 
+    def test_what_a_rotation_made_just_before_the_end_is_published_too(self):
+        """T08 at the moment of SIGTERM; scale: 3 rotations, the last right before it."""
+        expected = [b"first"]
+        self.write("a.log", b"first\n")
+        child = self.started()
+        for i in range(3):
+            time.sleep(0.7)  # a file that was never seen under its name is not ours to follow
+            expected += [b"%d old" % i, b"%d new" % i]
+            self.write("a.log", b"%d old\n" % i, "ab")
+            os.rename(self.logs + "/a.log", self.logs + "/a.log.%d" % i)
+            self.write("a.log", b"%d new\n" % i)
+        child.terminate()
+        self.wait(child)
+        self.assertEqual(sorted(self.lines()), sorted(expected))
+
     def test_lines_written_long_before_the_end_are_there(self):
         child = self.started("--roll-idle", "1h", "--roll-age", "1h")
         expected = []
