@@ -35,16 +35,18 @@ class Stop(ProgramTest):
         self.assertEqual(self.lines(), [b"0 whole", b"0 half", b"1 whole", b"1 half"])
 
     def test_what_a_rotation_made_just_before_the_end_is_published_too(self):
-        """T08 at the moment of SIGTERM; scale: 3 rotations, the last right before it."""
-        expected = [b"first"]
+        """T08 at the moment of SIGTERM; scale: 3 rotations, the last right before it, and a folder that is new."""
+        expected = [b"first", b"deep"]
         self.write("a.log", b"first\n")
-        child = self.started()
+        child = self.started("--from", "web=" + self.logs + "/**/*.log")
         for i in range(3):
             time.sleep(0.7)  # a file that was never seen under its name is not ours to follow
             expected += [b"%d old" % i, b"%d new" % i]
             self.write("a.log", b"%d old\n" % i, "ab")
             os.rename(self.logs + "/a.log", self.logs + "/a.log.%d" % i)
             self.write("a.log", b"%d new\n" % i)
+        os.makedirs(self.logs + "/of/today")
+        self.write("of/today/b.log", b"deep\n")
         child.terminate()
         self.wait(child)
         self.assertEqual(sorted(self.lines()), sorted(expected))
