@@ -132,7 +132,6 @@ BOOST_AUTO_TEST_CASE(two_centers_fence_each_other_and_lose_nothing) {
         if (rng.chance(0.1)) streams[rng.below(streams.size())].write(2, bucket_of(kStart));
         (rng.chance(0.5) ? first : second).step();
       }
-      fences += first.fences + second.fences;
       for (int i = 0; i < 400'000 && !(all_committed(one) && all_committed(two)); ++i)
         (rng.chance(0.5) ? first : second).step();
       BOOST_REQUIRE(all_committed(one));
@@ -141,6 +140,7 @@ BOOST_AUTO_TEST_CASE(two_centers_fence_each_other_and_lose_nothing) {
       for (int i = 0; i < 200'000 && !first.stopped; ++i) first.step();
       second.stop(true);
       for (int i = 0; i < 200'000 && !second.stopped; ++i) second.step();
+      fences += first.fences + second.fences;
       std::vector<SentStream> all = one;
       all.insert(all.end(), two.begin(), two.end());
       check_published(*store, all);
