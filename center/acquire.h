@@ -1,6 +1,6 @@
-// ACQUIRE: takes a lane whose last owner is gone: seals that owner's log, folds what it says into the
-// claim's table, and wins the next epoch.
-// Thread: the road. A machine (store_procedure.h). docs/protocol.md, "ACQUIRE".
+// ACQUIRE: takes a lane whose last owner is gone: seals that owner's log, folds what it says into
+// the claim's table, and wins the next epoch. Thread: the road. A machine (store_procedure.h).
+// docs/protocol.md, "ACQUIRE".
 #pragma once
 
 #include <functional>
@@ -11,44 +11,13 @@
 
 #include "center/names.h"
 #include "center/record.h"
-#include "center/seal.h"
 #include "center/store_procedure.h"
+#include "center/take_over.h"
 
 namespace tailrace {
 
-// Who acquires, and what it may rest on.
-struct Acquirer {
-  StoreNames names;
-  uint64_t cluster = 0;
-  uint64_t sink = 0;
-  std::string incarnation;
-  std::string address;
-  uint64_t state_uuid = 0;             // its lock is held: logs announced with it are of the dead
-  int64_t takeover_after_ms = 15'000;  // for those of others, watched this long without a new entry
-};
-
 // Logs sealed so far: a sealed log never changes, so one walk serves all its lanes.
 using SealedLogs = std::map<std::string, std::shared_ptr<const SealedLog>>;
-
-// Tells whether an incarnation is gone: a machine used by Acquire and Janitor as their first steps.
-class GoneCheck {
- public:
-  GoneCheck(const Acquirer& me, std::string incarnation);
-  std::optional<StoreRequest> next();
-  void on(const StoreReply& reply);
-  [[nodiscard]] bool gone() const { return gone_; }
-
- private:
-  enum class Step { read_announcement, list_log, read_newest, wait, list_again, ended };
-  void on_names(const std::vector<std::string>& names);
-  void end(bool gone);
-
-  const Acquirer& me_;
-  std::string incarnation_;
-  Step step_ = Step::read_announcement;
-  std::optional<uint64_t> newest_;
-  bool gone_ = false;
-};
 
 class Acquire final : public StoreProcedure {
  public:
@@ -72,10 +41,10 @@ class Acquire final : public StoreProcedure {
   [[nodiscard]] const std::string& sealed_log() const { return owner_; }
 
  private:
-  enum class Step { list_claims, read_claim, check_gone, seal, write_claim, ended };
+  enum class Step { list_claims, read_claim, take_over, write_claim, ended };
   void on_names(const std::vector<std::string>& names);
   void on_claim(const StoreReply& reply);
-  void after_seal();
+  void after_take_over();
   void end(Outcome outcome, Error error = {});
 
   const Acquirer& me_;
@@ -85,10 +54,8 @@ class Acquire final : public StoreProcedure {
   uint64_t uuid_;
   int64_t now_ms_;
   Step step_ = Step::list_claims;
-  std::optional<GoneCheck> gone_;
-  std::optional<Seal> seal_;
+  std::optional<TakeOver> take_over_;
   std::string owner_;
-  uint64_t owner_claim_entry_ = 0;
   uint64_t epoch_ = 1;
   uint64_t claim_entry_ = 0;
   std::map<StreamKey, TableRow> table_;

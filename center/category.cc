@@ -56,7 +56,8 @@ std::optional<int64_t> Category::due(const RollPolicy& policy, int64_t now_ms) c
     const bool idle = policy.idle_ms >= 0 && now_ms - file.last_ms >= policy.idle_ms;
     const bool ended = key.directory_end_ms != INT64_MAX &&
                        now_ms >= key.directory_end_ms + policy.grace_ms + file.jitter_ms;
-    if (full || old || idle || ended) newest = std::max(newest.value_or(INT64_MIN), key.directory_end_ms);
+    if (full || old || idle || ended)
+      newest = std::max(newest.value_or(INT64_MIN), key.directory_end_ms);
   }
   return newest;
 }
@@ -81,7 +82,8 @@ std::vector<OpenFileId> Category::close(int64_t directory_end_ms) {
     join_ranges(lanes, closing.lanes);
     it = ranges_.erase(it);
   }
-  // Named in the order in which they were opened: after a change of codec the older lines come first.
+  // Named in the order in which they were opened: after a change of codec the older lines come
+  // first.
   std::sort(closing.files.begin(), closing.files.end(),
             [](const Closed& a, const Closed& b) { return a.file.id < b.file.id; });
   closing_.push_back(std::move(closing));

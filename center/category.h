@@ -1,5 +1,5 @@
-// One category's files at a Center: which are open, when they close, in which order they are committed.
-// Thread: the road. Pure: it keeps the books, the bytes are with center/file_writer.h.
+// One category's files at a Center: which are open, when they close, in which order they are
+// committed. Thread: the road. Pure: it keeps the books, the bytes are with center/file_writer.h.
 // docs/protocol.md, "CLOSE".
 #pragma once
 
@@ -29,7 +29,8 @@ struct RollPolicy {
   int64_t jitter_ms = 120'000;
 };
 
-// A file's key within its category: the end of its directory's time (INT64_MAX: no end), codec, format.
+// A file's key within its category: the end of its directory's time (INT64_MAX: no end), codec,
+// format.
 struct FileKey {
   int64_t directory_end_ms = INT64_MAX;
   Codec codec = Codec::gzip;
@@ -45,7 +46,7 @@ struct OpenFile {
   int64_t opened_ms = 0;
   int64_t last_ms = 0;
   int64_t jitter_ms = 0;
-  uint64_t bytes = 0;       // written so far, as the writer estimates
+  uint64_t bytes = 0;  // written so far, as the writer estimates
   uint64_t raw_bytes = 0;
   uint64_t lines = 0;
   int64_t least_ms = kUnknownTime;
@@ -68,8 +69,8 @@ class Category {
   void forget_empty(const FileKey& key);
   // The newest directory that must close now, if any; `policy` and the clock decide.
   [[nodiscard]] std::optional<int64_t> due(const RollPolicy& policy, int64_t now_ms) const;
-  // Closes every file whose directory ends at or before `directory_end_ms`: together one closing. Returns the
-  // files to finish.
+  // Closes every file whose directory ends at or before `directory_end_ms`: together one closing.
+  // Returns the files to finish.
   std::vector<OpenFileId> close(int64_t directory_end_ms);
   // An uploaded file of a closing: its size and hash. `who` may be of any closing.
   void finished(OpenFileId file, uint64_t bytes, uint64_t xxh3);
@@ -86,8 +87,8 @@ class Category {
   [[nodiscard]] std::vector<OpenFileId> abandon_open();
 
  private:
-  // What the open files of one directory's time hold. Not kept by file: a stream whose codec changes
-  // is spread over several, and only together are its lines without holes.
+  // What the open files of one directory's time hold. Not kept by file: a stream whose codec
+  // changes is spread over several, and only together are its lines without holes.
   using Ranges = std::map<Lane, std::map<StreamKey, StreamRange>>;
   struct Closed {
     OpenFile file;

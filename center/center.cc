@@ -23,8 +23,9 @@ Result<uint64_t> state_uuid_in(const std::string& directory) {
   if (auto known = read_file(path, 64)) {
     const uint64_t uuid = parse_hex16(known->substr(0, 16));
     if (uuid == 0)
-      return Error{Error::Kind::corrupt,
-                   path + " does not hold an id; remove it to get a new one (a take-over then waits 15 s)"};
+      return Error{
+          Error::Kind::corrupt,
+          path + " does not hold an id; remove it to get a new one (a take-over then waits 15 s)"};
     return uuid;
   }
   if (auto r = make_directories(directory); !r) return r.error();
@@ -44,8 +45,9 @@ Center::State::State(asio::io_context& road_in, CenterSettings settings_in,
       bell(road_in),
       store_worker(road_in, "store"),
       upload_worker(road_in, "upload"),
-      driver(road_in, store_worker, *records, *files,
-             [this] { return incarnation->me().names.tmp(incarnation->me().incarnation, rng.next()); }) {}
+      driver(road_in, store_worker, *records, *files, [this] {
+        return incarnation->me().names.tmp(incarnation->me().incarnation, rng.next());
+      }) {}
 
 Result<void> Center::State::open() {
   auto loaded = TimeZone::load(settings.timezone);
@@ -71,16 +73,18 @@ Result<void> Center::State::open() {
         if (auto r = records->remove(control + "/" + name); !r) return r;
     std::erase_if(*control_names, [](const std::string& n) { return n.starts_with(kFirstTmp); });
     if (!control_names->empty())
-      return Error{Error::Kind::rejected,
-                   "the control directory " + control + " stands, but " + identity_name +
-                       " in the output directory is gone: restore it, or remove both to start afresh"};
+      return Error{
+          Error::Kind::rejected,
+          "the control directory " + control + " stands, but " + identity_name +
+              " in the output directory is gone: restore it, or remove both to start afresh"};
     SinkIdentity fresh{os_random(), os_random(), control};
     auto won = records->cas(identity_name, fresh.encode(), Records::Parent::make,
                             control + "/" + std::string(kFirstTmp) + hex16(os_random()));
     if (!won) return won.error();
     found = records->read(identity_name);
     if (!found) return found.error();
-    if (!*found) return Error{Error::Kind::corrupt, identity_name + " was written and is not there"};
+    if (!*found)
+      return Error{Error::Kind::corrupt, identity_name + " was written and is not there"};
     if (auto r = records->make_directory(control); !r) return r;
   }
   auto identity = SinkIdentity::decode(**found);
@@ -114,11 +118,7 @@ void Center::State::end_incarnation(const std::string& reason) {
   log::warning("this Center's session with its store is over: " + reason +
                "; a new one begins, Locals send again what was not committed");
   const IncarnationCounts& c = incarnation->counts();
-  earlier.lines_committed += c.lines_committed;
-  earlier.lines_published += c.lines_published;
-  earlier.raw_bytes_published += c.raw_bytes_published;
-  earlier.file_bytes_published += c.file_bytes_published;
-  earlier.files_published += c.files_published;
+  earlier += c;
   if (c.lines_committed > 0) fence_pause_ms = 1'000;
   writers.clear();
   drop_links();
@@ -184,14 +184,14 @@ CenterStatus Center::status() const {
   const State& s = *state_;
   CenterStatus out;
   if (!s.incarnation) return out;
-  const IncarnationCounts& now = s.incarnation->counts();
-  const IncarnationCounts& before = s.earlier;
+  IncarnationCounts all = s.earlier;
+  all += s.incarnation->counts();
   out.lines_received = s.lines_received;
-  out.lines_committed = before.lines_committed + now.lines_committed;
-  out.lines_published = before.lines_published + now.lines_published;
-  out.raw_bytes_published = before.raw_bytes_published + now.raw_bytes_published;
-  out.file_bytes_published = before.file_bytes_published + now.file_bytes_published;
-  out.files_published = before.files_published + now.files_published;
+  out.lines_committed = all.lines_committed;
+  out.lines_published = all.lines_published;
+  out.raw_bytes_published = all.raw_bytes_published;
+  out.file_bytes_published = all.file_bytes_published;
+  out.files_published = all.files_published;
   out.files_open = s.incarnation->open_files();
   out.files_pending = s.incarnation->pending_files();
   out.lanes = s.incarnation->lanes();

@@ -16,15 +16,15 @@ namespace tailrace {
 
 struct CenterSettings {
   std::string name = "center";
-  std::string state_dir;                     // lock and state uuid: proves that a predecessor is dead
+  std::string state_dir;  // lock and state uuid: proves that a predecessor is dead
   std::string sink_name = "files";
-  std::string control = "_tailrace";         // control directory: below the store's root, or absolute
+  std::string control = "_tailrace";  // control directory: below the store's root, or absolute
   std::string layout = "{category}/dt={date}/hr={hour}";
   std::string timezone = "UTC";
-  uint64_t roll_bytes = 128ull << 20;        // of the compressed file
-  int64_t roll_age_ms = -1;                  // -1: off
-  int64_t roll_idle_ms = -1;                 // -1: off
-  int64_t bucket_grace_ms = 120'000;         // after the end of a bucket's directory
+  uint64_t roll_bytes = 128ull << 20;  // of the compressed file
+  int64_t roll_age_ms = -1;            // -1: off
+  int64_t roll_idle_ms = -1;           // -1: off
+  int64_t bucket_grace_ms = 120'000;   // after the end of a bucket's directory
   int64_t bucket_jitter_ms = 120'000;
 };
 
@@ -36,10 +36,10 @@ struct CenterStatus {
   uint64_t file_bytes_published = 0;
   uint64_t files_published = 0;
   uint64_t files_open = 0;
-  uint64_t files_pending = 0;       // committed, not yet published
+  uint64_t files_pending = 0;  // committed, not yet published
   uint64_t lanes = 0;
   uint64_t refused = 0;
-  std::string trouble;              // not empty: what the store says, since when is logged
+  std::string trouble;  // not empty: what the store says, since when is logged
 };
 
 class Center {
@@ -50,7 +50,7 @@ class Center {
 
   // Finds or makes the sink's and the cluster's names in the store. Blocks.
   Result<void> open();
-  [[nodiscard]] std::string cluster() const;   // uuid, hex16; after open()
+  [[nodiscard]] std::string cluster() const;  // uuid, hex16; after open()
   void accept_local(StreamSocket socket);
   // Runs until stop() has been carried out or leave() was called.
   asio::awaitable<void> run();

@@ -68,8 +68,10 @@ bool Center::State::on_frame(LocalLink& link, Frame& frame) {
     case FrameType::file_def: return true;
     case FrameType::stale: {
       proto::Stale message;
-      if (auto r = parse_message(frame, message); !r) return reject(link, proto::Reject::CORRUPT, r.error().text);
-      log::error("the Local on " + escape(link.host, 64) + " is further than this store says (stream " +
+      if (auto r = parse_message(frame, message); !r)
+        return reject(link, proto::Reject::CORRUPT, r.error().text);
+      log::error("the Local on " + escape(link.host, 64) +
+                 " is further than this store says (stream " +
                  std::to_string(message.position().stream()) +
                  "): part of the control directory is missing; it holds until a person decides");
       return true;
@@ -84,7 +86,8 @@ bool Center::State::on_frame(LocalLink& link, Frame& frame) {
 
 bool Center::State::on_hello(LocalLink& link, const Frame& frame) {
   proto::Hello hello;
-  if (auto r = parse_message(frame, hello); !r) return reject(link, proto::Reject::CORRUPT, r.error().text);
+  if (auto r = parse_message(frame, hello); !r)
+    return reject(link, proto::Reject::CORRUPT, r.error().text);
   if (link.greeted) return reject(link, proto::Reject::PROTOCOL, "a second HELLO");
   if (hello.role() != proto::ROLE_LOCAL)
     return reject(link, proto::Reject::PROTOCOL, "a Center talks to Locals only");
@@ -96,8 +99,9 @@ bool Center::State::on_hello(LocalLink& link, const Frame& frame) {
   for (const auto& other : links) {
     if (other.get() == &link || !other->greeted || other->local_id != hello.local_id()) continue;
     if (other->start != hello.start() && other->start != hello.start_before())
-      return reject(link, proto::Reject::DUPLICATE,
-                    "another live Local (" + escape(other->host, 64) + ") has the same id: a cloned machine");
+      return reject(
+          link, proto::Reject::DUPLICATE,
+          "another live Local (" + escape(other->host, 64) + ") has the same id: a cloned machine");
     other->connection.close();
     other->greeted = false;
   }
@@ -138,7 +142,8 @@ bool Center::State::add_stream(LocalLink& link, uint32_t number, const std::stri
                                uint32_t sub) {
   if (!valid_category(category) || sub > 255)
     return reject(link, proto::Reject::CATEGORY,
-                  "'" + escape(category, 64) + "' is no category: [a-z0-9][a-z0-9._-]{0,63}", number);
+                  "'" + escape(category, 64) + "' is no category: [a-z0-9][a-z0-9._-]{0,63}",
+                  number);
   const StreamKey key{link.local_id, static_cast<uint8_t>(sub)};
   link.streams[number] = LocalLink::Stream{category, key};
   incarnation->wish(category, key, wall_ms());
@@ -147,7 +152,8 @@ bool Center::State::add_stream(LocalLink& link, uint32_t number, const std::stri
 
 bool Center::State::on_stream_def(LocalLink& link, const Frame& frame) {
   proto::StreamDef def;
-  if (auto r = parse_message(frame, def); !r) return reject(link, proto::Reject::CORRUPT, r.error().text);
+  if (auto r = parse_message(frame, def); !r)
+    return reject(link, proto::Reject::CORRUPT, r.error().text);
   if (!add_stream(link, def.stream(), def.category(), def.sub())) return false;
   const LocalLink::Stream& stream = link.streams[def.stream()];
   if (incarnation->standing(stream.category, stream.key)) {
@@ -179,7 +185,8 @@ void Center::State::tell_standing(LocalLink& link, uint32_t number) {
 }
 
 bool Center::State::on_data(LocalLink& link, Frame& frame) {
-  if (frame.header.size() < kSinksBytes) return reject(link, proto::Reject::CORRUPT, "DATA cut short");
+  if (frame.header.size() < kSinksBytes)
+    return reject(link, proto::Reject::CORRUPT, "DATA cut short");
   ByteReader sinks(frame.header);
   const uint32_t wanted = sinks.u32();
   auto head = BatchHead::parse(std::string_view(frame.header).substr(kSinksBytes));
@@ -187,13 +194,16 @@ bool Center::State::on_data(LocalLink& link, Frame& frame) {
   const BatchFields& fields = head->fields();
   const auto found = link.streams.find(fields.stream);
   if (found == link.streams.end())
-    return reject(link, proto::Reject::PROTOCOL, "DATA of a stream that was never named", fields.stream);
-  if (wanted != kOurSink) return reject(link, proto::Reject::PROTOCOL, "DATA for a sink that is not here");
-  const LocalLink::Stream& stream = found->second;
-  if (fields.sub != stream.key.sub) return reject(link, proto::Reject::PROTOCOL, "DATA with another sub", fields.stream);
-  if (auto r = verifier.check(fields, frame.payload, link.batches++); !r)
-    return reject(link, proto::Reject::CORRUPT, r.error().text + " (category " + stream.category + ")",
+    return reject(link, proto::Reject::PROTOCOL, "DATA of a stream that was never named",
                   fields.stream);
+  if (wanted != kOurSink)
+    return reject(link, proto::Reject::PROTOCOL, "DATA for a sink that is not here");
+  const LocalLink::Stream& stream = found->second;
+  if (fields.sub != stream.key.sub)
+    return reject(link, proto::Reject::PROTOCOL, "DATA with another sub", fields.stream);
+  if (auto r = verifier.check(fields, frame.payload, link.batches++); !r)
+    return reject(link, proto::Reject::CORRUPT,
+                  r.error().text + " (category " + stream.category + ")", fields.stream);
   link.credits[stream.category].used += frame.header.size() - kSinksBytes + frame.payload.size();
   const bool on = write_batch(link, fields.stream, fields, frame);
   give_credit(link, stream.category, stream.key);
@@ -209,8 +219,8 @@ bool Center::State::write_batch(LocalLink& link, uint32_t number, const BatchFie
   const Incarnation::Verdict verdict = incarnation->judge(stream.category, stream.key, fields, now);
   switch (verdict.kind) {
     case Kind::take: break;
-    // Received before: what a Local resends after a reconnect until the REWIND that it is owed reaches
-    // it. Dropped; a second REWIND would only make it send again what comes after.
+    // Received before: what a Local resends after a reconnect until the REWIND that it is owed
+    // reaches it. Dropped; a second REWIND would only make it send again what comes after.
     case Kind::known: return true;
     case Kind::rewind:
     case Kind::later: link.rewinds.insert(number); return true;
@@ -253,7 +263,8 @@ bool Center::State::write_batch(LocalLink& link, uint32_t number, const BatchFie
   return true;
 }
 
-void Center::State::give_credit(LocalLink& link, const std::string& category, const StreamKey& key) {
+void Center::State::give_credit(LocalLink& link, const std::string& category,
+                                const StreamKey& key) {
   LocalLink::Credit& credit = link.credits[category];
   if (credit.allowed >= credit.used + kCreditBytes / 2) return;
   if (!incarnation->takes(category, key)) return;
@@ -268,7 +279,8 @@ void Center::State::give_credit(LocalLink& link, const std::string& category, co
 void Center::State::top_up() {
   for (const auto& link : links) {
     if (!link->greeted) continue;
-    for (const auto& [number, stream] : link->streams) give_credit(*link, stream.category, stream.key);
+    for (const auto& [number, stream] : link->streams)
+      give_credit(*link, stream.category, stream.key);
     for (auto it = link->rewinds.begin(); it != link->rewinds.end();) {
       const LocalLink::Stream& stream = link->streams[*it];
       const auto standing = incarnation->standing(stream.category, stream.key);

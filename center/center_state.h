@@ -1,5 +1,5 @@
-// The Center's shell: connections in, the incarnation's actions carried out. Private to center/*.cc.
-// Thread: the road.
+// The Center's shell: connections in, the incarnation's actions carried out. Private to
+// center/*.cc. Thread: the road.
 #pragma once
 
 #include <list>
@@ -30,8 +30,9 @@ struct Center::State {
   asio::awaitable<void> run();
   void end_incarnation(const std::string& reason);
 
-  // --- actions (center_actions.cc) ------------------------------------------------------------------
-  // Carries out what the incarnation wants, until it wants nothing more.
+  // --- actions (center_actions.cc)
+  // ------------------------------------------------------------------ Carries out what the
+  // incarnation wants, until it wants nothing more.
   void pump();
   void act(FinishFile& action);
   void act(DropFile& action);
@@ -51,7 +52,8 @@ struct Center::State {
   // True while the incarnation that was current when it was called still is.
   std::function<bool()> while_current();
 
-  // --- Locals (center_links.cc) --------------------------------------------------------------------
+  // --- Locals (center_links.cc)
+  // --------------------------------------------------------------------
   asio::awaitable<void> serve(std::shared_ptr<LocalLink> link);
   // false: the connection ends.
   bool on_frame(LocalLink& link, Frame& frame);
@@ -81,12 +83,11 @@ struct Center::State {
   std::unique_ptr<Incarnation> incarnation;
   uint64_t incarnation_number = 0;
   int64_t fence_pause_ms = 1'000;
-  uint64_t lines_committed_before = 0;   // counts of earlier incarnations of this process
-  IncarnationCounts earlier;
+  IncarnationCounts earlier;  // of earlier incarnations of this process
 
   std::map<OpenFileId, std::shared_ptr<LineFile>> writers;
   std::list<std::shared_ptr<LocalLink>> links;
-  std::map<LocalLink*, proto::Committed> committed;   // gathered during one pump
+  std::map<LocalLink*, proto::Committed> committed;  // gathered during one pump
   bool pumping = false;
   Verifier verifier;
 
@@ -99,8 +100,8 @@ struct Center::State {
   bool leaving = false;
   Bell bell;
 
-  Worker store_worker;    // claims, entries, publishing: short calls
-  Worker upload_worker;   // a file's fdatasync
+  Worker store_worker;   // claims, entries, publishing: short calls
+  Worker upload_worker;  // a file's fdatasync
   StoreDriver driver;
 };
 

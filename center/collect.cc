@@ -2,16 +2,9 @@
 
 #include <algorithm>
 
-namespace tailrace {
+#include "center/take_over.h"
 
-namespace {
-uint64_t newest_epoch(const std::vector<std::string>& names) {
-  uint64_t newest = 0;
-  for (const std::string& name : names)
-    if (const auto epoch = parse_claim_name(name)) newest = std::max(newest, *epoch);
-  return newest;
-}
-}  // namespace
+namespace tailrace {
 
 Collect::Collect(StoreNames names) : names_(std::move(names)) {}
 

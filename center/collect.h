@@ -23,7 +23,17 @@ class Collect final : public StoreProcedure {
   [[nodiscard]] bool complete() const { return complete_; }
 
  private:
-  enum class Step { categories, lanes, claims, read_claim, logs, log_names, log_claim, remove, ended };
+  enum class Step {
+    categories,
+    lanes,
+    claims,
+    read_claim,
+    logs,
+    log_names,
+    log_claim,
+    remove,
+    ended
+  };
   void next_lane();
   void next_log();
   void on_log_names(const StoreReply& reply);
@@ -33,7 +43,7 @@ class Collect final : public StoreProcedure {
   std::deque<std::string> categories_;
   std::deque<Lane> lanes_;
   std::deque<std::string> logs_;
-  std::deque<uint64_t> entries_;       // of the log at hand, those to remove
+  std::deque<uint64_t> entries_;  // of the log at hand, those to remove
   std::set<std::string> referred_;
   uint64_t epoch_ = 0;
   bool complete_ = true;

@@ -4,7 +4,6 @@
 
 #include "center/ranges.h"
 
-
 namespace tailrace {
 
 namespace {

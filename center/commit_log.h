@@ -1,6 +1,6 @@
-// The commit log of one incarnation: whole closings in, numbered records out, each given to the store
-// by one CAS; what is committed but not yet published stays listed until it is.
-// Thread: the road. Pure. docs/protocol.md, "COMMIT" and "PUBLISH".
+// The commit log of one incarnation: whole closings in, numbered records out, each given to the
+// store by one CAS; what is committed but not yet published stays listed until it is. Thread: the
+// road. Pure. docs/protocol.md, "COMMIT" and "PUBLISH".
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@ namespace tailrace {
 struct Closing {
   std::string category;
   struct ClosedFile {
-    CommittedFile file;        // final_path empty: it gets its name with its entry
-    std::string directory;     // where the final name lies
+    CommittedFile file;     // final_path empty: it gets its name with its entry
+    std::string directory;  // where the final name lies
   };
   std::vector<ClosedFile> files;
   std::vector<LaneRanges> lanes;
@@ -28,8 +28,8 @@ struct Closing {
 
 struct CommitLogLimits {
   size_t record_bytes = 1u << 20;
-  size_t pending_files = 16;           // of a category
-  size_t pending_bytes = 256u << 10;   // of all pending entries in a record
+  size_t pending_files = 16;          // of a category
+  size_t pending_bytes = 256u << 10;  // of all pending entries in a record
 };
 
 class CommitLog {
@@ -46,8 +46,8 @@ class CommitLog {
     std::string record;
   };
   [[nodiscard]] std::optional<Attempt> begin(uint64_t uuid, int64_t now_ms);
-  // It was won: returns the record; its files are pending from now on. A CAS that is lost or finds no
-  // directory has no event: the incarnation is over.
+  // It was won: returns the record; its files are pending from now on. A CAS that is lost or finds
+  // no directory has no event: the incarnation is over.
   CommitRecord won();
   // The file staged at `stage` is in readers' sight, or its owner removed it since.
   void published(const std::string& stage);
@@ -70,7 +70,7 @@ class CommitLog {
   StoreNames names_;
   CommitLogLimits limits_;
   std::string center_;
-  CommitRecord base_;                    // what every record of this log repeats
+  CommitRecord base_;  // what every record of this log repeats
   uint64_t next_entry_ = 0;
   uint32_t previous_crc_ = 0;
   int64_t last_time_ms_ = 0;

@@ -33,6 +33,22 @@ Incarnation::Incarnation(IncarnationOptions options, Acquirer me, Layout layout,
   run(start_);
 }
 
+void IncarnationCounts::add_published(const CommittedFile& file) {
+  ++files_published;
+  lines_published += file.lines;
+  raw_bytes_published += file.raw_bytes;
+  file_bytes_published += file.bytes;
+}
+
+IncarnationCounts& IncarnationCounts::operator+=(const IncarnationCounts& more) {
+  lines_committed += more.lines_committed;
+  lines_published += more.lines_published;
+  raw_bytes_published += more.raw_bytes_published;
+  file_bytes_published += more.file_bytes_published;
+  files_published += more.files_published;
+  return *this;
+}
+
 Incarnation::~Incarnation() = default;
 
 std::vector<CenterAction> Incarnation::take_actions() { return std::exchange(actions_, {}); }
@@ -162,7 +178,8 @@ void Incarnation::not_taken(const std::string& name, const Verdict& verdict) {
   category(name).forget_empty(verdict.file->key);
 }
 
-// --- closing and committing -----------------------------------------------------------------------
+// --- closing and committing
+// -----------------------------------------------------------------------
 
 void Incarnation::close(Category& files, int64_t directory_end_ms) {
   for (const OpenFileId id : files.close(directory_end_ms)) {
@@ -241,7 +258,8 @@ void Incarnation::commit_done(Result<Cas> outcome, int64_t now_ms) {
   commit_next(now_ms);
 }
 
-// --- publishing -----------------------------------------------------------------------------------
+// --- publishing
+// -----------------------------------------------------------------------------------
 
 void Incarnation::start_publishing(int64_t now_ms) {
   // A file that can't be published waits alone; its category's later ones are tried beside it.
@@ -267,12 +285,10 @@ void Incarnation::publish_done(const std::string& stage, const Result<Published>
   }
   troubles_.erase("publish " + stage);
   if (*outcome == Published::before)
-    trouble("gone " + stage, p.file.final_path + " was removed by somebody before it was published (" +
+    trouble("gone " + stage, p.file.final_path +
+                                 " was removed by somebody before it was published (" +
                                  std::to_string(p.file.lines) + " lines)");
-  ++counts_.files_published;
-  counts_.lines_published += p.file.lines;
-  counts_.raw_bytes_published += p.file.raw_bytes;
-  counts_.file_bytes_published += p.file.bytes;
+  counts_.add_published(p.file);
   log_.published(stage);
   publishing_.erase(found);
 }

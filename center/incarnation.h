@@ -27,46 +27,46 @@
 namespace tailrace {
 
 struct IncarnationOptions {
-  std::string center;                  // name, part of published names
+  std::string center;  // name, part of published names
   std::string version;
   RollPolicy roll;
   CommitLogLimits log;
   uint64_t reclaim_entries = 4096;
   int64_t reclaim_ms = 7 * 86'400'000ll;
   int64_t collect_ms = 3'600'000;
-  size_t acquires = 16;                // at a time
+  size_t acquires = 16;  // at a time
 };
 
 // --- actions: what the machine wants done -----------------------------------------------------
-struct FinishFile {            // flush, make whole and durable (UPLOAD), then file_finished()
+struct FinishFile {  // flush, make whole and durable (UPLOAD), then file_finished()
   OpenFileId file = 0;
 };
-struct DropFile {              // will never be committed
+struct DropFile {  // will never be committed
   OpenFileId file = 0;
 };
-struct CommitEntry {           // CAS(name, record), then commit_done()
+struct CommitEntry {  // CAS(name, record), then commit_done()
   std::string name;
   std::string record;
 };
-struct PublishFile {           // then publish_done()
+struct PublishFile {  // then publish_done()
   FileRef file;
 };
-struct RunProcedure {          // drive it to its end, then procedure_done()
+struct RunProcedure {  // drive it to its end, then procedure_done()
   std::shared_ptr<StoreProcedure> procedure;
 };
-struct TellCommitted {         // COMMITTED to the Local of that stream
+struct TellCommitted {  // COMMITTED to the Local of that stream
   std::string category;
   StreamKey stream;
   Position position;
 };
-struct TellLane {              // a lane is owned now: tell each Local where its streams stand
+struct TellLane {  // a lane is owned now: tell each Local where its streams stand
   Lane lane;
 };
-struct Fenced {                // this incarnation is over
+struct Fenced {  // this incarnation is over
   std::string reason;
 };
-struct Stopped {};             // stop() was carried out
-struct Trouble {               // for the operator; empty: over
+struct Stopped {};  // stop() was carried out
+struct Trouble {    // for the operator; empty: over
   std::string text;
 };
 using CenterAction = std::variant<FinishFile, DropFile, CommitEntry, PublishFile, RunProcedure,
@@ -78,6 +78,9 @@ struct IncarnationCounts {
   uint64_t raw_bytes_published = 0;
   uint64_t file_bytes_published = 0;
   uint64_t files_published = 0;
+
+  void add_published(const CommittedFile& file);
+  IncarnationCounts& operator+=(const IncarnationCounts& more);
 };
 
 class Incarnation {
@@ -91,7 +94,7 @@ class Incarnation {
   [[nodiscard]] std::vector<CenterAction> take_actions();
 
   // --- events -----------------------------------------------------------------------------------
-  void tick(int64_t now_ms);           // each 100 ms or so
+  void tick(int64_t now_ms);  // each 100 ms or so
   // A Local has (or wants to send) this stream: its lane is wished for.
   void wish(const std::string& category, const StreamKey& stream, int64_t now_ms);
 
@@ -117,7 +120,8 @@ class Incarnation {
             const Verdict& verdict, uint64_t file_bytes, int64_t now_ms);
   // It could not be staged: the file is forgotten if nothing is in it.
   void not_taken(const std::string& category, const Verdict& verdict);
-  // FLUSH of a Local: commit what is held of it. A Local that has gone: its lines can't be sent again.
+  // FLUSH of a Local: commit what is held of it. A Local that has gone: its lines can't be sent
+  // again.
   void flush(uint64_t local_id);
   void connected(uint64_t local_id, bool is_connected);
 
@@ -125,11 +129,12 @@ class Incarnation {
   void commit_done(Result<Cas> outcome, int64_t now_ms);
   void publish_done(const std::string& stage, const Result<Published>& outcome, int64_t now_ms);
   void procedure_done(const StoreProcedure& procedure, int64_t now_ms);
-  void fail(std::string reason);       // the store or a file failed for good: as FENCED
+  void fail(std::string reason);  // the store or a file failed for good: as FENCED
   // STOP. `everything`: also what is small and could be sent again.
   void stop(bool everything);
 
-  // --- what others ask ----------------------------------------------------------------------------
+  // --- what others ask
+  // ----------------------------------------------------------------------------
   [[nodiscard]] const Acquirer& me() const { return me_; }
   // Where a stream stands here; nullopt if its lane is not owned.
   struct Standing {
@@ -201,15 +206,15 @@ class Incarnation {
   std::map<std::string, Category> categories_;
   OpenFileId next_file_ = 1;
   uint64_t next_tag_ = 1;
-  std::map<OpenFileId, std::string> file_category_;   // being finished
-  std::map<std::string, Publishing> publishing_;      // by stage
+  std::map<OpenFileId, std::string> file_category_;  // being finished
+  std::map<std::string, Publishing> publishing_;     // by stage
   std::set<uint64_t> connected_;
 
   SealedLogs sealed_;
-  std::map<Lane, int64_t> wishes_;                    // when to try (again)
+  std::map<Lane, int64_t> wishes_;  // when to try (again)
   std::map<Lane, std::shared_ptr<Acquire>> acquiring_;
   struct UnfinishedLog {
-    int64_t again_ms = 0;   // when the janitor comes (again)
+    int64_t again_ms = 0;  // when the janitor comes (again)
     bool tried = false;
   };
   std::map<std::string, UnfinishedLog> unfinished_logs_;

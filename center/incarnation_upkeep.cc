@@ -1,5 +1,5 @@
-// The part of Incarnation that works on its own account: lanes wished for, other logs' rests, reclaiming,
-// collecting, stopping.
+// The part of Incarnation that works on its own account: lanes wished for, other logs' rests,
+// reclaiming, collecting, stopping.
 #include <algorithm>
 
 #include "center/incarnation.h"
@@ -47,7 +47,8 @@ void Incarnation::procedure_done(const StoreProcedure& procedure, int64_t now_ms
   if (&procedure == start_.get()) {
     if (!start_->started())
       return fail(start_->error() ? start_->error()->text : "its name was used before");
-    for (const std::string& log : start_->others()) unfinished_logs_.try_emplace(log, UnfinishedLog{now_ms});
+    for (const std::string& log : start_->others())
+      unfinished_logs_.try_emplace(log, UnfinishedLog{now_ms});
     started_ = true;
     start_.reset();
     tick(now_ms);
@@ -68,7 +69,8 @@ void Incarnation::procedure_done(const StoreProcedure& procedure, int64_t now_ms
 void Incarnation::acquired(const Acquire& acquire, int64_t now_ms) {
   const Lane& lane = acquire.lane();
   const std::string key = "lane " + lane_name(lane);
-  if (!acquire.sealed_log().empty()) unfinished_logs_.try_emplace(acquire.sealed_log(), UnfinishedLog{now_ms});
+  if (!acquire.sealed_log().empty())
+    unfinished_logs_.try_emplace(acquire.sealed_log(), UnfinishedLog{now_ms});
   switch (acquire.outcome()) {
     case Acquire::Outcome::acquired: break;
     case Acquire::Outcome::lost: wishes_[lane] = now_ms + kLostAgainMs; return;
@@ -112,10 +114,7 @@ void Incarnation::janitor_done(const Janitor& janitor, int64_t now_ms) {
   const bool own = janitor.log() == me_.incarnation;  // counted when it was published
   for (const CommittedFile& file : janitor.published()) {
     if (own) break;
-    ++counts_.files_published;
-    counts_.lines_published += file.lines;
-    counts_.raw_bytes_published += file.raw_bytes;
-    counts_.file_bytes_published += file.bytes;
+    counts_.add_published(file);
   }
   const std::string key = "log " + janitor.log();
   if (janitor.outcome() == Janitor::Outcome::done) {
@@ -132,19 +131,13 @@ void Incarnation::janitor_done(const Janitor& janitor, int64_t now_ms) {
   }
 }
 
-// --- upkeep of the own log --------------------------------------------------------------------------
+// --- upkeep of the own log
+// --------------------------------------------------------------------------
 
 LaneClaim Incarnation::next_claim(const Lane& lane) {
   const OwnedLane& owned = lanes_.at(lane);
-  LaneClaim claim;
+  LaneClaim claim = me_.claim(LaneClaim::Kind::own, owned.epoch + 1, rng_.next());
   claim.lane = lane;
-  claim.cluster = me_.cluster;
-  claim.sink = me_.sink;
-  claim.epoch = owned.epoch + 1;
-  claim.uuid = rng_.next();
-  claim.kind = LaneClaim::Kind::own;
-  claim.incarnation = me_.incarnation;
-  claim.address = me_.address;
   // A commit under way is entry next_entry(): not in the table yet, so the claim starts there.
   claim.claim_entry = log_.next_entry();
   for (const auto& [stream, row] : owned.rows)
@@ -155,7 +148,8 @@ LaneClaim Incarnation::next_claim(const Lane& lane) {
 void Incarnation::start_upkeep(int64_t now_ms) {
   if (reclaim_ || collect_ || janitor_) return;
   const bool many = log_.next_entry() >= first_entry_ + options_.reclaim_entries;
-  const bool old = now_ms - last_reclaim_ms_ >= options_.reclaim_ms && log_.next_entry() > first_entry_;
+  const bool old =
+      now_ms - last_reclaim_ms_ >= options_.reclaim_ms && log_.next_entry() > first_entry_;
   if ((many || old) && acquiring_.empty()) {
     Reclaim::Plan plan;
     for (const auto& [lane, owned] : lanes_) plan.lanes.push_back(lane);
@@ -211,7 +205,8 @@ void Incarnation::stop(bool everything) {
 void Incarnation::step_stop(int64_t now_ms) {
   start_publishing(now_ms);
   if (stopping_ == Stopping::draining && started_) start_janitor(now_ms);
-  if (stopping_ != Stopping::draining || !started_ || !log_.idle() || !file_category_.empty()) return;
+  if (stopping_ != Stopping::draining || !started_ || !log_.idle() || !file_category_.empty())
+    return;
   const bool publishing = std::any_of(publishing_.begin(), publishing_.end(),
                                       [](const auto& p) { return p.second.pause_ms == 0; });
   // What can't be published now stays listed in the last record: the next Center's janitor does it.

@@ -1,7 +1,5 @@
 #include "center/janitor.h"
 
-#include <algorithm>
-
 namespace tailrace {
 
 namespace {
@@ -15,31 +13,22 @@ std::optional<StoreRequest> Janitor::next() {
   switch (step_) {
     case Step::list_log: return ListRequest{me_.names.log(log_)};
     case Step::read_claim: return ReadRequest{me_.names.own_claim(log_, epoch_)};
-    case Step::check_gone: return gone_->next();
-    case Step::seal: return seal_->next();
-    case Step::publish: return PublishRequest{to_publish_.front().stage, to_publish_.front().final_path};
+    case Step::take_over: return take_over_->next();
+    case Step::publish:
+      return PublishRequest{to_publish_.front().stage, to_publish_.front().final_path};
     case Step::write_done: {
-      LaneClaim done;
-      done.cluster = me_.cluster;
-      done.sink = me_.sink;
-      done.epoch = epoch_ + 1;
-      done.uuid = uuid_;
-      done.kind = LaneClaim::Kind::done;
-      done.incarnation = me_.incarnation;
-      done.address = me_.address;
+      LaneClaim done = me_.claim(LaneClaim::Kind::done, epoch_ + 1, uuid_);
       done.claim_entry = claim_entry_;
       return CasRequest{me_.names.own_claim(log_, done.epoch), done.encode(),
                         Records::Parent::must_exist};
     }
     case Step::list_categories: return ListRequest{me_.names.lanes()};
-    case Step::list_stage:
-      return ListFilesRequest{stage_directory(categories_.front(), log_)};
+    case Step::list_stage: return ListFilesRequest{stage_directory(categories_.front(), log_)};
     case Step::remove_staged:
       return RemoveFileRequest{stage_directory(categories_.front(), log_) + "/" +
                                leftovers_.front()};
     case Step::list_tmp: return ListRequest{me_.names.tmp(log_)};
-    case Step::remove_tmp:
-      return RemoveRequest{me_.names.tmp(log_) + "/" + leftovers_.front()};
+    case Step::remove_tmp: return RemoveRequest{me_.names.tmp(log_) + "/" + leftovers_.front()};
     case Step::remove_announcement: return RemoveRequest{me_.names.announcement(log_)};
     case Step::ended: break;
   }
@@ -50,25 +39,15 @@ void Janitor::on(const StoreReply& reply) {
   if (step_ == Step::publish) return on_published(reply);
   if (reply.error) return end(Outcome::failed, *reply.error);
   switch (step_) {
-    case Step::list_log: {
-      epoch_ = 0;
-      for (const std::string& name : reply.names)
-        if (const auto epoch = parse_claim_name(name)) epoch_ = std::max(epoch_, *epoch);
+    case Step::list_log:
+      epoch_ = newest_epoch(reply.names);
       // Announced, but died before its log claimed itself: it never owned anything.
       step_ = epoch_ == 0 ? Step::remove_announcement : Step::read_claim;
       return;
-    }
     case Step::read_claim: return on_claim(reply);
-    case Step::check_gone:
-      gone_->on(reply);
-      if (gone_->next()) return;
-      if (!gone_->gone()) return end(Outcome::later, Error{Error::Kind::retry_later, log_ + " is alive"});
-      seal_.emplace(me_.names, me_.cluster, me_.sink, log_, claim_entry_, uuid_, now_ms_);
-      step_ = Step::seal;
-      return;
-    case Step::seal:
-      seal_->on(reply);
-      if (!seal_->next()) after_seal();
+    case Step::take_over:
+      take_over_->on(reply);
+      if (!take_over_->next()) after_take_over();
       return;
     case Step::write_done:
       if (reply.cas != Cas::won) return end(Outcome::later);  // another janitor was here
@@ -108,7 +87,8 @@ void Janitor::on_claim(const StoreReply& reply) {
   const std::string name = me_.names.own_claim(log_, epoch_);
   if (!reply.record) {
     if (++relists_ > kMostRelists)
-      return end(Outcome::failed, Error{Error::Kind::corrupt, name + " is listed but not readable"});
+      return end(Outcome::failed,
+                 Error{Error::Kind::corrupt, name + " is listed but not readable"});
     step_ = Step::list_log;
     return;
   }
@@ -119,22 +99,25 @@ void Janitor::on_claim(const StoreReply& reply) {
     return;
   }
   claim_entry_ = claim->claim_entry;
-  gone_.emplace(me_, log_);
-  step_ = Step::check_gone;
+  take_over_.emplace(me_, log_, claim_entry_, uuid_, now_ms_);
+  step_ = Step::take_over;
 }
 
-void Janitor::after_seal() {
-  switch (seal_->outcome()) {
-    case Seal::Outcome::failed: return end(Outcome::failed, seal_->error());
-    case Seal::Outcome::old_view:
+void Janitor::after_take_over() {
+  switch (take_over_->outcome()) {
+    case TakeOver::Outcome::alive:
+      return end(Outcome::later, Error{Error::Kind::retry_later, log_ + " is alive"});
+    case TakeOver::Outcome::failed: return end(Outcome::failed, take_over_->error());
+    case TakeOver::Outcome::old_view:
       if (++relists_ > kMostRelists)
-        return end(Outcome::failed,
-                   Error{Error::Kind::corrupt, "the log of " + log_ + " lacks the entry before its end"});
+        return end(
+            Outcome::failed,
+            Error{Error::Kind::corrupt, "the log of " + log_ + " lacks the entry before its end"});
       step_ = Step::list_log;
       return;
-    case Seal::Outcome::sealed: break;
+    case TakeOver::Outcome::sealed: break;
   }
-  if (const auto& last = seal_->log().last) {
+  if (const auto& last = take_over_->log().last) {
     to_publish_.assign(last->pending.begin(), last->pending.end());
     to_publish_.insert(to_publish_.end(), last->files.begin(), last->files.end());
     last_files_ = last->files;

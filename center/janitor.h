@@ -1,6 +1,6 @@
-// JANITOR: finishes what a dead incarnation left: seals its log, publishes every committed file that is
-// not published yet, says DONE, clears its stage, and takes down its announcement.
-// Thread: the road. A machine (store_procedure.h). docs/protocol.md, "JANITOR" and "GC".
+// JANITOR: finishes what a dead incarnation left: seals its log, publishes every committed file
+// that is not published yet, says DONE, clears its stage, and takes down its announcement. Thread:
+// the road. A machine (store_procedure.h). docs/protocol.md, "JANITOR" and "GC".
 #pragma once
 
 #include <deque>
@@ -8,11 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "center/acquire.h"
 #include "center/names.h"
 #include "center/record.h"
-#include "center/seal.h"
 #include "center/store_procedure.h"
+#include "center/take_over.h"
 
 namespace tailrace {
 
@@ -39,8 +38,7 @@ class Janitor final : public StoreProcedure {
   enum class Step {
     list_log,
     read_claim,
-    check_gone,
-    seal,
+    take_over,
     publish,
     write_done,
     list_categories,
@@ -52,7 +50,7 @@ class Janitor final : public StoreProcedure {
     ended,
   };
   void on_claim(const StoreReply& reply);
-  void after_seal();
+  void after_take_over();
   void on_published(const StoreReply& reply);
   void next_category();
   void end(Outcome outcome, Error error = {});
@@ -62,9 +60,8 @@ class Janitor final : public StoreProcedure {
   uint64_t uuid_;
   int64_t now_ms_;
   Step step_ = Step::list_log;
-  std::optional<GoneCheck> gone_;
-  std::optional<Seal> seal_;
-  uint64_t epoch_ = 0;        // of the log's newest own claim
+  std::optional<TakeOver> take_over_;
+  uint64_t epoch_ = 0;  // of the log's newest own claim
   uint64_t claim_entry_ = 0;
   std::deque<FileRef> to_publish_;
   std::vector<CommittedFile> last_files_;

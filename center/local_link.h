@@ -34,11 +34,12 @@ class LocalLink {
   std::string host;
   std::map<uint32_t, Stream> streams;
   std::map<std::string, Credit> credits;
-  std::set<uint32_t> rewinds;      // streams to be told where to go on, once their category takes again
-  uint64_t batches = 0;            // for the verifier's sample
+  std::set<uint32_t> rewinds;  // streams to be told where to go on, once their category takes again
+  uint64_t batches = 0;        // for the verifier's sample
 
   // The connection's number of a stream, 0 and false if it never named it.
-  [[nodiscard]] bool number_of(const std::string& category, const StreamKey& key, uint32_t* number) const {
+  [[nodiscard]] bool number_of(const std::string& category, const StreamKey& key,
+                               uint32_t* number) const {
     for (const auto& [n, stream] : streams)
       if (stream.key == key && stream.category == category) {
         *number = n;

@@ -19,7 +19,8 @@ void join_ranges(const std::vector<LaneRanges>& from, std::vector<LaneRanges>& t
         mine->ranges.push_back(range);
         continue;
       }
-      TAILRACE_CHECK(same->to_seq == range.from_seq, "ranges of a stream do not continue each other");
+      TAILRACE_CHECK(same->to_seq == range.from_seq,
+                     "ranges of a stream do not continue each other");
       same->to_seq = range.to_seq;
       same->chain_to = range.chain_to;
       same->flags |= range.flags;

@@ -7,7 +7,8 @@
 namespace tailrace {
 
 namespace {
-constexpr size_t kManifestFiles = 1000;  // more go into a next manifest: each stays well below 1 MiB
+constexpr size_t kManifestFiles =
+    1000;  // more go into a next manifest: each stays well below 1 MiB
 }
 
 Reclaim::Reclaim(const Acquirer& me, Plan plan, std::function<LaneClaim(const Lane&)> next_claim,
@@ -28,14 +29,7 @@ std::optional<StoreRequest> Reclaim::next() {
       return CasRequest{me_.names.claim(claim_->lane, claim_->epoch), claim_->encode(),
                         Records::Parent::make};
     case Step::claim_log: {
-      LaneClaim own;
-      own.cluster = me_.cluster;
-      own.sink = me_.sink;
-      own.epoch = plan_.log_epoch + 1;
-      own.uuid = uuid_;
-      own.kind = LaneClaim::Kind::own;
-      own.incarnation = me_.incarnation;
-      own.address = me_.address;
+      LaneClaim own = me_.claim(LaneClaim::Kind::own, plan_.log_epoch + 1, uuid_);
       own.claim_entry = floor_;
       return CasRequest{me_.names.own_claim(me_.incarnation, own.epoch), own.encode(),
                         Records::Parent::must_exist};

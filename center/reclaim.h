@@ -9,21 +9,22 @@
 #include <string>
 #include <vector>
 
-#include "center/acquire.h"
 #include "center/record.h"
 #include "center/store_procedure.h"
+#include "center/take_over.h"
 
 namespace tailrace {
 
 class Reclaim final : public StoreProcedure {
  public:
   struct Plan {
-    std::vector<Lane> lanes;        // all that are owned
-    uint64_t log_epoch = 0;         // of the log's newest own claim
-    uint64_t first_entry = 1;       // oldest entry, but for 0, that still stands
+    std::vector<Lane> lanes;   // all that are owned
+    uint64_t log_epoch = 0;    // of the log's newest own claim
+    uint64_t first_entry = 1;  // oldest entry, but for 0, that still stands
   };
-  // `next_claim` makes a lane's next claim at the moment it is written: epoch one higher, the committed
-  // table, claim_entry the next entry. `newest_entry`: the last entry that was won (removed never).
+  // `next_claim` makes a lane's next claim at the moment it is written: epoch one higher, the
+  // committed table, claim_entry the next entry. `newest_entry`: the last entry that was won
+  // (removed never).
   Reclaim(const Acquirer& me, Plan plan, std::function<LaneClaim(const Lane&)> next_claim,
           uint64_t newest_entry, uint64_t uuid);
 
@@ -50,10 +51,10 @@ class Reclaim final : public StoreProcedure {
   uint64_t uuid_;
   Step step_ = Step::claim_lane;
   size_t lane_ = 0;
-  std::optional<LaneClaim> claim_;   // under way
+  std::optional<LaneClaim> claim_;  // under way
   std::vector<LaneClaim> won_;
-  uint64_t floor_ = 0;               // entries below it go
-  uint64_t entry_ = 0;               // next one to fold
+  uint64_t floor_ = 0;  // entries below it go
+  uint64_t entry_ = 0;  // next one to fold
   Manifest manifest_;
   Outcome outcome_ = Outcome::failed;
   Error error_;

@@ -1,6 +1,5 @@
 #include "center/seal.h"
 
-
 namespace tailrace {
 
 void SealedLog::fold_into(const Lane& lane, std::map<StreamKey, TableRow>& table) const {
@@ -61,8 +60,8 @@ void Seal::on(const StoreReply& reply) {
       return;
     case Step::write_fence:
       if (reply.cas == Cas::no_directory)
-        return fail(Error{Error::Kind::rejected, "the commit log of " + name_ +
-                                                     " has no directory: somebody removed it"});
+        return fail(Error{Error::Kind::rejected,
+                          "the commit log of " + name_ + " has no directory: somebody removed it"});
       // Won: sealed; lost: an entry came in between, or another's FENCE. Reading tells either way.
       step_ = Step::read_entry;
       return;

@@ -1,6 +1,6 @@
-// SEAL: walks an incarnation's commit log from an entry to its end and closes it there with a FENCE,
-// so that nothing can be added any more; what it read tells where every lane stands.
-// Thread: the road. A machine (store_procedure.h). docs/protocol.md, "ACQUIRE" and "JANITOR".
+// SEAL: walks an incarnation's commit log from an entry to its end and closes it there with a
+// FENCE, so that nothing can be added any more; what it read tells where every lane stands. Thread:
+// the road. A machine (store_procedure.h). docs/protocol.md, "ACQUIRE" and "JANITOR".
 #pragma once
 
 #include <map>
@@ -18,7 +18,8 @@ namespace tailrace {
 struct SealedLog {
   uint64_t from_entry = 0;
   std::map<Lane, std::map<StreamKey, TableRow>> lanes;
-  std::optional<CommitRecord> last;  // the entry before the FENCE; its files may not be published yet
+  std::optional<CommitRecord>
+      last;  // the entry before the FENCE; its files may not be published yet
 
   // `table` and what this log says of `lane`, folded: the greater position of each stream.
   void fold_into(const Lane& lane, std::map<StreamKey, TableRow>& table) const;

@@ -6,14 +6,7 @@ std::optional<StoreRequest> StartLog::next() {
   switch (step_) {
     case Step::make_log: return MakeDirectoryRequest{me_.names.log(me_.incarnation)};
     case Step::claim_log: {
-      LaneClaim own;
-      own.cluster = me_.cluster;
-      own.sink = me_.sink;
-      own.epoch = 1;
-      own.uuid = uuid_;
-      own.kind = LaneClaim::Kind::own;
-      own.incarnation = me_.incarnation;
-      own.address = me_.address;
+      LaneClaim own = me_.claim(LaneClaim::Kind::own, 1, uuid_);
       return CasRequest{me_.names.own_claim(me_.incarnation, 1), own.encode(),
                         Records::Parent::must_exist};
     }

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "center/acquire.h"
 #include "center/store_procedure.h"
+#include "center/take_over.h"
 
 namespace tailrace {
 

@@ -46,13 +46,15 @@ StoreReply StoreDriver::call(const StoreRequest& request, const std::string& tmp
   const auto names = [](StoreReply& reply, std::vector<std::string> list) {
     reply.names = std::move(list);
   };
-  if (const auto* r = std::get_if<ListRequest>(&request)) return answer(records_.list(r->directory), names);
+  if (const auto* r = std::get_if<ListRequest>(&request))
+    return answer(records_.list(r->directory), names);
   if (const auto* r = std::get_if<ListFilesRequest>(&request))
     return answer(files_.list(r->directory), names);
   if (const auto* r = std::get_if<RemoveRequest>(&request)) return answer(records_.remove(r->name));
   if (const auto* r = std::get_if<MakeDirectoryRequest>(&request))
     return answer(records_.make_directory(r->directory));
-  if (const auto* r = std::get_if<RemoveFileRequest>(&request)) return answer(files_.remove(r->staged));
+  if (const auto* r = std::get_if<RemoveFileRequest>(&request))
+    return answer(files_.remove(r->staged));
   if (const auto* r = std::get_if<PublishRequest>(&request))
     return answer(files_.publish(r->staged, r->final_path),
                   [](StoreReply& reply, Published p) { reply.published = p; });
@@ -64,7 +66,8 @@ asio::awaitable<void> StoreDriver::pause(int64_t ms) {
   co_await timer.async_wait(asio::use_awaitable);
 }
 
-asio::awaitable<StoreReply> StoreDriver::perform(StoreRequest request, std::function<bool()> current) {
+asio::awaitable<StoreReply> StoreDriver::perform(StoreRequest request,
+                                                 std::function<bool()> current) {
   if (const auto* r = std::get_if<PauseRequest>(&request)) {
     co_await pause(r->ms);
     co_return StoreReply{};

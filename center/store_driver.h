@@ -20,9 +20,11 @@ class StoreDriver {
   StoreDriver(asio::io_context& road, Worker& worker, Records& records, Files& files,
               std::function<std::string()> tmp_name);
 
-  // Drives `procedure` to its end. `current` is asked before each step: false ends it untouched (its
-  // incarnation is over, and what it refers to with it). Returns whether it came to its own end.
-  asio::awaitable<bool> drive(std::shared_ptr<StoreProcedure> procedure, std::function<bool()> current);
+  // Drives `procedure` to its end. `current` is asked before each step: false ends it untouched
+  // (its incarnation is over, and what it refers to with it). Returns whether it came to its own
+  // end.
+  asio::awaitable<bool> drive(std::shared_ptr<StoreProcedure> procedure,
+                              std::function<bool()> current);
   // One request, repeated while the answer is retry_later (not PublishRequest).
   asio::awaitable<StoreReply> perform(StoreRequest request, std::function<bool()> current);
   // Not empty: what the store has been answering for a while.

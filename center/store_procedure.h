@@ -52,9 +52,9 @@ using StoreRequest =
 // repeated by the driver and never answered with retry_later, but for PublishRequest.
 struct StoreReply {
   std::optional<Error> error;
-  Cas cas = Cas::lost;                 // CasRequest
-  std::optional<std::string> record;   // ReadRequest
-  std::vector<std::string> names;      // ListRequest, ListFilesRequest
+  Cas cas = Cas::lost;                // CasRequest
+  std::optional<std::string> record;  // ReadRequest
+  std::vector<std::string> names;     // ListRequest, ListFilesRequest
   Published published = Published::now;
 };
 

@@ -20,13 +20,16 @@ Inflater& Verifier::inflater(Codec codec) {
 }
 
 Result<void> Verifier::check(const BatchFields& fields, std::string_view payload, uint64_t index) {
-  if (payload.size() != fields.payload_len) return corrupt("a batch's payload is not as long as it says");
-  if (crc32c(payload) != fields.payload_crc) return corrupt("a batch's payload has another checksum");
+  if (payload.size() != fields.payload_len)
+    return corrupt("a batch's payload is not as long as it says");
+  if (crc32c(payload) != fields.payload_crc)
+    return corrupt("a batch's payload has another checksum");
   if (auto r = check_member(fields.payload_codec, payload, fields.raw_len); !r) return r;
   if (index >= kFirst && index % kOneIn != 0) return {};
   std::string_view raw = payload;
   if (fields.payload_codec != Codec::none) {
-    if (auto r = inflater(fields.payload_codec).inflate(payload, fields.raw_len, raw_); !r) return r;
+    if (auto r = inflater(fields.payload_codec).inflate(payload, fields.raw_len, raw_); !r)
+      return r;
     raw = raw_;
   }
   if (raw.back() != '\n') return corrupt("a batch's last line has no end");

@@ -16,7 +16,8 @@ namespace tailrace {
 
 class Verifier {
  public:
-  // `index`: how many batches of this connection came before. The first 16 are inflated, then 1 in 64.
+  // `index`: how many batches of this connection came before. The first 16 are inflated, then 1
+  // in 64.
   Result<void> check(const BatchFields& fields, std::string_view payload, uint64_t index);
 
  private:

@@ -1,0 +1,111 @@
+#include "center/take_over.h"
+
+#include <algorithm>
+
+namespace tailrace {
+
+namespace {
+std::optional<uint64_t> newest_entry(const std::vector<std::string>& names) {
+  std::optional<uint64_t> newest;
+  for (const std::string& name : names)
+    if (const auto entry = parse_entry_name(name)) newest = std::max(newest.value_or(0), *entry);
+  return newest;
+}
+}  // namespace
+
+LaneClaim Acquirer::claim(LaneClaim::Kind kind, uint64_t epoch, uint64_t uuid) const {
+  LaneClaim out;
+  out.cluster = cluster;
+  out.sink = sink;
+  out.epoch = epoch;
+  out.uuid = uuid;
+  out.kind = kind;
+  out.incarnation = incarnation;
+  out.address = address;
+  return out;
+}
+
+uint64_t newest_epoch(const std::vector<std::string>& names) {
+  uint64_t newest = 0;
+  for (const std::string& name : names)
+    if (const auto epoch = parse_claim_name(name)) newest = std::max(newest, *epoch);
+  return newest;
+}
+
+GoneCheck::GoneCheck(const Acquirer& me, std::string incarnation)
+    : me_(me), incarnation_(std::move(incarnation)) {}
+
+std::optional<StoreRequest> GoneCheck::next() const {
+  switch (step_) {
+    case Step::read_announcement: return ReadRequest{me_.names.announcement(incarnation_)};
+    case Step::list_log:
+    case Step::list_again: return ListRequest{me_.names.log(incarnation_)};
+    case Step::read_newest: return ReadRequest{me_.names.entry(incarnation_, *newest_)};
+    case Step::wait: return PauseRequest{me_.takeover_after_ms};
+    case Step::ended: break;
+  }
+  return std::nullopt;
+}
+
+void GoneCheck::on(const StoreReply& reply) {
+  switch (step_) {
+    case Step::read_announcement: {
+      // No announcement: its log is DONE, or it never lived to own a lane.
+      if (!reply.record) return end(true);
+      const auto announcement = Announcement::decode(*reply.record);
+      if (announcement && announcement->state_uuid == me_.state_uuid) return end(true);
+      step_ = Step::list_log;
+      return;
+    }
+    case Step::list_log:
+      newest_ = newest_entry(reply.names);
+      step_ = newest_ ? Step::read_newest : Step::wait;
+      return;
+    case Step::read_newest: {
+      if (reply.record) {
+        const auto record = CommitRecord::decode(*reply.record);
+        if (record && record->kind == CommitRecord::Kind::fence) return end(true);
+      }
+      step_ = Step::wait;
+      return;
+    }
+    case Step::wait: step_ = Step::list_again; return;
+    case Step::list_again: return end(newest_entry(reply.names) == newest_);
+    case Step::ended: return;
+  }
+}
+
+void GoneCheck::end(bool gone) {
+  gone_ = gone;
+  step_ = Step::ended;
+}
+
+TakeOver::TakeOver(const Acquirer& me, std::string incarnation, uint64_t from_entry,
+                   uint64_t fence_uuid, int64_t now_ms)
+    : check_(me, incarnation),
+      seal_(me.names, me.cluster, me.sink, std::move(incarnation), from_entry, fence_uuid, now_ms) {
+}
+
+std::optional<StoreRequest> TakeOver::next() {
+  if (auto request = check_.next()) return request;
+  return check_.gone() ? seal_.next() : std::nullopt;
+}
+
+void TakeOver::on(const StoreReply& reply) {
+  if (check_.next())
+    check_.on(reply);
+  else
+    seal_.on(reply);
+}
+
+TakeOver::Outcome TakeOver::outcome() const {
+  if (!check_.gone()) return Outcome::alive;
+  switch (seal_.outcome()) {
+    case Seal::Outcome::sealed: return Outcome::sealed;
+    case Seal::Outcome::old_view: return Outcome::old_view;
+    case Seal::Outcome::failed: break;
+  }
+  return Outcome::failed;
+}
+
+}  // namespace tailrace

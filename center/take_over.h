@@ -1,0 +1,77 @@
+// Whether an incarnation is gone, and the end of its log if it is: the first half of taking a lane
+// over (acquire.h) and of finishing a dead log (janitor.h). Thread: the road. Machines
+// (store_procedure.h). docs/protocol.md, "ACQUIRE" and "JANITOR".
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "center/names.h"
+#include "center/record.h"
+#include "center/seal.h"
+#include "center/store_procedure.h"
+
+namespace tailrace {
+
+// Who acquires, and what it may rest on.
+struct Acquirer {
+  StoreNames names;
+  uint64_t cluster = 0;
+  uint64_t sink = 0;
+  std::string incarnation;
+  std::string address;
+  uint64_t state_uuid = 0;             // its lock is held: logs announced with it are of the dead
+  int64_t takeover_after_ms = 15'000;  // for those of others, watched this long without a new entry
+
+  // A claim that it writes: all but the lane, the table and the entry that it starts from.
+  [[nodiscard]] LaneClaim claim(LaneClaim::Kind kind, uint64_t epoch, uint64_t uuid) const;
+};
+
+// The newest epoch among the names in a lane's or a log's directory; 0: none.
+[[nodiscard]] uint64_t newest_epoch(const std::vector<std::string>& names);
+
+class GoneCheck {
+ public:
+  // `me` must outlive it.
+  GoneCheck(const Acquirer& me, std::string incarnation);
+  [[nodiscard]] std::optional<StoreRequest> next() const;
+  void on(const StoreReply& reply);
+  [[nodiscard]] bool gone() const { return gone_; }
+
+ private:
+  enum class Step { read_announcement, list_log, read_newest, wait, list_again, ended };
+  void end(bool gone);
+
+  const Acquirer& me_;
+  std::string incarnation_;
+  Step step_ = Step::read_announcement;
+  std::optional<uint64_t> newest_;
+  bool gone_ = false;
+};
+
+class TakeOver {
+ public:
+  // Of the log of `incarnation`, from `from_entry` on. `me` must outlive it.
+  TakeOver(const Acquirer& me, std::string incarnation, uint64_t from_entry, uint64_t fence_uuid,
+           int64_t now_ms);
+  [[nodiscard]] std::optional<StoreRequest> next();
+  void on(const StoreReply& reply);
+
+  enum class Outcome {
+    sealed,    // log()
+    alive,     // nothing was done to it
+    old_view,  // a FENCE whose predecessor is gone: list the claims again
+    failed,    // error()
+  };
+  [[nodiscard]] Outcome outcome() const;
+  [[nodiscard]] const Error& error() const { return seal_.error(); }
+  [[nodiscard]] SealedLog& log() { return seal_.log(); }
+
+ private:
+  GoneCheck check_;
+  Seal seal_;
+};
+
+}  // namespace tailrace
