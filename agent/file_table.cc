@@ -40,7 +40,7 @@ void FileTable::scanned(const TreeWalk& walk, Clock now) {
   std::vector<std::string> unseen;
   for (const auto& [identity, file] : files_)
     if (file->notes.in_glob && file->notes.scan != scans_) unseen.push_back(file->path());
-  for (const auto& [path, id] : parked_) unseen.push_back(path);
+  for (const auto& [path, parked] : parked_) unseen.push_back(path);
   for (const std::string& path : unseen) look(path, now);
 }
 
@@ -153,17 +153,12 @@ void FileTable::follow_elsewhere(const std::string& path, const LogPlace& place,
   const FileRecord* record = session_.state().file_of(*identity);
   if (!record || !record->parked || session_.leaving(record->id)) return;
   parked_.erase(record->path);
-  parked_[path] = record->id;
+  parked_[path] = {.id = record->id};
   session_.moved(record->id, path, true);
 }
 
 void FileTable::absent(const std::string& path, Clock now) {
-  if (const auto parked = parked_.find(path); parked != parked_.end()) {
-    if (const FileRecord* record = session_.state().file(parked->second))
-      session_.gone(record->id, record->acked.offset);
-    parked_.erase(parked);
-    return;
-  }
+  if (parked_.contains(path)) return lost_parked(std::string(path), now);
   const auto it = by_path_.find(path);
   if (it == by_path_.end()) return;
   TailedFile& file = *it->second;

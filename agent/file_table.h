@@ -99,6 +99,7 @@ class FileTable {
   void follow_elsewhere(const std::string& path, const LogPlace& place, Clock now);
   void absent(const std::string& path, Clock now);
   void displaced(TailedFile& file, Clock now);
+  void lost_parked(const std::string& path, Clock now);  // file_table_rest.cc
   void note_skipped(const std::vector<SkippedFile>& skipped);
   void note_unreadable(const std::string& path, const std::string& reason);
   // --- positions and ends: file_table_rest.cc
@@ -129,8 +130,11 @@ class FileTable {
     using is_transparent = void;
   };
   std::unordered_map<std::string, TailedFile*, PathHash, std::equal_to<>> by_path_;
-  std::unordered_map<std::string, FileId>
-      parked_;  // by path: left the globs, read, not deleted yet
+  struct Parked {  // left the globs, read to its end, not known to be deleted
+    FileId id = 0;
+    int64_t lost_ms = -1;  // since when nothing stands under its name
+  };
+  std::unordered_map<std::string, Parked> parked_;  // by path
   std::vector<TailedFile*> restless_;
   std::vector<TailedFile*> again_;  // could not be opened for want of descriptors
   std::deque<TailedFile*> open_;    // oldest opened first

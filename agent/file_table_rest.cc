@@ -104,7 +104,7 @@ void FileTable::find_missing(const FileRecord& record, Clock now) {
   if (!here && here.error().kind == Error::Kind::retry_later) return;
   const bool stands = here && *here == record.identity;
   if (record.parked && stands) {
-    parked_[record.path] = record.id;
+    parked_[record.path] = {.id = record.id};
     return;
   }
   if (!record.parked && (stands || !rules_.source_of(record.path)))
@@ -124,7 +124,7 @@ void FileTable::find_missing(const FileRecord& record, Clock now) {
     return;
   }
   if (record.parked) {
-    parked_[path] = record.id;
+    parked_[path] = {.id = record.id};
     session_.moved(record.id, path, true);
     return;
   }
@@ -322,6 +322,32 @@ void FileTable::lose(TailedFile& file) {
   remove(file);
 }
 
+// Nothing stands under its name any more. It is forgotten only once it cannot come back: a file that
+// returns to the globs after that would be read a second time.
+void FileTable::lost_parked(const std::string& path, Clock now) {
+  Parked& parked = parked_[path];
+  const FileRecord* record = session_.state().file(parked.id);
+  if (!record) {
+    parked_.erase(path);
+    return;
+  }
+  std::string at = path;
+  const auto fd = search(record->identity, at);
+  const auto facts = fd ? facts_of(fd->get()) : Result<FileFacts>(fd.error());
+  if (facts && facts->links > 0 && at != path) {
+    const FileId id = parked.id;
+    parked_.erase(path);
+    parked_[at] = {.id = id};
+    session_.moved(id, at, true);
+    return;
+  }
+  if (facts ? facts->links > 0 : facts.error().kind == Error::Kind::retry_later) return;
+  if (parked.lost_ms < 0) parked.lost_ms = now.mono_ms;
+  if (now.mono_ms - parked.lost_ms < options_.lost_ms) return;
+  session_.gone(record->id, record->acked.offset);
+  parked_.erase(path);
+}
+
 // Read to its end, acked, and out of the globs.
 void FileTable::finish(TailedFile& file) {
   if (file.id() != 0 && file.deleted()) {
@@ -329,7 +355,7 @@ void FileTable::finish(TailedFile& file) {
   } else if (file.id() != 0) {
     const std::string path = name_of_open(file.descriptor(), file.path());
     session_.moved(file.id(), path, true);
-    parked_[path] = file.id();
+    parked_[path] = {.id = file.id()};
   }
   remove(file);
 }

@@ -1,0 +1,397 @@
+#include "agent/session.h"
+
+#include <boost/test/unit_test.hpp>
+
+#include "base/random.h"
+#include "tests/agent/model_local.h"
+
+namespace tailrace {
+
+namespace {
+constexpr uint64_t kLineBytes = 10;
+
+// The agent around a session: a journal "on disk", files that only have a length, and the wires.
+struct Rig {
+  explicit Rig(size_t window = 2000) : window_bytes(window) { start(); }
+
+  void start() {
+    journal = Journal();
+    if (!disk.empty()) BOOST_REQUIRE(journal.replay(disk).ok());
+    session = std::make_unique<Session>(journal, window_bytes);
+    read.clear();
+    placed = false;
+  }
+  void write_journal() {
+    if (disk.empty()) Journal().encode_all(disk);
+    disk += journal.unwritten();
+    journal.unwritten().clear();
+  }
+  // As the shell: the journal first, then the frames.
+  void carry_out() {
+    write_journal();
+    for (SessionAction& a : session->actions()) to_local.push_back(std::move(a));
+    session->actions().clear();
+  }
+  void connect(ModelLocal& local) {
+    disconnect();
+    std::deque<ModelLocal::Reply> dropped;
+    local.make_durable(dropped);
+    session->connected();
+    session->welcome(local.welcome());
+    if (session->placed() && !placed) {
+      placed = true;
+      for (auto& [identity, lines] : written)
+        if (const FileRecord* f = session->state().file_of(identity))
+          read[identity] = f->acked.offset;
+    }
+    carry_out();
+  }
+  void disconnect() {
+    session->disconnected();
+    to_local.clear();
+    to_agent.clear();
+  }
+  void crash() {
+    write_journal();
+    disconnect();
+    start();
+  }
+
+  // Reads up to `most` lines of each of the files.
+  bool read_batch(const std::string& category, const std::vector<std::string>& files,
+                  uint32_t most) {
+    std::vector<SourceRange> ranges;
+    auto batch = std::make_shared<Batch>();
+    for (const std::string& identity : files) {
+      const uint64_t at = read[identity];
+      const auto lines = static_cast<uint32_t>(
+          std::min<uint64_t>(most, (written[identity] * kLineBytes - at) / kLineBytes));
+      if (lines == 0) continue;
+      const FileRecord* f = session->state().file_of(identity);
+      const FileId id = f ? f->id : session->define_file(identity, "/" + identity, 0, category);
+      const uint64_t end = at + lines * kLineBytes;
+      ranges.push_back(
+          {id, at, end, lines, static_cast<uint32_t>(end * 3), static_cast<uint32_t>(end)});
+      read[identity] = end;
+      batch->fields.count += lines;
+    }
+    if (ranges.empty()) return false;
+    const Session::Place place = session->place(category);
+    BatchFields& b = batch->fields;
+    b.stream = place.stream;
+    b.first_seq = place.first_seq;
+    b.bucket = std::max<Bucket>(place.bucket, 100);
+    b.raw_len = b.payload_len = b.count * static_cast<uint32_t>(kLineBytes);
+    batch->payload.assign(b.raw_len, '\n');
+    encode_batch_head(b, ranges, {}, batch->head);
+    session->append(batch, ranges);
+    session->push();
+    carry_out();
+    return true;
+  }
+
+  void deliver_to_local(ModelLocal& local) {
+    if (to_local.empty()) return;
+    local.take(to_local.front(), session->state(), to_agent);
+    to_local.pop_front();
+  }
+  void deliver_to_agent() {
+    if (to_agent.empty()) return;
+    const ModelLocal::Reply reply = std::move(to_agent.front());
+    to_agent.pop_front();
+    if (const auto* ack = std::get_if<ModelLocal::Ack>(&reply))
+      session->ack(ack->stream, ack->next);
+    else if (const auto* expect = std::get_if<ModelLocal::Expect>(&reply))
+      session->expect(expect->stream, expect->next, now_ms);
+    else if (const auto* committed = std::get_if<ModelLocal::Committed>(&reply))
+      session->committed(committed->positions);
+    else if (const auto* credit = std::get_if<ModelLocal::Credit>(&reply))
+      session->credit(credit->category, credit->paused, now_ms);
+    carry_out();
+  }
+  // Until nothing moves: all delivered, durable and committed.
+  void settle(ModelLocal& local) {
+    for (int quiet = 0; quiet < 3; ++quiet) {
+      now_ms += 1500;
+      session->tick(now_ms);
+      carry_out();
+      while (!to_local.empty()) deliver_to_local(local);
+      local.make_durable(to_agent);
+      for (const auto& [id, s] : local.durable.streams) local.commit(id, 1000, to_agent);
+      if (!to_agent.empty()) quiet = 0;
+      while (!to_agent.empty()) deliver_to_agent();
+      if (quiet == 0 && session->all_final()) quiet = 1;
+    }
+  }
+
+  size_t window_bytes;
+  std::string disk;
+  Journal journal;
+  std::unique_ptr<Session> session;
+  std::map<std::string, uint64_t> written;  // lines, by identity
+  std::map<std::string, uint64_t> read;     // bytes
+  bool placed = false;
+  std::deque<SessionAction> to_local;
+  std::deque<ModelLocal::Reply> to_agent;
+  int64_t now_ms = 0;
+};
+
+// Each file's lines stand there once, in order, and none is missing.
+void judge(const Rig& rig, const ModelLocal& local) {
+  std::map<std::string, uint64_t> next;
+  std::map<std::string, uint32_t> index;
+  for (const auto& [id, s] : local.durable.streams)
+    for (const ModelLocal::Line& l : s.lines) {
+      BOOST_REQUIRE_EQUAL(next[l.identity], l.at + l.index * kLineBytes);
+      next[l.identity] += kLineBytes;
+    }
+  for (const auto& [identity, lines] : rig.written)
+    BOOST_REQUIRE_EQUAL(next[identity], lines * kLineBytes);
+}
+
+std::string file_name(uint64_t i) { return "f" + std::to_string(i); }
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(session)
+
+BOOST_AUTO_TEST_CASE(a_quiet_life) {
+  Rig rig;
+  ModelLocal local(1);
+  rig.connect(local);
+  BOOST_TEST(rig.session->live());
+  rig.written["f0"] = 3;
+  BOOST_TEST(rig.read_batch("a", {"f0"}, 10));
+  BOOST_REQUIRE(rig.to_local.size() == 3u);
+  BOOST_CHECK(rig.to_local[0].kind == SessionAction::Kind::stream_def);
+  BOOST_CHECK(rig.to_local[1].kind == SessionAction::Kind::file_def);
+  BOOST_CHECK(rig.to_local[2].kind == SessionAction::Kind::append);
+  BOOST_TEST(rig.to_local[2].push);
+  BOOST_TEST(!rig.session->all_acked());
+  rig.settle(local);
+  BOOST_TEST(rig.session->all_final());
+  BOOST_TEST(rig.session->lines_final() == 3u);
+  judge(rig, local);
+}
+
+// Whatever breaks, and whenever: each line once, in order.
+BOOST_AUTO_TEST_CASE(against_a_model_of_the_local) {
+  const uint64_t seed = os_random();
+  BOOST_TEST_MESSAGE("seed " << seed);
+  BOOST_TEST_CONTEXT("seed " << seed) {
+    uint64_t refused = 0;
+    for (uint64_t round = 0; round < 60; ++round) {
+      Rng rng(seed + round);
+      Rig rig(500 + rng.below(3000));
+      ModelLocal local(1 + rng.below(1000));
+      const std::string categories[] = {"a", "b"};
+      for (int step = 0; step < 400; ++step) {
+        const std::string& category = categories[rng.below(2)];
+        const uint64_t base = category == "a" ? 0 : 10;
+        switch (rng.below(14)) {
+          case 0: rig.written[file_name(base + rng.below(4))] += rng.below(5); break;
+          case 1:
+          case 2:
+          case 3:
+            if (rig.session->may_read(category) && !rig.session->window_full())
+              rig.read_batch(category, {file_name(base + rng.below(4)), file_name(base + 5)},
+                             1 + static_cast<uint32_t>(rng.below(4)));
+            break;
+          case 4:
+          case 5:
+          case 6: rig.deliver_to_local(local); break;
+          case 7:
+          case 8: rig.deliver_to_agent(); break;
+          case 9: local.make_durable(rig.to_agent); break;
+          case 10:
+            local.make_durable(rig.to_agent);
+            for (const auto& [id, s] : local.durable.streams)
+              local.commit(id, rng.below(3), rig.to_agent);
+            break;
+          case 11:
+            local.full[category] = !local.full[category];
+            if (!local.full[category]) rig.to_agent.push_back(ModelLocal::Credit{category, false});
+            break;
+          case 12:
+            rig.now_ms += static_cast<int64_t>(rng.below(700));
+            rig.session->tick(rig.now_ms);
+            rig.carry_out();
+            break;
+          case 13:
+            if (!rig.session->live() || rng.chance(0.3)) {
+              if (rng.chance(0.3)) local.crash();
+              if (rng.chance(0.4)) rig.crash();
+              rig.connect(local);
+            } else if (rng.chance(0.2)) {
+              rig.disconnect();
+            }
+            break;
+        }
+        BOOST_REQUIRE_EQUAL(rig.session->held(), "");
+      }
+      local.full.clear();
+      rig.connect(local);
+      for (int i = 0; i < 200; ++i) {
+        for (const std::string& category : categories) {
+          std::vector<std::string> files;
+          for (uint64_t f = category == "a" ? 0 : 10; files.size() < 6; ++f)
+            files.push_back(file_name(f));
+          if (!rig.session->window_full()) rig.read_batch(category, files, 3);
+        }
+        rig.settle(local);
+      }
+      BOOST_REQUIRE_EQUAL(rig.session->held(), "");
+      BOOST_REQUIRE(rig.session->all_final());
+      judge(rig, local);
+      refused += local.refused;
+    }
+    BOOST_TEST(refused > 0u);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(refusals_are_not_answered_one_by_one) {
+  Rig rig(1 << 20);
+  ModelLocal local(1);
+  rig.connect(local);
+  rig.written["f0"] = 100;
+  local.full["a"] = true;
+  for (int i = 0; i < 50; ++i) rig.read_batch("a", {"f0"}, 2);
+  while (!rig.to_local.empty()) rig.deliver_to_local(local);
+  while (!rig.to_agent.empty()) rig.deliver_to_agent();
+  BOOST_TEST(rig.to_local.empty());  // paused
+  BOOST_TEST(!rig.session->may_read("a"));
+  BOOST_TEST(rig.session->may_read("b"));
+  local.full["a"] = false;
+  rig.to_agent.push_back(ModelLocal::Credit{"a", false});
+  rig.deliver_to_agent();
+  BOOST_TEST(rig.to_local.size() == 50u);
+  rig.settle(local);
+  judge(rig, local);
+  BOOST_TEST(rig.session->may_read("a"));
+}
+
+BOOST_AUTO_TEST_CASE(a_spool_put_back_is_not_believed) {
+  Rig rig;
+  ModelLocal local(1);
+  rig.connect(local);
+  const ModelLocal backup = local;
+  rig.written["f0"] = 3;
+  rig.read_batch("a", {"f0"}, 10);
+  rig.settle(local);
+  ModelLocal restored = backup;
+  rig.connect(restored);
+  BOOST_TEST(rig.session->held().find("older state") != std::string::npos);
+  BOOST_TEST(!rig.session->live());
+  rig.connect(local);  // the right one again
+  BOOST_TEST(rig.session->held() == "");
+  rig.crash();
+  rig.connect(restored);
+  BOOST_TEST(rig.session->held().find("older state") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(another_spool) {
+  Rig rig;
+  ModelLocal first(1);
+  rig.connect(first);
+  rig.written["f0"] = 3;
+  rig.read_batch("a", {"f0"}, 10);
+  while (!rig.to_local.empty()) rig.deliver_to_local(first);
+  first.make_durable(rig.to_agent);
+  while (!rig.to_agent.empty()) rig.deliver_to_agent();
+  ModelLocal second(2);
+  rig.crash();
+  rig.connect(second);
+  BOOST_TEST(rig.session->held().find("3 lines which are not known to be published") !=
+             std::string::npos);
+  // Once they are published, another spool is no question any more.
+  rig.connect(first);
+  rig.settle(first);
+  BOOST_REQUIRE(rig.session->all_final());
+  rig.crash();
+  rig.connect(second);
+  BOOST_TEST(rig.session->held() == "");
+  rig.written["f0"] = 5;
+  rig.read_batch("a", {"f0"}, 10);
+  rig.settle(second);
+  BOOST_TEST(rig.session->held() == "");
+  const auto& lines = second.durable.streams[1].lines;
+  BOOST_REQUIRE(lines.size() == 2u);
+  BOOST_TEST(lines[0].at == 30u);
+}
+
+BOOST_AUTO_TEST_CASE(a_lost_journal) {
+  Rig rig;
+  ModelLocal local(1);
+  rig.connect(local);
+  rig.written["f0"] = 3;
+  rig.read_batch("a", {"f0"}, 10);
+  rig.settle(local);
+  rig.disk.clear();
+  rig.start();
+  rig.connect(local);
+  BOOST_TEST(rig.session->held() == "");
+  BOOST_TEST(rig.read["f0"] == 30u);
+  rig.written["f0"] = 4;
+  rig.read_batch("a", {"f0"}, 10);
+  rig.settle(local);
+  judge(rig, local);
+}
+
+BOOST_AUTO_TEST_CASE(a_liar) {
+  Rig rig;
+  ModelLocal local(1);
+  rig.connect(local);
+  rig.written["f0"] = 3;
+  rig.read_batch("a", {"f0"}, 10);
+  rig.session->ack(1, 2);
+  BOOST_TEST(rig.session->held().find("where no batch ends") != std::string::npos);
+  rig.connect(local);
+  rig.session->ack(1, 4);
+  BOOST_TEST(!rig.session->live());
+  rig.connect(local);
+  rig.session->ack(9, 4);
+  BOOST_TEST(!rig.session->live());
+  rig.connect(local);
+  rig.session->committed({{local.sink, 1, 77}});
+  BOOST_TEST(rig.session->held().find("no such line was sent") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(gaps_and_ends_are_told_until_they_are_known) {
+  Rig rig;
+  ModelLocal local(1);
+  rig.connect(local);
+  rig.written["f0"] = 3;
+  rig.read_batch("a", {"f0"}, 10);
+  const FileId id = rig.session->state().file_of("f0")->id;
+  rig.session->gap(id, 30, UINT64_MAX, "copytruncate");
+  rig.session->gone(id, 30);
+  rig.carry_out();
+  BOOST_CHECK(rig.to_local.back().kind == SessionAction::Kind::file_gap);  // gone waits for the ack
+  rig.crash();  // nothing of it had arrived
+  rig.connect(local);
+  BOOST_TEST(rig.session->gaps() == 1u);  // the lines that died with the process
+  rig.settle(local);
+  BOOST_TEST(local.durable.gaps.size() == 2u);
+  rig.written["f1"] = 1;
+  rig.read_batch("a", {"f1"}, 10);
+  rig.settle(local);
+  BOOST_TEST(rig.session->state().notices.empty());
+  BOOST_TEST(!rig.session->state().file(id));
+  BOOST_TEST(!local.durable.files.contains(id));
+}
+
+BOOST_AUTO_TEST_CASE(flush_is_said_again) {
+  Rig rig;
+  ModelLocal local(1);
+  rig.connect(local);
+  rig.written["f0"] = 1;
+  rig.read_batch("a", {"f0"}, 10);
+  rig.session->flush();
+  rig.disconnect();
+  rig.connect(local);
+  while (!rig.to_local.empty()) rig.deliver_to_local(local);
+  BOOST_TEST(local.flushed);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace tailrace
