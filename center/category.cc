@@ -48,6 +48,18 @@ void Category::add(OpenFile& file, const Lane& lane, const StreamKey& stream,
         event_time ? fields.greatest_event_ms : fields.last_read_ms, file);
 }
 
+void Category::add_gap(int64_t directory_end_ms, const Lane& lane, const StreamKey& stream,
+                       GapRange gap, uint64_t chain_after) {
+  StreamRange& range = ranges_[directory_end_ms][lane][stream];
+  if (range.to_seq == 0) {
+    range.key = stream;
+    range.from_seq = gap.first_seq;
+  }
+  range.to_seq = gap.first_seq + gap.count;
+  range.chain_to = chain_after;
+  range.gaps.push_back(std::move(gap));
+}
+
 std::optional<int64_t> Category::due(const RollPolicy& policy, int64_t now_ms) const {
   std::optional<int64_t> newest;
   for (const auto& [key, file] : open_) {
@@ -71,7 +83,6 @@ std::vector<OpenFileId> Category::close(int64_t directory_end_ms) {
     closing.files.push_back(Closed{std::move(it->second)});
     it = open_.erase(it);
   }
-  if (ids.empty()) return ids;
   for (auto it = ranges_.begin(); it != ranges_.end() && it->first <= directory_end_ms;) {
     std::vector<LaneRanges> lanes;
     for (auto& [lane, streams] : it->second) {
@@ -82,6 +93,7 @@ std::vector<OpenFileId> Category::close(int64_t directory_end_ms) {
     join_ranges(lanes, closing.lanes);
     it = ranges_.erase(it);
   }
+  if (ids.empty() && closing.lanes.empty()) return ids;
   // Named in the order in which they were opened: after a change of codec the older lines come
   // first.
   std::sort(closing.files.begin(), closing.files.end(),

@@ -65,12 +65,15 @@ class Category {
   // A batch of `stream` was written to `file`, which is open here and `bytes` long by now.
   void add(OpenFile& file, const Lane& lane, const StreamKey& stream, const BatchFields& fields,
            uint64_t bytes, int64_t now_ms);
+  // Lines that nobody will deliver, behind what the stream has in that directory and below.
+  void add_gap(int64_t directory_end_ms, const Lane& lane, const StreamKey& stream, GapRange gap,
+               uint64_t chain_after);
   // Takes away the file of that key if nothing was written to it.
   void forget_empty(const FileKey& key);
   // The newest directory that must close now, if any; `policy` and the clock decide.
   [[nodiscard]] std::optional<int64_t> due(const RollPolicy& policy, int64_t now_ms) const;
-  // Closes every file whose directory ends at or before `directory_end_ms`: together one closing.
-  // Returns the files to finish.
+  // Closes every file whose directory ends at or before `directory_end_ms`, and the gaps there:
+  // together one closing. Returns the files to finish; none if there were only gaps.
   std::vector<OpenFileId> close(int64_t directory_end_ms);
   // An uploaded file of a closing: its size and hash. `who` may be of any closing.
   void finished(OpenFileId file, uint64_t bytes, uint64_t xxh3);

@@ -119,6 +119,7 @@ void Center::State::act(TellLane& action) {
   for (const auto& link : links)
     for (const auto& [number, stream] : link->streams)
       if (link->greeted && stream.category == action.lane.category) {
+        incarnation->begin_at(stream.category, stream.key, stream.origin);
         tell_standing(*link, number);
         give_credit(*link, stream.category, stream.key);
       }

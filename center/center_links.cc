@@ -14,6 +14,7 @@ namespace {
 constexpr uint64_t kCreditBytes = 8u << 20;
 constexpr uint32_t kOurSink = 1;  // bit 0: this Center's first and only sink
 constexpr size_t kSinksBytes = 4;
+constexpr uint32_t kSpoolFullPercent = 70;
 }  // namespace
 
 asio::awaitable<void> Center::State::serve(std::shared_ptr<LocalLink> link) {
@@ -56,14 +57,12 @@ bool Center::State::on_frame(LocalLink& link, Frame& frame) {
     case FrameType::hello: return on_hello(link, frame);
     case FrameType::stream_def: return on_stream_def(link, frame);
     case FrameType::data: return on_data(link, frame);
+    case FrameType::gap: return on_gap(link, frame);
     case FrameType::flush:
       incarnation->flush(link.local_id);
       pump();
       return true;
-    case FrameType::ping:
-      top_up();  // a REWIND that is owed goes first: the PONG tells that none is under way
-      link.connection.send(FrameType::pong, proto::Pong());
-      return true;
+    case FrameType::ping: return on_ping(link, frame);
     case FrameType::pong:
     case FrameType::file_def: return true;
     case FrameType::stale: {
@@ -82,6 +81,20 @@ bool Center::State::on_frame(LocalLink& link, Frame& frame) {
       return reject(link, proto::Reject::PROTOCOL,
                     "unexpected frame type " + std::to_string(static_cast<int>(frame.type)));
   }
+}
+
+bool Center::State::on_ping(LocalLink& link, const Frame& frame) {
+  proto::Ping message;
+  if (auto r = parse_message(frame, message); !r)
+    return reject(link, proto::Reject::CORRUPT, r.error().text);
+  // A spool that fills is emptied by committing early, whatever size the files have.
+  for (const auto& back : message.held_back())
+    if (back.sink() == hex16(sink.sink) && back.percent() >= kSpoolFullPercent)
+      incarnation->flush(link.local_id);
+  top_up();  // a REWIND that is owed goes first: the PONG tells that none is under way
+  link.connection.send(FrameType::pong, proto::Pong());
+  pump();
+  return true;
 }
 
 bool Center::State::on_hello(LocalLink& link, const Frame& frame) {
@@ -123,6 +136,16 @@ bool Center::State::on_hello(LocalLink& link, const Frame& frame) {
   me->set_required(true);
   for (const auto& stream : hello.streams())
     if (!add_stream(link, stream.stream(), stream.category(), stream.sub())) return false;
+  for (const auto& stream : hello.streams())
+    for (const auto& origin : stream.origins()) {
+      if (origin.sink() != hex16(sink.sink)) continue;
+      LocalLink::Stream& known = link.streams[stream.stream()];
+      known.origin = Position{origin.seq(), origin.chain()};
+      log::warning("'" + known.category + "' of " + escape(link.host, 64) +
+                   " starts here at line " + std::to_string(origin.seq()) +
+                   ": what came before was published elsewhere");
+      incarnation->begin_at(known.category, known.key, known.origin);
+    }
   for (const auto& [number, stream] : link.streams)
     if (const auto standing = incarnation->standing(stream.category, stream.key))
       *welcome.add_positions() = position_message(number, standing->committed);
@@ -145,7 +168,7 @@ bool Center::State::add_stream(LocalLink& link, uint32_t number, const std::stri
                   "'" + escape(category, 64) + "' is no category: [a-z0-9][a-z0-9._-]{0,63}",
                   number);
   const StreamKey key{link.local_id, static_cast<uint8_t>(sub)};
-  link.streams[number] = LocalLink::Stream{category, key};
+  link.streams[number] = LocalLink::Stream{category, key, {}};
   incarnation->wish(category, key, wall_ms());
   return true;
 }
@@ -211,20 +234,44 @@ bool Center::State::on_data(LocalLink& link, Frame& frame) {
   return on;
 }
 
-bool Center::State::write_batch(LocalLink& link, uint32_t number, const BatchFields& fields,
-                                Frame& frame) {
+bool Center::State::on_gap(LocalLink& link, const Frame& frame) {
+  proto::Gap message;
+  if (auto r = parse_message(frame, message); !r)
+    return reject(link, proto::Reject::CORRUPT, r.error().text);
+  const auto found = link.streams.find(message.stream());
+  if (found == link.streams.end())
+    return reject(link, proto::Reject::PROTOCOL, "GAP of a stream that was never named",
+                  message.stream());
+  if (message.count() == 0 || message.first_seq() > UINT64_MAX - message.count())
+    return reject(link, proto::Reject::CORRUPT, "GAP of no lines", message.stream());
+  if (std::find(message.sinks().begin(), message.sinks().end(), hex16(sink.sink)) ==
+      message.sinks().end())
+    return reject(link, proto::Reject::PROTOCOL, "GAP for a sink that is not here");
+  const LocalLink::Stream& stream = found->second;
+  const GapRange gap{message.first_seq(), message.count(), escape(message.reason(), 256)};
+  const Incarnation::Verdict verdict =
+      incarnation->gap(stream.category, stream.key, gap, message.chain_after(), wall_ms());
+  if (verdict.kind == Incarnation::Verdict::Kind::take)
+    log::error("LOST " + show_count(gap.count) + " lines of '" + stream.category + "' from " +
+               escape(link.host, 64) + ": " + gap.reason);
+  const bool on = verdict.kind == Incarnation::Verdict::Kind::take ||
+                  not_taken(link, message.stream(), verdict);
+  pump();
+  return on;
+}
+
+bool Center::State::not_taken(LocalLink& link, uint32_t number,
+                              const Incarnation::Verdict& verdict) {
   using Kind = Incarnation::Verdict::Kind;
   const LocalLink::Stream& stream = link.streams[number];
-  const int64_t now = wall_ms();
-  const Incarnation::Verdict verdict = incarnation->judge(stream.category, stream.key, fields, now);
   switch (verdict.kind) {
     case Kind::take: break;
     // Received before: what a Local resends after a reconnect until the REWIND that it is owed
     // reaches it. Dropped; a second REWIND would only make it send again what comes after.
-    case Kind::known: return true;
+    case Kind::known: break;
     case Kind::rewind:
-    case Kind::later: link.rewinds.insert(number); return true;
-    case Kind::not_owned: incarnation->wish(stream.category, stream.key, now); return true;
+    case Kind::later: link.rewinds.insert(number); break;
+    case Kind::not_owned: incarnation->wish(stream.category, stream.key, wall_ms()); break;
     case Kind::retired:
       return reject(link, proto::Reject::RETIRED, "this local_id was retired", number);
     case Kind::chain:
@@ -233,8 +280,17 @@ bool Center::State::write_batch(LocalLink& link, uint32_t number, const BatchFie
              "the lines of " + stream.category + " from " + escape(link.host, 64) +
                  " are not those that were committed before under the same numbers",
              number);
-      return true;
+      break;
   }
+  return true;
+}
+
+bool Center::State::write_batch(LocalLink& link, uint32_t number, const BatchFields& fields,
+                                Frame& frame) {
+  const LocalLink::Stream& stream = link.streams[number];
+  const int64_t now = wall_ms();
+  const Incarnation::Verdict verdict = incarnation->judge(stream.category, stream.key, fields, now);
+  if (verdict.kind != Incarnation::Verdict::Kind::take) return not_taken(link, number, verdict);
   auto& writer = writers[verdict.file->id];
   Result<void> written;
   if (!writer) {

@@ -57,9 +57,13 @@ struct Center::State {
   asio::awaitable<void> serve(std::shared_ptr<LocalLink> link);
   // false: the connection ends.
   bool on_frame(LocalLink& link, Frame& frame);
+  bool on_ping(LocalLink& link, const Frame& frame);
   bool on_hello(LocalLink& link, const Frame& frame);
   bool on_stream_def(LocalLink& link, const Frame& frame);
   bool on_data(LocalLink& link, Frame& frame);
+  bool on_gap(LocalLink& link, const Frame& frame);
+  // What follows from a batch or a gap that was not taken. false: the connection ends.
+  bool not_taken(LocalLink& link, uint32_t number, const Incarnation::Verdict& verdict);
   bool write_batch(LocalLink& link, uint32_t number, const BatchFields& fields, Frame& frame);
   bool reject(LocalLink& link, proto::Reject::Code code, const std::string& text,
               uint32_t stream = 0);

@@ -1,12 +1,10 @@
 #include "center/collect.h"
 
-#include <algorithm>
-
 #include "center/take_over.h"
 
 namespace tailrace {
 
-Collect::Collect(StoreNames names) : names_(std::move(names)) {}
+Collect::Collect(StoreNames names, uint64_t uuid) : names_(std::move(names)), uuid_(uuid) {}
 
 std::optional<StoreRequest> Collect::next() {
   switch (step_) {
@@ -17,7 +15,7 @@ std::optional<StoreRequest> Collect::next() {
     case Step::logs: return ListRequest{names_.logs()};
     case Step::log_names: return ListRequest{names_.log(logs_.front())};
     case Step::log_claim: return ReadRequest{names_.own_claim(logs_.front(), epoch_)};
-    case Step::remove: return RemoveRequest{names_.entry(logs_.front(), entries_.front())};
+    case Step::fold: return fold_->next();
     case Step::ended: break;
   }
   return std::nullopt;
@@ -25,7 +23,7 @@ std::optional<StoreRequest> Collect::next() {
 
 void Collect::on(const StoreReply& reply) {
   // What cannot be read might refer to any log: nothing is collected this time.
-  if (reply.error) {
+  if (reply.error && step_ != Step::fold) {
     complete_ = false;
     step_ = Step::ended;
     return;
@@ -68,16 +66,18 @@ void Collect::on(const StoreReply& reply) {
     case Step::log_claim: {
       const auto claim = reply.record ? LaneClaim::decode(*reply.record)
                                       : Result<LaneClaim>(Error{Error::Kind::corrupt, "absent"});
-      if (claim && claim->kind == LaneClaim::Kind::done && !entries_.empty()) {
-        step_ = Step::remove;
+      if (claim && claim->kind == LaneClaim::Kind::done && plan_.first < plan_.end) {
+        fold_.emplace(names_, plan_, uuid_);
+        step_ = Step::fold;
         return;
       }
       logs_.pop_front();
       return next_log();
     }
-    case Step::remove:
-      entries_.pop_front();
-      if (!entries_.empty()) return;
+    case Step::fold:
+      fold_->on(reply);
+      if (fold_->next()) return;
+      if (fold_->error()) complete_ = false;
       logs_.pop_front();
       return next_log();
     case Step::ended: return;
@@ -95,11 +95,7 @@ void Collect::next_log() { step_ = logs_.empty() ? Step::ended : Step::log_names
 
 void Collect::on_log_names(const StoreReply& reply) {
   epoch_ = newest_epoch(reply.names);
-  entries_.clear();
-  for (const std::string& name : reply.names)
-    if (const auto entry = parse_entry_name(name)) entries_.push_back(*entry);
-  std::sort(entries_.begin(), entries_.end());
-  for (int keep = 0; keep < 2 && !entries_.empty(); ++keep) entries_.pop_back();
+  plan_ = plan_fold(logs_.front(), reply.names);
   if (epoch_ == 0) {
     logs_.pop_front();
     return next_log();

@@ -1,5 +1,5 @@
-// GC: of logs that are DONE and that no lane's newest claim refers to, removes all entries but the
-// FENCE and the one before it. Never a log directory, never an own claim.
+// GC: of logs that are DONE and that no lane's newest claim refers to, folds all entries but the
+// first, the FENCE and the one before it into manifests. Never removes a log directory or a claim.
 // Thread: the road. A machine (store_procedure.h). docs/protocol.md, "GC".
 #pragma once
 
@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 
+#include "center/fold.h"
 #include "center/names.h"
 #include "center/record.h"
 #include "center/store_procedure.h"
@@ -15,11 +16,12 @@ namespace tailrace {
 
 class Collect final : public StoreProcedure {
  public:
-  explicit Collect(StoreNames names);
+  // `uuid` names the manifests.
+  Collect(StoreNames names, uint64_t uuid);
 
   std::optional<StoreRequest> next() override;
   void on(const StoreReply& reply) override;
-  // False if it stopped at something that it could not read: nothing of that log was removed.
+  // False if it stopped at something that it could not read; what that said still stands.
   [[nodiscard]] bool complete() const { return complete_; }
 
  private:
@@ -31,19 +33,21 @@ class Collect final : public StoreProcedure {
     logs,
     log_names,
     log_claim,
-    remove,
+    fold,
     ended
   };
   void next_lane();
   void next_log();
   void on_log_names(const StoreReply& reply);
 
-  StoreNames names_;
+  const StoreNames names_;
+  const uint64_t uuid_;
   Step step_ = Step::categories;
   std::deque<std::string> categories_;
   std::deque<Lane> lanes_;
   std::deque<std::string> logs_;
-  std::deque<uint64_t> entries_;  // of the log at hand, those to remove
+  Fold::Plan plan_;  // of the log at hand
+  std::optional<Fold> fold_;
   std::set<std::string> referred_;
   uint64_t epoch_ = 0;
   bool complete_ = true;

@@ -178,6 +178,49 @@ void Incarnation::not_taken(const std::string& name, const Verdict& verdict) {
   category(name).forget_empty(verdict.file->key);
 }
 
+Incarnation::Verdict Incarnation::gap(const std::string& name, const StreamKey& stream,
+                                      GapRange gap, uint64_t chain_after, int64_t now_ms) {
+  using Kind = Verdict::Kind;
+  Lane lane;
+  OwnedLane* owned = owner_of(name, stream, &lane);
+  if (!owned || fenced_) return Verdict{.kind = Kind::not_owned, .position = {}};
+  Row& row = owned->rows[stream];
+  Verdict verdict;
+  verdict.position = row.received;
+  const uint64_t end = gap.first_seq + gap.count;
+  if (row.flags & kFinal) {
+    verdict.kind = Kind::retired;
+  } else if (gap.first_seq > row.received.seq) {
+    verdict.kind = Kind::rewind;
+  } else if (end <= row.received.seq) {
+    verdict.kind = Kind::known;
+  } else if (stopping_ != Stopping::no) {
+    verdict.kind = Kind::later;
+  } else {
+    verdict.kind = Kind::take;
+    gap.first_seq = row.received.seq;
+    gap.count = end - gap.first_seq;
+    row.received = Position{end, chain_after};
+    // Committed at once, behind all that was received of the stream: with last_bucket 0 that is
+    // committed already.
+    const int64_t directory_end_ms =
+        row.last_bucket == 0 ? 0 : layout_.directory_end_ms(row.last_bucket, zone_);
+    Category& files = category(name);
+    files.add_gap(directory_end_ms, lane, stream, std::move(gap), chain_after);
+    close(files, directory_end_ms);
+    queue_ready(files, now_ms);
+  }
+  return verdict;
+}
+
+void Incarnation::begin_at(const std::string& name, const StreamKey& stream,
+                           const Position& origin) {
+  OwnedLane* owned = owner_of(name, stream, nullptr);
+  if (!owned) return;
+  Row& row = owned->rows[stream];
+  if (row.received.seq == 0) row.committed = row.received = origin;
+}
+
 // --- closing and committing
 // -----------------------------------------------------------------------
 
@@ -213,8 +256,12 @@ void Incarnation::file_finished(OpenFileId id, uint64_t bytes, uint64_t xxh3) {
   Category& files = category(found->second);
   file_category_.erase(found);
   files.finished(id, bytes, xxh3);
+  queue_ready(files, now_ms_);
+}
+
+void Incarnation::queue_ready(Category& files, int64_t now_ms) {
   while (auto closing = files.take_ready()) log_.queue(std::move(*closing));
-  commit_next(now_ms_);
+  commit_next(now_ms);
 }
 
 void Incarnation::commit_next(int64_t now_ms) {
@@ -248,6 +295,7 @@ void Incarnation::commit_done(Result<Cas> outcome, int64_t now_ms) {
     for (const StreamRange& range : lane.ranges) {
       Row& row = owned.rows[range.key];
       counts_.lines_committed += range.to_seq - row.committed.seq;
+      for (const GapRange& gap : range.gaps) counts_.lines_committed -= gap.count;
       row.committed = Position{range.to_seq, range.chain_to};
       row.flags |= range.flags;
       actions_.push_back(TellCommitted{lane.lane.category, range.key, row.committed});

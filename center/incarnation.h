@@ -120,6 +120,12 @@ class Incarnation {
             const Verdict& verdict, uint64_t file_bytes, int64_t now_ms);
   // It could not be staged: the file is forgotten if nothing is in it.
   void not_taken(const std::string& category, const Verdict& verdict);
+  // GAP: the lines are lost, `chain_after` stands behind them. `take`: it is on its way into the
+  // log; every other kind as for a batch.
+  Verdict gap(const std::string& category, const StreamKey& stream, GapRange gap,
+              uint64_t chain_after, int64_t now_ms);
+  // The stream starts here for this store, if nothing is known of it yet and its lane is owned.
+  void begin_at(const std::string& category, const StreamKey& stream, const Position& origin);
   // FLUSH of a Local: commit what is held of it. A Local that has gone: its lines can't be sent
   // again.
   void flush(uint64_t local_id);
@@ -176,6 +182,7 @@ class Incarnation {
   Category& category(const std::string& name);
   [[nodiscard]] bool held_up(const std::string& category) const;
   void close(Category& category, int64_t directory_end_ms);
+  void queue_ready(Category& category, int64_t now_ms);
   void roll(int64_t now_ms);
   void start_wishes(int64_t now_ms);
   void start_janitor(int64_t now_ms);

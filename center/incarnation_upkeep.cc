@@ -162,7 +162,7 @@ void Incarnation::start_upkeep(int64_t now_ms) {
   }
   if (now_ms >= next_collect_ms_ && unfinished_logs_.empty()) {
     next_collect_ms_ = now_ms + options_.collect_ms;
-    collect_ = std::make_shared<Collect>(me_.names);
+    collect_ = std::make_shared<Collect>(me_.names, rng_.next());
     run(collect_);
   }
 }

@@ -20,6 +20,7 @@ class LocalLink {
   struct Stream {
     std::string category;
     StreamKey key;
+    Position origin;  // where it starts for this store, if that does not know it yet
   };
   // Bytes of DATA of one category, head and payload, since the connection began.
   struct Credit {

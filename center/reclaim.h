@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "center/fold.h"
 #include "center/record.h"
 #include "center/store_procedure.h"
 #include "center/take_over.h"
@@ -39,9 +40,8 @@ class Reclaim final : public StoreProcedure {
   [[nodiscard]] uint64_t first_entry() const { return plan_.first_entry; }
 
  private:
-  enum class Step { claim_lane, claim_log, read_entry, write_manifest, remove_entry, ended };
+  enum class Step { claim_lane, claim_log, fold, ended };
   void after_lanes();
-  void on_entry(const StoreReply& reply);
   void end(Outcome outcome, Error error = {});
 
   const Acquirer& me_;
@@ -54,8 +54,7 @@ class Reclaim final : public StoreProcedure {
   std::optional<LaneClaim> claim_;  // under way
   std::vector<LaneClaim> won_;
   uint64_t floor_ = 0;  // entries below it go
-  uint64_t entry_ = 0;  // next one to fold
-  Manifest manifest_;
+  std::optional<Fold> fold_;
   Outcome outcome_ = Outcome::failed;
   Error error_;
 };

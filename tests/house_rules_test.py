@@ -65,7 +65,7 @@ BANNED_TEXT = re.compile(r"/work/|\.\./shared\b")
 BANNED_TEXT_ALLOWED = ("tests/house_rules_test.py",)
 
 MOST_LINES = 500
-MOST_TEST_LINES = 850  # a ratchet: the longest test of today; split what grows, then lower it
+MOST_TEST_LINES = 500
 MOST_FUNCTION_LINES = 70
 SOURCE_FOLDERS = list(FOLDERS) + ["tests", "bench"]
 

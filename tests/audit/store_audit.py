@@ -4,8 +4,7 @@
     store_audit.py ROOT        prints what is wrong; exit 0 if nothing is
 
 Shares no code with the program. For a store at rest: while a Center works on it, files may be between two names.
-Of a log that is DONE all entries but the last two may have been collected: what they said is known only by the
-tables of later claims, and I2, I3 and I4 are held to what stands.
+Entries that were removed are known by the manifests of their log; nothing may be missing from both.
 
   I2  the ranges of each stream over all commit records follow one another from 0, and so do their chains' ends
   I3  every published file is named by exactly one commit record, with its length, hash and lines
@@ -156,11 +155,6 @@ class Log:
     def done(self):
         return bool(self.own) and self.own[max(self.own)]["kind"] == DONE
 
-    # Some of its entries are gone, and no manifest tells what they said.
-    def collected(self):
-        told = sum(m["last"] - m["first"] + 1 for m in self.manifests) + len(self.entries)
-        return self.done() and told < max(self.entries, default=-1) + 1
-
     def last_commit(self):
         commits = [n for n, e in self.entries.items() if e["kind"] == COMMIT]
         return self.entries[max(commits)] if commits else None
@@ -234,7 +228,7 @@ class Audit:
                     self.wrong(f"I8: log {log.name}: entry {n} does not continue the one before")
             covered = -1
             for first, part in self.parts_of(log):
-                if first > covered + 1 and not log.done():
+                if first > covered + 1:
                     self.wrong(f"I8: log {log.name}: entries {covered + 1} to {first - 1} are in no manifest")
                 covered = part.get("last", first)
             if sorted(log.own) != list(range(1, len(log.own) + 1)):
@@ -247,30 +241,29 @@ class Audit:
                 for l in part["lanes"]:
                     for r in l["ranges"]:
                         ranges.setdefault((l["lane"][0], r["key"]), []).append((r["from"], r["to"], log))
-        tables = {}
-        for lane, found in self.claims.items():
-            for c in found.values():
-                for key, seq, _, _ in c["table"]:
-                    tables.setdefault((lane[0], key), set()).add(seq)
         for stream, found in ranges.items():
             at = 0
             for start, end, log in sorted(found, key=lambda r: r[:2]):
-                gone = start > at and (log.collected() or (self.any_collected() and start in tables.get(stream, ())))
-                if start != at and not gone:
+                if start != at:
                     self.wrong(f"I2: {stream[0]}, stream {stream[1][0]:016x}/{stream[1][1]}: a range of {log.name} "
                                f"starts at {start}, {at} was due")
                 at = end
             self.lines += at
 
-    def fold(self, table, name, lane, begin, end):
+    # What the entries [begin, end) of a log add to a lane's table. A manifest may reach over either bound: it tells
+    # of a stream only where it came to, so between the bounds it is held to what the next claim says.
+    def fold(self, table, name, lane, begin, end, claimed):
         log = self.logs.get(name)
         for first, part in self.parts_of(log) if log else []:
-            if first < begin or first >= end:
+            last = part.get("last", first)
+            if last < begin or first >= end:
                 continue
-            for l in part["lanes"]:
-                for r in l["ranges"]:
-                    if l["lane"] == lane:
-                        table[r["key"]] = (r["to"], r["chain"])
+            for r in (r for l in part["lanes"] if l["lane"] == lane for r in l["ranges"]):
+                known, said = table.get(r["key"], (0, 0)), claimed.get(r["key"], (0, 0))
+                if last >= end and known[0] <= said[0] <= r["to"]:
+                    table[r["key"]] = said
+                elif r["to"] > known[0]:
+                    table[r["key"]] = (r["to"], r["chain"])
 
     def check_claims(self):  # I7
         for lane, found in self.claims.items():
@@ -284,13 +277,10 @@ class Audit:
                     same = c["incarnation"] == before["incarnation"]
                     if before["kind"] == OWN:
                         self.fold(expected, before["incarnation"], lane, before["claim_entry"],
-                                  c["claim_entry"] if same else 1 << 64)
-                    if expected != table and not self.logs[before["incarnation"]].collected():
+                                  c["claim_entry"] if same else 1 << 64, table)
+                    if expected != table:
                         self.wrong(f"I7: lane {lane}, epoch {epoch}: the table is {table}, the records before say {expected}")
                 before = c
-
-    def any_collected(self):
-        return any(log.collected() for log in self.logs.values())
 
     def check_files(self):  # I3, I4, I9
         named = {}
@@ -314,13 +304,8 @@ class Audit:
             f = named.get(path)
             if f:
                 self.check_content(path, f)
-            elif not self.unknown(path):
+            else:
                 self.wrong(f"I4: {path} is named by no record")
-
-    def unknown(self, path):
-        name = FINAL_NAME.match(os.path.basename(path))
-        log = self.logs.get(name["log"])
-        return log is not None and log.collected() and int(name["entry"]) not in log.entries
 
     def published(self):
         for directory, folders, files in os.walk(self.root):

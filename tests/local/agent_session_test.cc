@@ -3,101 +3,20 @@
 #include <boost/test/unit_test.hpp>
 
 #include "base/random.h"
-#include "control.pb.h"
-#include "flow/connection.h"
-#include "tests/local/paper_spool.h"
+#include "tests/local/agent_hands.h"
 
 namespace tailrace {
 namespace {
 
+using test::AgentHop;
 using test::make_batch;
 using test::PaperSpool;
-
-// The session with an agent's hands: sends frames, collects what is answered.
-struct Hop {
-  explicit Hop(PaperSpool& p) : paper(p), pool(8), session(p.spool, pool, "1", p.now_ms) {}
-
-  void send(FrameType type, const google::protobuf::MessageLite& message, uint16_t flags = 0) {
-    Frame frame{type, flags, message.SerializeAsString(), {}};
-    session.frame(frame, paper.now_ms);
-  }
-  void send(FrameType type, uint16_t flags = 0) {
-    Frame frame{type, flags, {}, {}};
-    session.frame(frame, paper.now_ms);
-  }
-  void append(const std::shared_ptr<Batch>& batch, uint16_t flags = 0) {
-    Frame frame{FrameType::append, flags, batch->head, batch->payload};
-    session.frame(frame, paper.now_ms);
-  }
-  void hello() {
-    proto::Hello h;
-    h.set_role(proto::ROLE_AGENT);
-    send(FrameType::hello, h);
-  }
-  void stream(StreamId id, const std::string& category) {
-    proto::StreamDef def;
-    def.set_stream(id);
-    def.set_category(category);
-    send(FrameType::stream_def, def);
-  }
-  void file(FileId id, const std::string& path, uint64_t inode = 0, uint64_t next = 0) {
-    proto::FileDef def;
-    def.mutable_file()->set_file(id);
-    def.mutable_file()->set_path(path);
-    def.mutable_file()->set_next(next);
-    def.mutable_file()->mutable_identity()->set_inode(inode ? inode : id);
-    send(FrameType::file_def, def);
-  }
-  // A group is written and becomes durable.
-  void commit() {
-    session.group_begun();
-    paper.commit_all();
-    session.spool_moved(paper.now_ms);
-  }
-  AgentActions& answers() {
-    session.take(got);
-    return got;
-  }
-  // The frames of that type since the last call of answers().
-  template <class Message>
-  std::vector<Message> said(FrameType type) const {
-    std::vector<Message> all;
-    for (const Outgoing& out : got.frames)
-      if (out.type == type) all.push_back(dynamic_cast<const Message&>(*out.message));
-    return all;
-  }
-  size_t count(FrameType type) const {
-    size_t n = 0;
-    for (const Outgoing& out : got.frames) n += out.type == type;
-    return n;
-  }
-  void open() {
-    hello();
-    stream(1, "web");
-    file(7, "/var/log/web.log");
-    commit();
-    answers();
-  }
-  void must_be_rejected(proto::Reject::Code code) {
-    answers();
-    BOOST_TEST(got.close);
-    BOOST_REQUIRE_EQUAL(count(FrameType::reject), 1u);
-    const auto reject = said<proto::Reject>(FrameType::reject).front();
-    BOOST_TEST(reject.code() == code);
-    BOOST_TEST(!reject.text().empty());
-  }
-
-  PaperSpool& paper;
-  Pool<Batch> pool;
-  AgentSession session;
-  AgentActions got;
-};
 
 BOOST_AUTO_TEST_SUITE(agent_session)
 
 BOOST_AUTO_TEST_CASE(a_fresh_spool_welcomes_with_nothing) {
   PaperSpool paper;
-  Hop hop(paper);
+  AgentHop hop(paper);
   hop.hello();
   hop.answers();
   const auto welcomes = hop.said<proto::LocalWelcome>(FrameType::welcome);
@@ -110,10 +29,10 @@ BOOST_AUTO_TEST_CASE(a_fresh_spool_welcomes_with_nothing) {
 
 BOOST_AUTO_TEST_CASE(the_welcome_waits_until_all_is_durable) {
   PaperSpool paper;
-  Hop first(paper);
+  AgentHop first(paper);
   first.open();
   first.append(make_batch(1, 0, 1, 7, 0, "one\n"));
-  Hop second(paper);  // the agent came back before the group
+  AgentHop second(paper);  // the agent came back before the group
   second.hello();
   BOOST_TEST(second.answers().frames.empty());
   BOOST_TEST(second.session.pushes());
@@ -128,14 +47,14 @@ BOOST_AUTO_TEST_CASE(the_welcome_waits_until_all_is_durable) {
 BOOST_AUTO_TEST_CASE(the_welcome_tells_all_that_is_known) {
   PaperSpool paper;
   paper.spool.add_sink(0xABCD, paper.now_ms);
-  Hop hop(paper);
+  AgentHop hop(paper);
   hop.open();
   hop.append(make_batch(1, 0, 2, 7, 0, "a\nbc\n"));
   hop.commit();
   const Position at = paper.spool.durable(1);
   BOOST_TEST(paper.spool.advance_cursor(0xABCD, 1, at, paper.now_ms));
   paper.commit_all();
-  Hop again(paper);
+  AgentHop again(paper);
   again.hello();
   again.answers();
   const auto welcome = again.said<proto::LocalWelcome>(FrameType::welcome).at(0);
@@ -156,13 +75,13 @@ BOOST_AUTO_TEST_CASE(the_welcome_tells_all_that_is_known) {
 BOOST_AUTO_TEST_CASE(a_long_welcome_comes_in_pieces_and_only_as_they_leave) {
   PaperSpool paper;
   {
-    Hop hop(paper);
+    AgentHop hop(paper);
     hop.open();
     for (FileId f = 100; f < 5'100; ++f)
       hop.file(f, "/var/log/" + std::string(f % 400, 'x') + std::to_string(f));
     hop.commit();
   }
-  Hop hop(paper);
+  AgentHop hop(paper);
   hop.hello();
   std::set<FileId> told;
   size_t frames = 0;
@@ -186,12 +105,12 @@ BOOST_AUTO_TEST_CASE(a_long_welcome_comes_in_pieces_and_only_as_they_leave) {
 BOOST_AUTO_TEST_CASE(what_is_committed_during_the_welcome_is_said_after_it) {
   PaperSpool paper;
   {
-    Hop hop(paper);
+    AgentHop hop(paper);
     hop.open();
     for (FileId f = 100; f < 3'100; ++f) hop.file(f, std::string(300, 'x') + std::to_string(f));
     hop.commit();
   }
-  Hop hop(paper);
+  AgentHop hop(paper);
   hop.hello();
   BOOST_REQUIRE(hop.session.welcoming());
   hop.session.committed({{0xABCD, 1, {3, 4}}});
@@ -203,7 +122,7 @@ BOOST_AUTO_TEST_CASE(what_is_committed_during_the_welcome_is_said_after_it) {
 
 BOOST_AUTO_TEST_CASE(nothing_is_acked_before_it_is_durable_and_one_ack_covers_a_group) {
   PaperSpool paper;
-  Hop hop(paper);
+  AgentHop hop(paper);
   hop.open();
   hop.append(make_batch(1, 0, 1, 7, 0, "one\n"));
   hop.append(make_batch(1, 1, 2, 7, 4, "two\n3\n"), kFramePush);
@@ -226,7 +145,7 @@ BOOST_AUTO_TEST_CASE(nothing_is_acked_before_it_is_durable_and_one_ack_covers_a_
 
 BOOST_AUTO_TEST_CASE(what_is_pushed_during_a_group_waits_for_the_next) {
   PaperSpool paper;
-  Hop hop(paper);
+  AgentHop hop(paper);
   hop.open();
   hop.append(make_batch(1, 0, 1, 7, 0, "one\n"), kFramePush);
   hop.session.group_begun();
@@ -244,7 +163,7 @@ BOOST_AUTO_TEST_CASE(what_is_pushed_during_a_group_waits_for_the_next) {
 
 BOOST_AUTO_TEST_CASE(a_batch_that_does_not_fit_is_refused_and_so_are_those_behind_it) {
   PaperSpool paper;
-  Hop hop(paper);
+  AgentHop hop(paper);
   hop.open();
   hop.append(make_batch(1, 0, 1, 7, 0, "one\n"));
   hop.append(make_batch(1, 5, 1, 7, 4, "two\n"));    // a wrong number
@@ -274,7 +193,7 @@ BOOST_AUTO_TEST_CASE(a_full_category_is_paused_once_and_goes_on_when_there_is_ro
   options.quota_bytes = 2u << 20;
   PaperSpool paper(options);
   paper.spool.add_sink(9, paper.now_ms);
-  Hop hop(paper);
+  AgentHop hop(paper);
   hop.open();
   const std::string payload = std::string(63, 'x') + '\n';
   std::string big;
@@ -328,7 +247,7 @@ BOOST_AUTO_TEST_CASE(broken_frames_end_the_connection_and_take_nothing) {
   const auto good = make_batch(1, 0, 1, 7, 0, "one\n");
   {
     PaperSpool paper;
-    Hop hop(paper);
+    AgentHop hop(paper);
     hop.open();
     auto bad = make_batch(1, 0, 1, 7, 0, "one\n");
     bad->payload[0] ^= 1;
@@ -340,7 +259,7 @@ BOOST_AUTO_TEST_CASE(broken_frames_end_the_connection_and_take_nothing) {
   }
   for (int kind = 0; kind < 7; ++kind) {
     PaperSpool paper;
-    Hop hop(paper);
+    AgentHop hop(paper);
     hop.open();
     Frame frame{FrameType::append, 0, good->head, good->payload};
     switch (kind) {
@@ -365,7 +284,7 @@ BOOST_AUTO_TEST_CASE(broken_frames_end_the_connection_and_take_nothing) {
 BOOST_AUTO_TEST_CASE(a_batch_of_an_unknown_stream_or_file_is_a_breach) {
   for (const bool file : {false, true}) {
     PaperSpool paper;
-    Hop hop(paper);
+    AgentHop hop(paper);
     hop.open();
     hop.append(file ? make_batch(1, 0, 1, 8, 0, "one\n") : make_batch(2, 0, 1, 7, 0, "one\n"));
     hop.must_be_rejected(proto::Reject::PROTOCOL);
@@ -375,20 +294,20 @@ BOOST_AUTO_TEST_CASE(a_batch_of_an_unknown_stream_or_file_is_a_breach) {
 BOOST_AUTO_TEST_CASE(who_connects_must_be_an_agent_and_begin_with_hello) {
   PaperSpool paper;
   {
-    Hop hop(paper);
+    AgentHop hop(paper);
     proto::Hello h;
     h.set_role(proto::ROLE_LOCAL);
     hop.send(FrameType::hello, h);
     hop.must_be_rejected(proto::Reject::PROTOCOL);
   }
-  Hop hop(paper);
+  AgentHop hop(paper);
   hop.stream(1, "web");
   hop.must_be_rejected(proto::Reject::PROTOCOL);
 }
 
 BOOST_AUTO_TEST_CASE(bad_and_too_many_categories_are_refused_while_the_others_go_on) {
   PaperSpool paper;
-  Hop hop(paper);
+  AgentHop hop(paper);
   hop.open();
   hop.stream(2, "../etc");
   hop.answers();
@@ -414,7 +333,7 @@ BOOST_AUTO_TEST_CASE(bad_and_too_many_categories_are_refused_while_the_others_go
 BOOST_AUTO_TEST_CASE(definitions_may_be_repeated_but_not_changed) {
   {
     PaperSpool paper;
-    Hop hop(paper);
+    AgentHop hop(paper);
     hop.open();
     hop.append(make_batch(1, 0, 1, 7, 0, "one\n"));
     hop.stream(1, "web");
@@ -432,13 +351,13 @@ BOOST_AUTO_TEST_CASE(definitions_may_be_repeated_but_not_changed) {
   }
   {
     PaperSpool paper;
-    Hop hop(paper);
+    AgentHop hop(paper);
     hop.open();
     hop.file(7, "/var/log/web.log", 4711);
     hop.must_be_rejected(proto::Reject::PROTOCOL);
   }
   PaperSpool paper;
-  Hop hop(paper);
+  AgentHop hop(paper);
   hop.open();
   hop.stream(2, "web");
   hop.must_be_rejected(proto::Reject::PROTOCOL);
@@ -446,7 +365,7 @@ BOOST_AUTO_TEST_CASE(definitions_may_be_repeated_but_not_changed) {
 
 BOOST_AUTO_TEST_CASE(gone_files_are_forgotten_and_gaps_recorded) {
   PaperSpool paper;
-  Hop hop(paper);
+  AgentHop hop(paper);
   hop.open();
   proto::FileGap gap;
   gap.set_file(7);
@@ -466,7 +385,7 @@ BOOST_AUTO_TEST_CASE(gone_files_are_forgotten_and_gaps_recorded) {
 
 BOOST_AUTO_TEST_CASE(flush_is_passed_on_and_pushes) {
   PaperSpool paper;
-  Hop hop(paper);
+  AgentHop hop(paper);
   hop.open();
   hop.stream(2, "db");
   hop.send(FrameType::flush, proto::Flush());
@@ -484,7 +403,7 @@ BOOST_AUTO_TEST_CASE(flush_is_passed_on_and_pushes) {
 
 BOOST_AUTO_TEST_CASE(pings_are_sent_and_answered_and_silence_ends_it) {
   PaperSpool paper;
-  Hop hop(paper);
+  AgentHop hop(paper);
   hop.open();
   const int64_t t0 = paper.now_ms;
   hop.send(FrameType::ping);
@@ -506,7 +425,7 @@ BOOST_AUTO_TEST_CASE(pings_are_sent_and_answered_and_silence_ends_it) {
 
 BOOST_AUTO_TEST_CASE(committed_positions_are_forwarded) {
   PaperSpool paper;
-  Hop hop(paper);
+  AgentHop hop(paper);
   hop.session.committed({{0xABCD, 1, {3, 4}}});  // before the welcome: the tables will tell
   BOOST_TEST(hop.answers().frames.empty());
   hop.open();
@@ -522,7 +441,7 @@ BOOST_AUTO_TEST_CASE(committed_positions_are_forwarded) {
 // A small payload is copied out of the frame, a large one taken: no large buffer is kept for it.
 BOOST_AUTO_TEST_CASE(a_small_batch_does_not_keep_a_large_buffer) {
   PaperSpool paper;
-  Hop hop(paper);
+  AgentHop hop(paper);
   hop.open();
   const auto batch = make_batch(1, 0, 1, 7, 0, "one\n");
   Frame frame{FrameType::append, 0, batch->head, {}};
