@@ -89,6 +89,7 @@ std::string trouble_of(const RoadStatus& status) {
   if (!status.agent.held.empty()) return "the agent holds: " + status.agent.held;
   if (!status.local.held.empty()) return "the spool holds: " + status.local.held;
   if (!status.center.trouble.empty()) return status.center.trouble;
+  if (!status.local.trouble.empty()) return "no room for the spool: " + status.local.trouble;
   if (status.local.full)
     return "the spool is full (" + show_size(status.local.spool_bytes) + " of " +
            show_size(status.local.spool_quota_bytes) + ")";

@@ -28,6 +28,7 @@ constexpr uint64_t kMostPendingBytes = 8u << 20;  // taken and in no group: read
 constexpr size_t kMostQueuedBytes = 1u << 20;     // answers that the agent does not read
 constexpr size_t kPooledBatches = 64;
 constexpr uint64_t kDiskPercent = 10;
+constexpr uint64_t kLeastSegmentBytes = 1u << 20;
 constexpr int kFatalExit = 70;
 
 // Whether it can keep its promises is unknown now, so nothing more may be acked or sent.
@@ -45,6 +46,12 @@ Result<uint64_t> quota_on(const std::string& directory, uint64_t wanted) {
     return errno_error(errno, "asking for the size of the disk of " + directory);
   const uint64_t total = uint64_t{disk.f_blocks} * disk.f_frsize;
   return std::min(wanted, total / 100 * kDiskPercent);
+}
+
+// A small disk has small segments: a spool needs several of them to go on.
+uint64_t segment_bytes_for(uint64_t quota_bytes, uint64_t wanted) {
+  const uint64_t eighth = quota_bytes / 8 / kLeastSegmentBytes * kLeastSegmentBytes;
+  return std::min(wanted, std::max(eighth, kLeastSegmentBytes));
 }
 
 void send(Connection& connection, const Outgoing& out) {
@@ -93,6 +100,7 @@ struct Local::State : std::enable_shared_from_this<State> {
   asio::awaitable<void> serve_connection(StreamSocket socket);
   asio::awaitable<void> read_cold(ColdRead read);
   asio::awaitable<void> tick();
+  void say_trouble();
 
   // What the machines want done, carried out.
   void settle_agent();
@@ -125,6 +133,7 @@ struct Local::State : std::enable_shared_from_this<State> {
   std::unique_ptr<AgentSession> session;
   bool agent_read = true;  // false: reading waits for the disk
   AgentActions agent_actions;
+  std::string said_trouble;
   uint64_t lines_taken = 0;  // of sessions that have ended
   uint64_t refused = 0;
 
@@ -144,8 +153,8 @@ Result<void> Local::State::open() {
   if (!recovered) return recovered.error().within("the spool " + settings.spool_dir);
   for (const std::string& note : recovered->notes) log::warning("spool: " + note);
   SpoolOptions options;
-  options.segment_bytes = settings.segment_bytes;
-  options.quota_bytes = quota_bytes = *quota;
+  options.segment_bytes = segment_bytes_for(*quota, settings.segment_bytes);
+  options.quota_bytes = quota_bytes = std::max(*quota, 4 * options.segment_bytes);
   spool = std::make_unique<Spool>(options, std::move(*recovered), os_random());
   uplink = std::make_unique<Uplink>(*spool,
                                     UplinkOptions{settings.cluster, settings.host, TAILRACE_VERSION,
@@ -210,9 +219,22 @@ asio::awaitable<void> Local::State::tick() {
     if (leaving) break;
     if (session) session->tick(agent_read, mono_ms());
     uplink->tick(mono_ms());
+    say_trouble();
     settle_agent();
     settle_center();
   }
+}
+
+// Once when it begins, once when it is over.
+void Local::State::say_trouble() {
+  const std::string& now = spool->trouble();
+  if (now.empty() == said_trouble.empty()) return;
+  said_trouble = now;
+  if (now.empty())
+    log::info("the spool " + settings.spool_dir + " grows again");
+  else
+    log::warning("no room for the spool " + settings.spool_dir + ": " + now +
+                 ". Reading waits until there is some; nothing is lost");
 }
 
 // --- the spool's groups ----------------------------------------------------------------------
@@ -427,7 +449,8 @@ LocalStatus Local::status() const {
   status.lines_taken = s.lines_taken + (s.session ? s.session->lines_taken() : 0);
   status.lines_committed = s.uplink->lines_committed();
   status.refused = s.refused + s.uplink->refused() + (s.session ? s.session->refused() : 0);
-  status.full = !s.spool->has_room() || !s.spool->trouble().empty();
+  status.full = !s.spool->has_room();
+  status.trouble = s.spool->trouble();
   status.held = s.uplink->held();
   return status;
 }

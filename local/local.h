@@ -18,9 +18,8 @@ struct LocalSettings {
   std::string spool_dir;
   std::string host;
   std::string cluster;  // uuid, hex16
-  // And never more than 10 % of the disk, nor its last 10 % or 5 GiB, whichever is less.
-  uint64_t quota_bytes = 20ull << 30;
-  uint64_t segment_bytes = 64ull << 20;
+  uint64_t quota_bytes = 20ull << 30;    // and never more than 10 % of the disk
+  uint64_t segment_bytes = 64ull << 20;  // and never more than an eighth of that, nor below 1 MiB
   size_t window_bytes = 4u << 20;  // sent to a Center beyond its last answer, held in memory
 };
 
@@ -32,6 +31,7 @@ struct LocalStatus {
   uint64_t lines_committed = 0;  // this run, at the slowest sink
   uint64_t refused = 0;
   bool full = false;
+  std::string trouble;  // not empty: the disk gives no room, and what it says
   std::string held;  // not empty: a stream holds, and why
 };
 

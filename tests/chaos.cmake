@@ -12,13 +12,9 @@ endfunction()
 chaos(kill_gzip 420 kill_run.py --kills 60 --codec gzip --require-strace)
 chaos(kill_zstd 240 kill_run.py --kills 20 --codec zstd --require-strace)
 chaos(copytruncate 120 copytruncate.py)
-chaos(traps 200 traps.py T05 T12 second-start impatient)
+chaos(traps 240 traps.py T01 T05 T08 T12 T57 second-start impatient)
+chaos(first_start 300 traps.py first-start)
+chaos(full_disk 120 full_disk.py)
+chaos(full_disk_output 120 full_disk.py --holds output)
+chaos(full_disk_state 120 full_disk.py --holds state)
 chaos(judge 60 judge_test.py)
-
-# NOT REGISTERED, and each is owed:
-#   traps.py first-start  fails: a kill -9 between the sink's tmp and its name makes every later start refuse
-#   traps.py T01          fails: the time in a published name can go back, so names are not in the lines' order
-#   traps.py T08          fails: SIGTERM right after a rotation leaves the newest lines for the next start
-#   traps.py T57          fails: after a change of codec the files of one commit are not named in the lines' order
-#   full_disk.py          never run against the program yet (--holds both, output, state)
-#   once.py               good, but takes two minutes on two cores
