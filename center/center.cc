@@ -61,31 +61,15 @@ Result<void> Center::State::open() {
   state_uuid = *uuid;
 
   const std::string identity_name(kSinkIdentityName);
-  const std::string control = settings.control;
+  const std::string& control = settings.control;
   auto found = records->read(identity_name);
   if (!found) return found.error();
   if (!*found) {
-    auto control_names = records->list(control);
-    if (!control_names) return control_names.error();
-    // A start that died before the sink had its name left nothing but its tmp.
-    for (const std::string& name : *control_names)
-      if (name.starts_with(kFirstTmp))
-        if (auto r = records->remove(control + "/" + name); !r) return r;
-    std::erase_if(*control_names, [](const std::string& n) { return n.starts_with(kFirstTmp); });
-    if (!control_names->empty())
-      return Error{
-          Error::Kind::rejected,
-          "the control directory " + control + " stands, but " + identity_name +
-              " in the output directory is gone: restore it, or remove both to start afresh"};
-    SinkIdentity fresh{os_random(), os_random(), control};
-    auto won = records->cas(identity_name, fresh.encode(), Records::Parent::make,
-                            control + "/" + std::string(kFirstTmp) + hex16(os_random()));
-    if (!won) return won.error();
+    if (auto made = make_sink(identity_name); !made) return made;
     found = records->read(identity_name);
     if (!found) return found.error();
     if (!*found)
       return Error{Error::Kind::corrupt, identity_name + " was written and is not there"};
-    if (auto r = records->make_directory(control); !r) return r;
   }
   auto identity = SinkIdentity::decode(**found);
   if (!identity) return identity.error().within(identity_name);
@@ -93,7 +77,40 @@ Result<void> Center::State::open() {
     return Error{Error::Kind::rejected, "this output's control directory is " + identity->control +
                                             ", not " + control + ": name the one it was made with"};
   sink = *identity;
+  const auto sinks = records->list(control);
+  if (!sinks) return sinks.error();
+  if (std::find(sinks->begin(), sinks->end(), hex16(sink.sink)) == sinks->end())
+    return Error{Error::Kind::rejected,
+                 identity_name + " stands in the output directory, but its records in " + control +
+                     " are gone. What was published is not known without them, and would be "
+                     "published again: restore them, or choose another output"};
   return {};
+}
+
+// The sink's first start: its directory first, then its name, by which alone it exists.
+Result<void> Center::State::make_sink(const std::string& identity_name) {
+  const std::string& control = settings.control;
+  auto names = records->list(control);
+  if (!names) return names.error();
+  for (const std::string& name : *names) {
+    // A start that died before the sink had its name left a tmp, or an empty directory.
+    if (name.starts_with(kFirstTmp)) {
+      if (auto r = records->remove(control + "/" + name); !r) return r;
+      continue;
+    }
+    const auto inside = records->list(control + "/" + name);
+    if (!inside) return inside.error();
+    if (!inside->empty())
+      return Error{
+          Error::Kind::rejected,
+          "the control directory " + control + " stands, but " + identity_name +
+              " in the output directory is gone: restore it, or remove both to start afresh"};
+  }
+  const SinkIdentity fresh{os_random(), os_random(), control};
+  if (auto r = records->make_directory(control + "/" + hex16(fresh.sink)); !r) return r;
+  const auto won = records->cas(identity_name, fresh.encode(), Records::Parent::make,
+                                control + "/" + std::string(kFirstTmp) + hex16(os_random()));
+  return won ? Result<void>() : won.error();
 }
 
 void Center::State::begin_incarnation(int64_t not_before_ms) {
@@ -160,6 +177,7 @@ Center::~Center() = default;
 
 Result<void> Center::open() { return state_->open(); }
 std::string Center::cluster() const { return hex16(state_->sink.cluster); }
+uint64_t Center::sink() const { return state_->sink.sink; }
 
 void Center::accept_local(StreamSocket socket) {
   auto link = std::make_shared<LocalLink>(state_->road, std::move(socket));

@@ -51,6 +51,7 @@ class Center {
   // Finds or makes the sink's and the cluster's names in the store. Blocks.
   Result<void> open();
   [[nodiscard]] std::string cluster() const;  // uuid, hex16; after open()
+  [[nodiscard]] uint64_t sink() const;        // uuid; after open()
   void accept_local(StreamSocket socket);
   // Runs until stop() has been carried out or leave() was called.
   asio::awaitable<void> run();

@@ -26,6 +26,7 @@ struct Center::State {
 
   // --- life (center.cc) -------------------------------------------------------------------------
   Result<void> open();
+  Result<void> make_sink(const std::string& identity_name);
   void begin_incarnation(int64_t not_before_ms);
   asio::awaitable<void> run();
   void end_incarnation(const std::string& reason);

@@ -18,6 +18,7 @@ Result<void> Road::open() {
   if (auto opened = center_->open(); !opened) return opened;
 
   settings_.local.cluster = center_->cluster();
+  settings_.local.sinks = {center_->sink()};
   local_ = std::make_unique<Local>(road_, settings_.local, [this] { return connect_center(); });
   if (auto opened = local_->open(); !opened) return opened;
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 
 #include "base/bell.h"
 #include "base/clock.h"
@@ -52,6 +53,26 @@ Result<uint64_t> quota_on(const std::string& directory, uint64_t wanted) {
 uint64_t segment_bytes_for(uint64_t quota_bytes, uint64_t wanted) {
   const uint64_t eighth = quota_bytes / 8 / kLeastSegmentBytes * kLeastSegmentBytes;
   return std::min(wanted, std::max(eighth, kLeastSegmentBytes));
+}
+
+Result<void> forget_other_sinks(SpoolTables& tables, const std::vector<uint64_t>& sinks) {
+  if (sinks.empty()) return {};
+  std::map<uint64_t, uint64_t> owed;
+  for (const auto& [key, at] : tables.cursors) {
+    if (std::find(sinks.begin(), sinks.end(), key.first) != sinks.end()) continue;
+    const auto stream = tables.streams.find(key.second);
+    owed[key.first] += stream == tables.streams.end() ? 0 : stream->second.next.seq - at.seq;
+  }
+  for (const auto& [sink, lines] : owed) {
+    if (lines > 0)
+      return Error{Error::Kind::rejected, "it holds lines for another output (sink " + hex16(sink) +
+                                              ") which has not got them yet, " + show_count(lines) +
+                                              " in all. Collect into that one once more, or use "
+                                              "another state"};
+    log::info("the spool's former output (sink " + hex16(sink) + ") has got all; it is forgotten");
+  }
+  std::erase_if(tables.cursors, [&owed](const auto& c) { return owed.contains(c.first.first); });
+  return {};
 }
 
 void send(Connection& connection, const Outgoing& out) {
@@ -152,6 +173,8 @@ Result<void> Local::State::open() {
   Result<RecoveredSpool> recovered = recover_spool(*disk, os_random());
   if (!recovered) return recovered.error().within("the spool " + settings.spool_dir);
   for (const std::string& note : recovered->notes) log::warning("spool: " + note);
+  if (auto r = forget_other_sinks(recovered->tables, settings.sinks); !r)
+    return r.error().within("the spool " + settings.spool_dir);
   SpoolOptions options;
   options.segment_bytes = segment_bytes_for(*quota, settings.segment_bytes);
   options.quota_bytes = quota_bytes = std::max(*quota, 4 * options.segment_bytes);

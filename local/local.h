@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "flow/connection.h"
@@ -20,6 +21,9 @@ struct LocalSettings {
   std::string cluster;  // uuid, hex16
   uint64_t quota_bytes = 20ull << 30;    // and never more than 10 % of the disk
   uint64_t segment_bytes = 64ull << 20;  // and never more than an eighth of that, nor below 1 MiB
+  // Where lines go, by uuid, if that is known before a Center says so: what the spool knows of other
+  // sinks is forgotten, or the start refused if something is owed to them.
+  std::vector<uint64_t> sinks;
   size_t window_bytes = 4u << 20;  // sent to a Center beyond its last answer, held in memory
 };
 

@@ -42,7 +42,25 @@ BOOST_AUTO_TEST_CASE(a_first_start_that_died_early_is_started_again) {
   std::ofstream(folder.path / "out" / "_tailrace" / "tmp-00000000deadbeef") << "half an iden";
   BOOST_CHECK(folder.open_center().ok());
   BOOST_CHECK(fs::exists(folder.path / "out" / "_tailrace.sink"));
-  BOOST_CHECK(fs::is_empty(folder.path / "out" / "_tailrace"));
+  const auto control = fs::directory_iterator(folder.path / "out" / "_tailrace");
+  BOOST_TEST(std::distance(begin(control), end(control)) == 1);  // the sink's directory
+}
+
+// kill -9 between making the sink's directory and giving the sink its name.
+BOOST_AUTO_TEST_CASE(an_empty_directory_of_a_sink_without_a_name_is_passed_over) {
+  const Folder folder;
+  fs::create_directories(folder.path / "out" / "_tailrace" / "0000000000000001");
+  BOOST_CHECK(folder.open_center().ok());
+  BOOST_CHECK(folder.open_center().ok());
+}
+
+BOOST_AUTO_TEST_CASE(a_sink_whose_records_are_gone_is_refused) {
+  const Folder folder;
+  BOOST_REQUIRE(folder.open_center().ok());
+  fs::remove_all(folder.path / "out" / "_tailrace");
+  const auto opened = folder.open_center();
+  BOOST_REQUIRE(!opened.ok());
+  BOOST_TEST(opened.error().text.find("restore them") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(a_control_directory_whose_sink_is_gone_is_refused) {

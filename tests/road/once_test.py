@@ -164,6 +164,34 @@ class Once(ProgramTest):
         self.once(*apart)
         self.assertEqual(self.cat(), b"one\ntwo\n")
 
+    def test_another_output_takes_over_a_state_that_owes_nothing(self):
+        self.write("a.log", b"one\n")
+        state = ["--state", self.dir + "/state"]
+        self.once(*state)
+        self.write("a.log", b"two\n", "ab")
+        first, self.out = self.out, self.dir + "/second"
+        self.assertIn(b"has got all", self.once(*state).stderr)
+        self.assertEqual(self.cat(), b"one\ntwo\n")  # what the spool still had of before, too
+        self.write("a.log", b"three\n", "ab")
+        self.once(*state)
+        self.assertEqual(self.cat(), b"one\ntwo\nthree\n")
+        self.out = first
+        self.assertEqual(self.cat(), b"one\n")
+
+    def test_another_output_is_refused_while_the_first_is_owed_something(self):
+        self.write("a.log", b"one\n")
+        state = ["--state", self.dir + "/state"]
+        child = self.start("--roll-age", "1h", "--roll-idle", "1h", *state)
+        stage = os.path.join(self.out, "web", "_stage")
+        self.until("a staged file", lambda: os.path.isdir(stage))
+        child.kill()
+        child.wait()
+        first, self.out = self.out, self.dir + "/second"
+        self.assertIn(b"holds lines for another output", self.once(*state, expect=1).stderr)
+        self.out = first
+        self.once(*state)
+        self.assertEqual(self.cat(), b"one\n")
+
     def test_layout_and_timezone(self):
         self.write("a.log", b"one\n")
         self.once("--layout", "{category}/day={date}", "--timezone", "Asia/Kathmandu")
