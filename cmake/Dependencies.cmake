@@ -6,6 +6,7 @@ find_package(spdlog REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 set(TAILRACE_ZSTD PkgConfig::ZSTD)
+pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-cpp)
 
 find_library(ISAL_LIBRARY isal)
 find_path(ISAL_INCLUDE isa-l.h)

@@ -37,6 +37,7 @@ FOREIGN = {  # header (a prefix): the places (prefixes) that may include it
     "rapidcheck": ["tests/"],
     "spdlog/": ["base/log.cc"],
     "xxhash.h": ["base/hash.cc"],
+    "yaml-cpp/": ["base/yaml.cc"],
     "zstd.h": ["flow/codec_zstd.cc", "tests/flow/", "bench/"],
     "zlib.h": ["flow/codec_zlib.cc", "tests/flow/", "bench/"],
     "isa-l": ["flow/codec_isal.cc", "base/hash.cc", "bench/"],
