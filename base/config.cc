@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "base/file.h"
+#include "base/nearest.h"
 #include "base/units.h"
 
 namespace tailrace {
@@ -17,19 +18,10 @@ std::string list_of(const std::vector<std::string>& words) {
   return out;
 }
 
-// Steps from one word to the other: a letter added, left out, changed, or two swapped.
-size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::vector<size_t>> d(a.size() + 1, std::vector<size_t>(b.size() + 1));
-  for (size_t i = 0; i <= a.size(); ++i) d[i][0] = i;
-  for (size_t j = 0; j <= b.size(); ++j) d[0][j] = j;
-  for (size_t i = 1; i <= a.size(); ++i)
-    for (size_t j = 1; j <= b.size(); ++j) {
-      d[i][j] = std::min(
-          {d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
-    }
-  return d[a.size()][b.size()];
+std::string meant(std::string_view word, const std::vector<std::string>& known) {
+  const std::vector<std::string_view> words(known.begin(), known.end());
+  const std::string_view near = nearest(word, words);
+  return near.empty() ? "" : "did you mean '" + std::string(near) + "'?";
 }
 
 Result<std::string> resolve(std::string_view reference) {
@@ -49,19 +41,6 @@ Result<std::string> resolve(std::string_view reference) {
   return content;
 }
 }  // namespace
-
-std::string nearest_word(std::string_view word, const std::vector<std::string>& known) {
-  std::string best;
-  size_t least = std::max<size_t>(1, word.size() / 3) + 1;
-  for (const std::string& candidate : known) {
-    if (word.size() > 64) break;
-    const size_t steps = distance(word, candidate);
-    if (steps >= least) continue;
-    least = steps;
-    best = candidate;
-  }
-  return best;
-}
 
 Result<std::string> expand_references(std::string_view text) {
   std::string out;
@@ -151,9 +130,7 @@ std::optional<std::string> ConfigMap::word(std::string_view key,
                                            const std::vector<std::string>& words) {
   auto value = text(key);
   if (!value || std::find(words.begin(), words.end(), *value) != words.end()) return value;
-  const std::string near = nearest_word(*value, words);
-  wrong(key, name_of(key) + " is one of: " + list_of(words),
-        near.empty() ? "" : "did you mean '" + near + "'?");
+  wrong(key, name_of(key) + " is one of: " + list_of(words), meant(*value, words));
   return std::nullopt;
 }
 
@@ -205,9 +182,9 @@ void ConfigMap::wrong_name(std::string_view key, std::string what, std::string h
 void ConfigMap::finish() {
   for (const auto& [name, value] : node_->entries) {
     if (std::find(asked_.begin(), asked_.end(), name.text) != asked_.end()) continue;
-    const std::string near = nearest_word(name.text, asked_);
-    say(name, "unknown key " + name_of(name.text),
-        near.empty() ? "known here: " + list_of(asked_) : "did you mean '" + near + "'?");
+    std::string hint = meant(name.text, asked_);
+    if (hint.empty()) hint = "known here: " + list_of(asked_);
+    say(name, "unknown key " + name_of(name.text), std::move(hint));
   }
 }
 

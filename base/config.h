@@ -56,11 +56,6 @@ class ConfigMap {
   std::vector<std::string> asked_;
 };
 
-// The word of `known` that `word` was probably meant to be (Damerau-Levenshtein, a third of its
-// letters); "" if none is near.
-[[nodiscard]] std::string nearest_word(std::string_view word,
-                                       const std::vector<std::string>& known);
-
 // ${env:NAME}, ${env:NAME:-default}, ${file:PATH}, $$. rejected: what is not there.
 [[nodiscard]] Result<std::string> expand_references(std::string_view text);
 

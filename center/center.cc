@@ -76,6 +76,10 @@ Result<void> Center::State::open() {
   if (identity->control != control)
     return Error{Error::Kind::rejected, "this output's control directory is " + identity->control +
                                             ", not " + control + ": name the one it was made with"};
+  if (settings.cluster != 0 && identity->cluster != settings.cluster)
+    return Error{Error::Kind::rejected,
+                 "this output belongs to another cluster: " + identity_name + " says " +
+                     hex16(identity->cluster) + ", this Center is of " + hex16(settings.cluster)};
   sink = *identity;
   const auto sinks = records->list(control);
   if (!sinks) return sinks.error();
@@ -106,7 +110,8 @@ Result<void> Center::State::make_sink(const std::string& identity_name) {
           "the control directory " + control + " stands, but " + identity_name +
               " in the output directory is gone: restore it, or remove both to start afresh"};
   }
-  const SinkIdentity fresh{os_random(), os_random(), control};
+  const uint64_t cluster = settings.cluster != 0 ? settings.cluster : os_random();
+  const SinkIdentity fresh{os_random(), cluster, control};
   if (auto r = records->make_directory(control + "/" + hex16(fresh.sink)); !r) return r;
   const auto won = records->cas(identity_name, fresh.encode(), Records::Parent::make,
                                 control + "/" + std::string(kFirstTmp) + hex16(os_random()));

@@ -3,8 +3,10 @@
 #include <cstdio>
 #include <vector>
 
+#include "base/nearest.h"
 #include "base/units.h"
 #include "cli/cat_command.h"
+#include "cli/check_command.h"
 #include "cli/options.h"
 #include "cli/run_command.h"
 
@@ -14,7 +16,9 @@ namespace {
 
 constexpr int kWrongUsage = 2;
 
-std::vector<const Command*> commands() { return {&run_command(), &cat_command()}; }
+std::vector<const Command*> commands() {
+  return {&run_command(), &cat_command(), &check_command()};
+}
 
 void print_overview(FILE* to) {
   std::string text =

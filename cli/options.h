@@ -56,8 +56,4 @@ class Arguments {
 
 [[nodiscard]] std::string help_text(const Command& command);
 
-// The candidate within max(1, a third of its length) typing errors of `word`; "" if there is none.
-[[nodiscard]] std::string_view nearest(std::string_view word,
-                                       std::span<const std::string_view> candidates);
-
 }  // namespace tailrace

@@ -33,11 +33,11 @@ Result<StreamSocket> Road::connect_local() {
   return std::move(ends->first);
 }
 
-Result<StreamSocket> Road::connect_center() {
+asio::awaitable<Result<StreamSocket>> Road::connect_center() {
   auto ends = socket_pair(road_);
-  if (!ends) return ends.error();
+  if (!ends) co_return ends.error();
   center_->accept_local(std::move(ends->second));
-  return std::move(ends->first);
+  co_return std::move(ends->first);
 }
 
 asio::awaitable<void> Road::run_agent() {

@@ -47,7 +47,7 @@ class Road {
 
  private:
   Result<StreamSocket> connect_local();
-  Result<StreamSocket> connect_center();
+  asio::awaitable<Result<StreamSocket>> connect_center();
   asio::awaitable<void> run_agent();
   asio::awaitable<void> run_local();
   asio::awaitable<void> run_center();

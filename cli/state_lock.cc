@@ -31,7 +31,7 @@ Result<StateLock> StateLock::take(const std::string& state) {
                                             (pid.empty() ? "" : ", process " + pid) +
                                             ". End that one first" +
                                             (pid.empty() ? "" : " (kill " + pid + ")") +
-                                            ", or give this one a --to and a --state of its own"};
+                                            ", or give this one a state of its own"};
   }
   if (::ftruncate(fd->get(), 0) != 0) return errno_error(errno, "writing " + state + "/lock");
   auto written = write_at(fd->get(), std::to_string(::getpid()) + "\n", 0);

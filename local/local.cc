@@ -393,7 +393,8 @@ asio::awaitable<void> Local::State::serve_center() {
       co_await center_bell.wait(due_ms);
       continue;
     }
-    Result<StreamSocket> socket = connect_center();
+    Result<StreamSocket> socket = co_await connect_center();
+    if (leaving) break;
     if (!socket) {
       uplink->disconnected(socket.error().text, os_random(), mono_ms());
       settle_center();

@@ -41,7 +41,7 @@ struct LocalStatus {
 
 class Local {
  public:
-  using Connect = std::function<Result<StreamSocket>()>;  // to a Center
+  using Connect = std::function<asio::awaitable<Result<StreamSocket>>()>;  // to a Center
   Local(asio::io_context& road, LocalSettings settings, Connect connect_center);
   ~Local();
 

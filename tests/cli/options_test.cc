@@ -2,6 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "base/nearest.h"
 #include "cli/cat_command.h"
 #include "cli/run_command.h"
 #include "cli/run_settings.h"

@@ -170,14 +170,14 @@ struct Host {
     local.reset();
     center.peer = nullptr;
   }
-  Result<StreamSocket> connect() {
-    if (!center.reachable) return Error{Error::Kind::retry_later, "nobody there"};
+  asio::awaitable<Result<StreamSocket>> connect() {
+    if (!center.reachable) co_return Error{Error::Kind::retry_later, "nobody there"};
     auto pair = socket_pair(road);
     BOOST_REQUIRE(pair.ok());
     center.received.clear();
     center.peer = std::make_shared<Peer>(road, std::move(pair->second));
     spawn(road, "center", Peer::listen(center.peer, [this](Frame& frame) { center.on(frame); }));
-    return std::move(pair->first);
+    co_return std::move(pair->first);
   }
   std::shared_ptr<Peer> agent(bool greet = true) {
     auto pair = socket_pair(road);

@@ -1,0 +1,18 @@
+// One role as a program of its own: tailrace-agent, tailrace-local, tailrace-center. They read
+// their settings, take the lock of their state, listen, and run until SIGTERM. Thread: main, which
+// becomes the road.
+#pragma once
+
+#include <span>
+#include <string>
+
+namespace tailrace {
+
+// Exit codes: 0 stopped in order, 1 could not start, 2 wrong usage, 78 wrong settings (as
+// sysexits.h has it).
+[[nodiscard]] int run_daemon(const std::string& role, std::span<const std::string> words);
+
+// `tailrace check FILE...`: what is wrong with settings, all of it.
+[[nodiscard]] int check_settings(std::span<const std::string> files);
+
+}  // namespace tailrace

@@ -1,0 +1,12 @@
+// tailrace-local: everything stands in cli/daemon/daemon.h.
+#include <csignal>
+#include <string>
+#include <vector>
+
+#include "cli/daemon/daemon.h"
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  return tailrace::run_daemon("local", words);
+}

@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""The three daemons as their user starts them: settings, a socket, a port; kill -9 of any of them; what is refused."""
+import os
+import random
+import signal
+import socket
+import subprocess
+import time
+
+from program import ROOT, TAILRACE, ProgramTest, main
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Daemons(ProgramTest):
+    ROLES = ("agent", "local", "center")
+
+    def setUp(self):
+        super().setUp()
+        port = free_port()
+        self.settings = {
+            "agent": f"local: {self.dir}/local.sock\npipelines:\n  web:\n    files: [\"{self.logs}/*.log\"]\n",
+            "local": f"listen: {self.dir}/local.sock\ndiscovery: {{static: [\"127.0.0.1:{port}\"]}}\n",
+            "center": f"listen: 127.0.0.1:{port}\nsinks:\n  files: {{type: directory, root: {self.out}, "
+                      "timezone: UTC, roll: {age: 2s, idle: 1s}}\n",
+        }
+        for role, more in self.settings.items():
+            self.configure(role, f"role: {role}\ncluster: test\nstate: {self.dir}/{role}\n{more}")
+        self.running = {}
+
+    def configure(self, role, text):
+        with open(f"{self.dir}/{role}.yaml", "w") as file:
+            file.write(text)
+
+    def program(self, role):
+        return os.path.join(os.path.dirname(TAILRACE), "tailrace-" + role)
+
+    def up(self, role):
+        log = open(os.path.join(self.dir, "stderr.txt"), "ab")
+        child = subprocess.Popen([self.program(role), "--config", f"{self.dir}/{role}.yaml"], stdout=log, stderr=log,
+                                 stdin=subprocess.DEVNULL)
+        log.close()
+        self.running[role] = child
+        self.children.append(child)
+
+    def down(self, role, number):
+        child = self.running.pop(role)
+        child.send_signal(number)
+        self.assertEqual(child.wait(30), -9 if number == signal.SIGKILL else 0, self.said()[-2000:])
+
+    def lines(self):
+        return self.cat() if os.path.isdir(self.out) else b""
+
+    def test_lines_arrive_and_all_stop_in_order(self):
+        self.write("a.log", b"one\ntwo\n")
+        for role in self.ROLES:  # the first of them waits for the others
+            self.up(role)
+        self.until("the first lines", lambda: self.lines() == b"one\ntwo\n")
+        self.write("a.log", b"three\n", "ab")
+        self.until("the third line", lambda: self.lines() == b"one\ntwo\nthree\n")
+        for role in self.ROLES:
+            self.down(role, signal.SIGTERM)
+
+    def test_kill_9_of_any_of_them_loses_and_doubles_nothing(self):
+        seed = int.from_bytes(os.urandom(4), "big")
+        rnd = random.Random(seed)
+        print("seed", seed)
+        for role in self.ROLES:
+            self.up(role)
+        written = 0
+        for kill in range(20):
+            end = time.monotonic() + rnd.uniform(0.05, 1.2)
+            while time.monotonic() < end:
+                n = rnd.randrange(1, 200)
+                self.write("a.log", b"".join(b"line %d\n" % i for i in range(written, written + n)), "ab")
+                written += n
+                time.sleep(0.01)
+                if rnd.random() < 0.03:
+                    os.rename(self.logs + "/a.log", self.logs + "/a%d.log" % written)
+            victims = rnd.sample(self.ROLES, rnd.randrange(1, 4))
+            for role in victims:
+                self.down(role, signal.SIGKILL if rnd.random() < 0.8 else signal.SIGTERM)
+            for role in victims:
+                self.up(role)
+        # 15 s until a Center believes that another is dead; here each has the same state.
+        self.until("all %d lines" % written, lambda: self.lines().count(b"\n") >= written)
+        got = self.lines().splitlines()
+        self.assertEqual(len(got), written)
+        self.assertEqual(sorted(got), sorted(b"line %d" % i for i in range(written)))
+
+    def test_a_second_one_with_the_same_state_is_refused(self):
+        self.up("center")
+        self.until("the start", lambda: "takes Locals" in self.said())
+        done = subprocess.run([self.program("center"), "--config", self.dir + "/center.yaml"], stderr=subprocess.PIPE,
+                              timeout=30)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"in use by a running", done.stderr)
+
+    def test_hosts_of_another_cluster_are_refused(self):
+        self.write("a.log", b"one\n")
+        self.configure("local", f"role: local\ncluster: other\nstate: {self.dir}/local\n" + self.settings["local"])
+        for role in self.ROLES:
+            self.up(role)
+        self.until("the refusal", lambda: "cluster" in self.said())
+        self.assertEqual(self.lines(), b"")
+
+    def test_wrong_settings_are_told_all_at_once_and_end_with_78(self):
+        self.configure("center", "role: center\nclutser: main\nlisten: here\nsinks:\n  w:\n    type: dir\n"
+                                 "    root: relative\n    roll: {size: 12, idel: 1s}\n")
+        for done in (subprocess.run([self.program("center"), "--config", self.dir + "/center.yaml"],
+                                    stderr=subprocess.PIPE, timeout=30),
+                     self.tailrace("check", self.dir + "/center.yaml", expect=78)):
+            self.assertEqual(done.returncode, 78)
+            said = done.stderr.decode()
+            for part in (":2:1: error: unknown key 'clutser'", "did you mean 'cluster'?", ":3:9: error: ",
+                         "'sinks.w.type' is one of: directory", ":7:11: error: the path must begin with '/'",
+                         ":8:18: error: expected a size such as 128MiB, got '12'", "did you mean 'idle'?",
+                         "the key 'cluster' is missing", "the key 'sinks.w.timezone' is missing"):
+                self.assertIn(part, said)
+        self.assertIn(b"name the settings", self.tailrace("check", "/no/such", expect=78).stderr)
+
+    def test_the_settings_that_are_shipped_are_good(self):
+        files = [os.path.join(ROOT, "conf", role + ".yaml") for role in self.ROLES]
+        self.assertEqual(self.tailrace("check", *files).stdout.count(b"good settings"), 3)
+
+    def test_pipelines_may_be_dropped_beside(self):
+        os.mkdir(self.dir + "/conf.d")
+        for name, text in (("a.yaml", f"pipelines: {{extra: {{files: [\"{self.logs}/x.txt\"]}}}}\n"),
+                           ("b.yaml~", "rubbish")):
+            with open(f"{self.dir}/conf.d/{name}", "w") as file:
+                file.write(text)
+        self.write("x.txt", b"dropped\n")
+        for role in self.ROLES:
+            self.up(role)
+        self.until("the line", lambda: self.cat("--category", "extra") == b"dropped\n" if os.path.isdir(self.out) else 0)
+        with open(self.dir + "/conf.d/c.yaml", "w") as file:
+            file.write("pipelines: {web: {files: [/a]}}\n")
+        self.assertIn(b"stands twice", self.tailrace("check", self.dir + "/agent.yaml", expect=78).stderr)
+
+
+if __name__ == "__main__":
+    main()
