@@ -77,9 +77,9 @@ Result<void> Center::State::open() {
     return Error{Error::Kind::rejected, "this output's control directory is " + identity->control +
                                             ", not " + control + ": name the one it was made with"};
   if (settings.cluster != 0 && identity->cluster != settings.cluster)
-    return Error{Error::Kind::rejected,
-                 "this output belongs to another cluster: " + identity_name + " says " +
-                     hex16(identity->cluster) + ", this Center is of " + hex16(settings.cluster)};
+    return Error{Error::Kind::rejected, "this output belongs to another cluster: " + identity_name +
+                                            " says " + hex16(identity->cluster) +
+                                            ", this Center is of " + hex16(settings.cluster)};
   sink = *identity;
   const auto sinks = records->list(control);
   if (!sinks) return sinks.error();
@@ -166,6 +166,7 @@ asio::awaitable<void> Center::State::run() {
     const int64_t tick_ms = busy ? kBusyTickMs : kIdleTickMs;
     co_await bell.wait(tick_ms);
     if (stopped || leaving) break;
+    drop_silent_links();
     incarnation->tick(wall_ms());
     if (stop_asked) incarnation->stop(stop_everything);
     pump();
@@ -184,11 +185,7 @@ Result<void> Center::open() { return state_->open(); }
 std::string Center::cluster() const { return hex16(state_->sink.cluster); }
 uint64_t Center::sink() const { return state_->sink.sink; }
 
-void Center::accept_local(StreamSocket socket) {
-  auto link = std::make_shared<LocalLink>(state_->road, std::move(socket));
-  state_->links.push_back(link);
-  spawn(state_->road, "a Local's connection", state_->serve(std::move(link)));
-}
+void Center::accept_local(StreamSocket socket) { state_->accept(std::move(socket)); }
 
 asio::awaitable<void> Center::run() { return state_->run(); }
 

@@ -18,7 +18,7 @@ struct CenterSettings {
   std::string name = "center";
   std::string state_dir;  // lock and state uuid: proves that a predecessor is dead
   std::string sink_name = "files";
-  uint64_t cluster = 0;  // 0: whichever the store belongs to, a new one if it is new
+  uint64_t cluster = 0;               // 0: whichever the store belongs to, a new one if it is new
   std::string control = "_tailrace";  // control directory: below the store's root, or absolute
   std::string layout = "{category}/dt={date}/hr={hour}";
   std::string timezone = "UTC";

@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/spawn.h"
 #include "base/units.h"
 #include "center/center_state.h"
 
@@ -15,7 +16,23 @@ constexpr uint64_t kCreditBytes = 8u << 20;
 constexpr uint32_t kOurSink = 1;  // bit 0: this Center's first and only sink
 constexpr size_t kSinksBytes = 4;
 constexpr uint32_t kSpoolFullPercent = 70;
+constexpr int64_t kGreetMs = 10'000;
+constexpr int64_t kDeadMs = 15'000;
+constexpr size_t kMostStrangers = 1024;  // connections that have not said who they are
+constexpr int64_t kSayMs = 10'000;
 }  // namespace
+
+void Center::State::accept(StreamSocket socket) {
+  const auto strangers =
+      std::count_if(links.begin(), links.end(), [](const auto& link) { return !link->greeted; });
+  if (static_cast<size_t>(strangers) >= kMostStrangers) {
+    ++refused;
+    return;  // the socket closes
+  }
+  auto link = std::make_shared<LocalLink>(road, std::move(socket));
+  links.push_back(link);
+  spawn(road, "a Local's connection", serve(std::move(link)));
+}
 
 asio::awaitable<void> Center::State::serve(std::shared_ptr<LocalLink> link) {
   Frame frame;
@@ -34,6 +51,22 @@ asio::awaitable<void> Center::State::serve(std::shared_ptr<LocalLink> link) {
   links.remove(link);
 }
 
+// Whoever does not say who he is, or says nothing any more: a Local pings every 5 s.
+void Center::State::drop_silent_links() {
+  const int64_t now = mono_ms();
+  for (const auto& link : links) {
+    if (link->connection.closed()) continue;
+    if (!link->greeted && now - link->since_ms >= kGreetMs) {
+      reject(*link, proto::Reject::PROTOCOL, "no HELLO within " + show_duration(kGreetMs));
+      link->connection.close();
+    } else if (link->greeted && now - link->connection.last_heard_ms() >= kDeadMs) {
+      log::warning("the Local on " + escape(link->host, 64) + " has said nothing for " +
+                   show_duration(kDeadMs) + ": its connection is closed");
+      link->connection.close();
+    }
+  }
+}
+
 void Center::State::drop_links() {
   for (const auto& link : links) link->connection.close();
 }
@@ -41,7 +74,11 @@ void Center::State::drop_links() {
 bool Center::State::reject(LocalLink& link, proto::Reject::Code code, const std::string& text,
                            uint32_t stream) {
   ++refused;
-  log::warning("refused " + link.connection.peer() + ": " + text);
+  // What strangers say is said once in a while, however many they are.
+  if (link.greeted || mono_ms() >= say_again_ms) {
+    log::warning("refused " + link.connection.peer() + ": " + text);
+    if (!link.greeted) say_again_ms = mono_ms() + kSayMs;
+  }
   proto::Reject message;
   message.set_code(code);
   message.set_text(text);

@@ -55,6 +55,7 @@ struct Center::State {
 
   // --- Locals (center_links.cc)
   // --------------------------------------------------------------------
+  void accept(StreamSocket socket);
   asio::awaitable<void> serve(std::shared_ptr<LocalLink> link);
   // false: the connection ends.
   bool on_frame(LocalLink& link, Frame& frame);
@@ -74,6 +75,7 @@ struct Center::State {
   void top_up();
   proto::SinkStreamPosition position_message(uint32_t number, const Position& position) const;
   void drop_links();
+  void drop_silent_links();  // on each tick
 
   asio::io_context& road;
   CenterSettings settings;
@@ -98,6 +100,7 @@ struct Center::State {
 
   uint64_t lines_received = 0;
   uint64_t refused = 0;
+  int64_t say_again_ms = 0;
   std::string trouble;
   bool stop_asked = false;
   bool stop_everything = false;

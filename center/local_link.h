@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 
+#include "base/clock.h"
 #include "flow/connection.h"
 #include "flow/stream.h"
 
@@ -29,6 +30,7 @@ class LocalLink {
   };
 
   Connection connection;
+  int64_t since_ms = mono_ms();
   bool greeted = false;
   uint64_t local_id = 0;
   uint64_t start = 0;

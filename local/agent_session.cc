@@ -472,6 +472,7 @@ void AgentSession::take(AgentActions& into) {
 }
 
 bool AgentSession::pushes() const { return state_->push || state_->phase == State::Phase::syncing; }
+bool AgentSession::greeted() const { return state_->phase != State::Phase::hello; }
 bool AgentSession::welcoming() const { return state_->phase == State::Phase::welcome; }
 uint64_t AgentSession::pending_bytes() const { return state_->pending_bytes; }
 uint64_t AgentSession::lines_taken() const { return state_->lines_taken; }

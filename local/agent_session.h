@@ -63,6 +63,7 @@ class AgentSession {
   // The agent waits for a group (Spool::group_due_ms); only if its input is quiet, but for a HELLO.
   [[nodiscard]] bool pushes() const;
   [[nodiscard]] bool welcoming() const;
+  [[nodiscard]] bool greeted() const;  // an agent's HELLO has come
   // Bytes appended that are in no group yet: a bound for reading on.
   [[nodiscard]] uint64_t pending_bytes() const;
   [[nodiscard]] uint64_t lines_taken() const;

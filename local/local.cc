@@ -30,6 +30,7 @@ constexpr size_t kMostQueuedBytes = 1u << 20;     // answers that the agent does
 constexpr size_t kPooledBatches = 64;
 constexpr uint64_t kDiskPercent = 10;
 constexpr uint64_t kLeastSegmentBytes = 1u << 20;
+constexpr int64_t kSayMs = 10'000;
 constexpr int kFatalExit = 70;
 
 // Whether it can keep its promises is unknown now, so nothing more may be acked or sent.
@@ -157,6 +158,7 @@ struct Local::State : std::enable_shared_from_this<State> {
   std::string said_trouble;
   uint64_t lines_taken = 0;  // of sessions that have ended
   uint64_t refused = 0;
+  int64_t say_again_ms = 0;
 
   std::shared_ptr<Connection> center;
   std::unique_ptr<Uplink> uplink;
@@ -323,7 +325,12 @@ asio::awaitable<void> Local::State::serve_connection(StreamSocket socket) {
     reject.set_text("another agent is connected to this Local; a host has one");
     connection->send(FrameType::reject, reject);
     connection->close();
-    log::warning("a second agent was refused");
+    if (mono_ms() >= say_again_ms) log::warning("a second agent was refused");
+    say_again_ms = mono_ms() + kSayMs;
+    ++refused;
+    // Whoever has not even said HELLO shall not keep the agent out: it finds the place free when it
+    // comes again.
+    if (!session->greeted()) agent->close();
     co_return;
   }
   if (leaving) co_return;

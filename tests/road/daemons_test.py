@@ -16,12 +16,13 @@ def free_port():
         return s.getsockname()[1]
 
 
-class Daemons(ProgramTest):
+class DaemonsTest(ProgramTest):
+    """Settings for the three in self.dir, and how to start and end them."""
     ROLES = ("agent", "local", "center")
 
     def setUp(self):
         super().setUp()
-        port = free_port()
+        port = self.port = free_port()
         self.settings = {
             "agent": f"local: {self.dir}/local.sock\npipelines:\n  web:\n    files: [\"{self.logs}/*.log\"]\n",
             "local": f"listen: {self.dir}/local.sock\ndiscovery: {{static: [\"127.0.0.1:{port}\"]}}\n",
@@ -55,6 +56,8 @@ class Daemons(ProgramTest):
     def lines(self):
         return self.cat() if os.path.isdir(self.out) else b""
 
+
+class Daemons(DaemonsTest):
     def test_lines_arrive_and_all_stop_in_order(self):
         self.write("a.log", b"one\ntwo\n")
         for role in self.ROLES:  # the first of them waits for the others
