@@ -49,7 +49,7 @@ void FileTable::look(const std::string& path, Clock now) {
   if (!place) {
     // That we could not look says nothing about who stands there.
     if (place.error().kind != Error::Kind::retry_later) absent(path, now);
-    if (place.error().kind != Error::Kind::closed && rules_.source_of(path))
+    if (place.error().kind != Error::Kind::closed && rules_.source_of(path) && may_hold_lines(path))
       note_unreadable(path, place.error().text);
     return;
   }

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -84,6 +85,12 @@ Result<LogPlace> find_log(const std::string& path) {
     return Error{Error::Kind::rejected,
                  "it is " + std::string(kind_of_file(place.facts.mode)) + ", not a regular file"};
   return place;
+}
+
+bool may_hold_lines(const std::string& path) {
+  struct stat to {};
+  if (::stat(path.c_str(), &to) != 0) return errno != ENOENT;
+  return S_ISREG(to.st_mode);
 }
 
 Result<Fd> open_log(const LogPlace& place) {

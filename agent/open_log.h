@@ -21,6 +21,9 @@ struct LogPlace {
 // closed: there is no such name (or its link leads nowhere). rejected: why it must not be followed,
 // or is no regular file. retry_later: we could not look. The error's text has no path.
 [[nodiscard]] Result<LogPlace> find_log(const std::string& path);
+// False for what find_log() refuses and nobody misses: a folder, a FIFO, a socket, a device, also
+// behind a symlink. True for what we may not look at.
+[[nodiscard]] bool may_hold_lines(const std::string& path);
 
 // The place, opened, and still what find_log saw (closed if not).
 [[nodiscard]] Result<Fd> open_log(const LogPlace& place);

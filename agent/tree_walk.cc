@@ -95,7 +95,12 @@ class Walker {
     bool folder = f->directory();
     if (f->symlink() && step.next && step.plain) folder = follow(dir, path, *f, by_name);
     if (folder && step.next) visit(path, step.next, depth + 1);
-    if (step.matched && !f->directory()) file(path);
+    if (step.matched && !f->directory() && !(f->symlink() && leads_to_folder(path))) file(path);
+  }
+
+  static bool leads_to_folder(const std::string& path) {
+    struct stat to {};
+    return ::stat(path.c_str(), &to) == 0 && S_ISDIR(to.st_mode);
   }
 
   // Whether a symlink leads to a folder that may be entered. Names that stand in the glob are
@@ -121,9 +126,7 @@ class Walker {
     auto place = find_log(path);
     if (!place) {
       if (place.error().kind == Error::Kind::closed) return;
-      // A FIFO or a device holds no lines; what we may not look at might.
-      const auto f = facts_at(path);
-      skip(path, place.error().text, f && (f->regular() || f->symlink()));
+      skip(path, place.error().text, may_hold_lines(path));
       return;
     }
     if (place->linked && rules_.never(place->target)) return;
