@@ -139,7 +139,7 @@ BOOST_AUTO_TEST_CASE(walking_a_tree) {
   dir.write("sp ace\n\xff.log", "");
   ::mkfifo((dir / "web/fifo.log").c_str(), 0644);
   BOOST_TEST(::symlink("/dev/null", (dir / "web/null.log").c_str()) == 0);
-  BOOST_TEST(::symlink("old", (dir / "web/folder.log").c_str()) == 0);
+  BOOST_TEST(::symlink("web/old", (dir / "folder.log").c_str()) == 0);
   BOOST_TEST(::symlink((dir / "state/spool").c_str(), (dir / "web/sneaky").c_str()) == 0);
   const auto rules = SourceRules::compile(
       {source("x", {dir / "**/*.log", dir / "web/*.log", dir / "web/*/*.log"})}, {dir / "state"});
