@@ -114,24 +114,31 @@ bool Incarnation::takes(const std::string& category, const StreamKey& stream) co
          !held_up(category);
 }
 
+Incarnation::Verdict Incarnation::place(OwnedLane* owned, const StreamKey& stream, uint64_t from,
+                                        uint64_t to) {
+  using Kind = Verdict::Kind;
+  if (!owned || fenced_) return Verdict{.kind = Kind::not_owned, .position = {}};
+  const Row& row = owned->rows[stream];
+  Verdict verdict{.kind = Kind::take, .position = row.received};
+  if (row.flags & kFinal)
+    verdict.kind = Kind::retired;
+  else if (from > row.received.seq)
+    verdict.kind = Kind::rewind;
+  else if (to <= row.received.seq)
+    verdict.kind = Kind::known;
+  return verdict;
+}
+
 Incarnation::Verdict Incarnation::judge(const std::string& name, const StreamKey& stream,
                                         const BatchFields& fields, int64_t now_ms) {
   using Kind = Verdict::Kind;
   Lane lane;
   OwnedLane* owned = owner_of(name, stream, &lane);
-  if (!owned || fenced_) return Verdict{.kind = Kind::not_owned, .position = {}};
+  Verdict verdict = place(owned, stream, fields.first_seq, fields.end_seq());
+  if (verdict.kind != Kind::take) return verdict;
   Row& row = owned->rows[stream];
-  Verdict verdict;
-  verdict.position = row.received;
-  if (row.flags & kFinal) {
-    verdict.kind = Kind::retired;
-  } else if (fields.first_seq > row.received.seq) {
-    verdict.kind = Kind::rewind;
-  } else if (fields.first_seq < row.received.seq) {
-    verdict.kind = fields.end_seq() <= row.received.seq ? Kind::known : Kind::chain;
-  } else if (fields.chain_before != row.received.chain ||
-             fields.chain_after !=
-                 next_chain(fields.chain_before, fields.payload_crc, fields.count)) {
+  if (fields.first_seq < row.received.seq || fields.chain_before != row.received.chain ||
+      fields.chain_after != next_chain(fields.chain_before, fields.payload_crc, fields.count)) {
     verdict.kind = Kind::chain;
   } else if (stopping_ != Stopping::no || held_up(name)) {
     verdict.kind = Kind::later;
@@ -183,21 +190,13 @@ Incarnation::Verdict Incarnation::gap(const std::string& name, const StreamKey& 
   using Kind = Verdict::Kind;
   Lane lane;
   OwnedLane* owned = owner_of(name, stream, &lane);
-  if (!owned || fenced_) return Verdict{.kind = Kind::not_owned, .position = {}};
-  Row& row = owned->rows[stream];
-  Verdict verdict;
-  verdict.position = row.received;
   const uint64_t end = gap.first_seq + gap.count;
-  if (row.flags & kFinal) {
-    verdict.kind = Kind::retired;
-  } else if (gap.first_seq > row.received.seq) {
-    verdict.kind = Kind::rewind;
-  } else if (end <= row.received.seq) {
-    verdict.kind = Kind::known;
-  } else if (stopping_ != Stopping::no) {
+  Verdict verdict = place(owned, stream, gap.first_seq, end);
+  if (verdict.kind != Kind::take) return verdict;
+  Row& row = owned->rows[stream];
+  if (stopping_ != Stopping::no) {
     verdict.kind = Kind::later;
   } else {
-    verdict.kind = Kind::take;
     gap.first_seq = row.received.seq;
     gap.count = end - gap.first_seq;
     row.received = Position{end, chain_after};

@@ -179,6 +179,8 @@ class Incarnation {
   [[nodiscard]] const OwnedLane* owner_of(const std::string& category, const StreamKey& stream,
                                           Lane* lane) const;
   OwnedLane* owner_of(const std::string& category, const StreamKey& stream, Lane* lane);
+  // Lines [from, to) against what was received of their stream; `take`: they reach beyond it.
+  Verdict place(OwnedLane* owned, const StreamKey& stream, uint64_t from, uint64_t to);
   Category& category(const std::string& name);
   [[nodiscard]] bool held_up(const std::string& category) const;
   void close(Category& category, int64_t directory_end_ms);
