@@ -322,8 +322,8 @@ void FileTable::lose(TailedFile& file) {
   remove(file);
 }
 
-// Nothing stands under its name any more. It is forgotten only once it cannot come back: a file that
-// returns to the globs after that would be read a second time.
+// Nothing stands under its name any more. It is forgotten only once it cannot come back: a file
+// that returns to the globs after that would be read a second time.
 void FileTable::lost_parked(const std::string& path, Clock now) {
   Parked& parked = parked_[path];
   const FileRecord* record = session_.state().file(parked.id);

@@ -10,8 +10,8 @@ namespace tailrace {
 }  // namespace tailrace
 
 // TAILRACE_CHECK(condition, detail): detail is a string_view, evaluated only on failure.
-#define TAILRACE_CHECK(condition, detail)                                          \
-  do {                                                                             \
-    if (!(condition)) [[unlikely]]                                                 \
-      ::tailrace::check_failed(__FILE__, __LINE__, #condition, (detail));          \
+#define TAILRACE_CHECK(condition, detail)                                 \
+  do {                                                                    \
+    if (!(condition)) [[unlikely]]                                        \
+      ::tailrace::check_failed(__FILE__, __LINE__, #condition, (detail)); \
   } while (false)

@@ -28,8 +28,8 @@ void write(spdlog::level::level_enum level, std::string_view text) {
 }  // namespace
 
 void set_level(Level level) {
-  static constexpr spdlog::level::level_enum kLevels[] = {
-      spdlog::level::debug, spdlog::level::info, spdlog::level::warn, spdlog::level::err};
+  static constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
+                                                          spdlog::level::warn, spdlog::level::err};
   out().set_level(kLevels[static_cast<int>(level)]);
 }
 void set_prefix(const char* erase) { prefix = erase; }

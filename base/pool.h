@@ -1,5 +1,5 @@
-// Objects that are used again instead of being allocated again: in steady state a batch costs no malloc.
-// Thread: get() on the owner's thread; the objects may be released on any thread.
+// Objects that are used again instead of being allocated again: in steady state a batch costs no
+// malloc. Thread: get() on the owner's thread; the objects may be released on any thread.
 #pragma once
 
 #include <atomic>
@@ -14,7 +14,8 @@ class Pool {
   // Keeps at most `most` idle or lent objects; beyond that get() makes plain ones.
   explicit Pool(size_t most) : most_(most) {}
 
-  // An object that nobody else holds; its content is what its last user left (T::reset() is called).
+  // An object that nobody else holds; its content is what its last user left (T::reset() is
+  // called).
   std::shared_ptr<T> get() {
     for (size_t i = 0; i < held_.size(); ++i) {
       next_ = (next_ + 1) % held_.size();

@@ -18,11 +18,8 @@ Error errno_error(int err, std::string_view what, Error::Kind kind) {
     case EMFILE:
     case ENFILE:
     case ENOMEM:
-    case EBUSY:
-      kind = Error::Kind::retry_later;
-      break;
-    default:
-      break;
+    case EBUSY: kind = Error::Kind::retry_later; break;
+    default: break;
   }
   return Error{kind, std::string(what) + ": " + text};
 }

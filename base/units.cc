@@ -100,8 +100,11 @@ namespace {
 size_t utf8_length(std::string_view s) {
   const auto at = [&](size_t i) { return static_cast<uint8_t>(s[i]); };
   const uint8_t lead = at(0);
-  const size_t n = lead < 0x80 ? 1 : lead >= 0xC2 && lead < 0xE0 ? 2 : lead >= 0xE0 && lead < 0xF0 ? 3
-                   : lead >= 0xF0 && lead < 0xF5 ? 4 : 0;
+  const size_t n = lead < 0x80                   ? 1
+                   : lead >= 0xC2 && lead < 0xE0 ? 2
+                   : lead >= 0xE0 && lead < 0xF0 ? 3
+                   : lead >= 0xF0 && lead < 0xF5 ? 4
+                                                 : 0;
   if (n == 0 || n > s.size()) return 0;
   for (size_t i = 1; i < n; ++i)
     if ((at(i) & 0xC0) != 0x80) return 0;
@@ -117,11 +120,13 @@ std::string escape(std::string_view text, size_t most) {
     if (out.size() >= most) return out + "...";
     const size_t n = utf8_length(text.substr(i));
     const uint8_t c = static_cast<uint8_t>(text[i]);
-    const bool control = c < 0x20 || c == 0x7F || (n == 2 && c == 0xC2 && static_cast<uint8_t>(text[i + 1]) < 0xA0);
+    const bool control =
+        c < 0x20 || c == 0x7F || (n == 2 && c == 0xC2 && static_cast<uint8_t>(text[i + 1]) < 0xA0);
     if (n == 0 || control) {
       char hex[8];
       for (size_t k = 0; k < (n ? n : 1); ++k) {
-        std::snprintf(hex, sizeof hex, "\\x%02x", static_cast<unsigned>(static_cast<uint8_t>(text[i + k])));
+        std::snprintf(hex, sizeof hex, "\\x%02x",
+                      static_cast<unsigned>(static_cast<uint8_t>(text[i + k])));
         out += hex;
       }
     } else if (c == '\\') {

@@ -16,9 +16,9 @@ namespace tailrace {
 // "500ms", "10s", "5m", "1h", "2d"; in milliseconds. A bare number is refused.
 [[nodiscard]] Result<int64_t> parse_duration_ms(std::string_view text);
 
-[[nodiscard]] std::string show_size(uint64_t bytes);         // "1.5 GiB"
-[[nodiscard]] std::string show_duration(int64_t ms);         // "1.2 s", "3m 20s"
-[[nodiscard]] std::string show_count(uint64_t n);            // "1,234,567"
+[[nodiscard]] std::string show_size(uint64_t bytes);  // "1.5 GiB"
+[[nodiscard]] std::string show_duration(int64_t ms);  // "1.2 s", "3m 20s"
+[[nodiscard]] std::string show_count(uint64_t n);     // "1,234,567"
 
 // Text of a peer or a file made safe for a terminal or a log: control bytes and non-UTF-8 as \xNN,
 // at most `most` bytes, "..." at a cut.

@@ -133,7 +133,8 @@ SourceRange BatchHead::source(size_t i) const {
 }
 
 MarkedLine BatchHead::marked(size_t i) const {
-  ByteReader r(bytes_.substr(kFixedBytes + sources_ * kSourceBytes + i * kMarkedBytes, kMarkedBytes));
+  ByteReader r(
+      bytes_.substr(kFixedBytes + sources_ * kSourceBytes + i * kMarkedBytes, kMarkedBytes));
   MarkedLine m;
   m.line = r.u32();
   m.mark = r.u8();

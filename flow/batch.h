@@ -1,7 +1,7 @@
 // The batch: an immutable run of whole lines of one category, the unit of routing and retry.
-// Its head has one fixed layout on every hop and in the spool, so that a relay copies and patches it
-// instead of decoding it: docs/formats.md, "Batch head". The payload travels beside it, untouched.
-// Thread: any once built; built by one owner.
+// Its head has one fixed layout on every hop and in the spool, so that a relay copies and patches
+// it instead of decoding it: docs/formats.md, "Batch head". The payload travels beside it,
+// untouched. Thread: any once built; built by one owner.
 #pragma once
 
 #include <cstdint>
@@ -25,11 +25,13 @@ inline constexpr uint32_t kMaxRawBytes = 4u << 20;
 inline constexpr int64_t kUnknownTime = INT64_MIN;
 
 // Bits of BatchFields::flags, for the whole batch; which lines: MarkedLine.
-inline constexpr uint16_t kBatchSplit = 1;         // holds lines that are pieces of one over max_record
-inline constexpr uint16_t kBatchUnterminated = 2;  // holds a line whose newline is ours, not the file's
+inline constexpr uint16_t kBatchSplit = 1;  // holds lines that are pieces of one over max_record
+inline constexpr uint16_t kBatchUnterminated =
+    2;  // holds a line whose newline is ours, not the file's
 
 // Bytes [start, end) of a file gave `lines` lines of the payload, in the order of the list.
-// head: hash of the first min(end, 1024) bytes of the file. tail: of the last min(end, 16) before end.
+// head: hash of the first min(end, 1024) bytes of the file. tail: of the last min(end, 16) before
+// end.
 struct SourceRange {
   FileId file = 0;
   uint64_t start = 0;
@@ -44,8 +46,8 @@ inline constexpr size_t kHeadHashBytes = 1024;
 inline constexpr size_t kTailHashBytes = 16;
 
 struct MarkedLine {
-  uint32_t line = 0;   // index within the batch
-  uint8_t mark = 0;    // kBatchSplit: continues in the next line; kBatchUnterminated
+  uint32_t line = 0;  // index within the batch
+  uint8_t mark = 0;   // kBatchSplit: continues in the next line; kBatchUnterminated
   bool operator==(const MarkedLine&) const = default;
 };
 
@@ -58,8 +60,8 @@ struct BatchFields {
   uint8_t sub = 0;
   StreamId stream = 0;
   uint64_t first_seq = 0;
-  uint32_t count = 0;      // lines, at least 1
-  uint32_t raw_len = 0;    // bytes of the payload before compression
+  uint32_t count = 0;    // lines, at least 1
+  uint32_t raw_len = 0;  // bytes of the payload before compression
   uint32_t payload_len = 0;
   uint32_t payload_crc = 0;  // crc32c of the payload as it travels
   Bucket bucket = 0;
@@ -81,8 +83,8 @@ void encode_batch_head(const BatchFields& fields, const std::vector<SourceRange>
 // A head read in place: `bytes` must outlive it. No allocation.
 class BatchHead {
  public:
-  // corrupt if the layout, a version, a count or a sum is wrong; what the fields claim of the payload
-  // (lengths, codec) is checked for sense, not against the payload.
+  // corrupt if the layout, a version, a count or a sum is wrong; what the fields claim of the
+  // payload (lengths, codec) is checked for sense, not against the payload.
   [[nodiscard]] static Result<BatchHead> parse(std::string_view bytes);
 
   [[nodiscard]] const BatchFields& fields() const { return fields_; }
@@ -99,14 +101,15 @@ class BatchHead {
   size_t marked_ = 0;
 };
 
-// Writes the stream and the chains into an encoded head (a Local takes a batch, a connection renames it).
+// Writes the stream and the chains into an encoded head (a Local takes a batch, a connection
+// renames it).
 void patch_batch_chains(std::string& head, uint64_t before, uint64_t after);
 
 // A head and its payload together; what roads, windows and caches hold. Comes from a Pool<Batch>.
 struct Batch {
-  std::string head;     // encoded
+  std::string head;  // encoded
   std::string payload;
-  BatchFields fields;   // of `head`
+  BatchFields fields;  // of `head`
 
   void reset() {
     head.clear();

@@ -1,5 +1,6 @@
-// Compression of batches: independent gzip members or zstd frames, which may simply be concatenated.
-// Thread: a Compressor or Inflater belongs to one owner; both keep their memory between batches.
+// Compression of batches: independent gzip members or zstd frames, which may simply be
+// concatenated. Thread: a Compressor or Inflater belongs to one owner; both keep their memory
+// between batches.
 #pragma once
 
 #include <cstdint>
@@ -12,9 +13,9 @@
 
 namespace tailrace {
 
-[[nodiscard]] std::string_view codec_name(Codec codec);            // "gzip"
+[[nodiscard]] std::string_view codec_name(Codec codec);  // "gzip"
 [[nodiscard]] Result<Codec> parse_codec(std::string_view name);
-[[nodiscard]] std::string_view codec_extension(Codec codec);       // ".gz"; "" for none
+[[nodiscard]] std::string_view codec_extension(Codec codec);  // ".gz"; "" for none
 
 class Compressor {
  public:
@@ -29,14 +30,14 @@ class Compressor {
 class Inflater {
  public:
   virtual ~Inflater() = default;
-  // Replaces `out` by what ONE member or frame holds; corrupt if it is broken, is not exactly one, or
-  // gives anything but `raw_len` bytes (it stops at raw_len + 1: a bomb costs no memory).
+  // Replaces `out` by what ONE member or frame holds; corrupt if it is broken, is not exactly one,
+  // or gives anything but `raw_len` bytes (it stops at raw_len + 1: a bomb costs no memory).
   virtual Result<void> inflate(std::string_view member, size_t raw_len, std::string& out) = 0;
 };
 [[nodiscard]] std::unique_ptr<Inflater> make_inflater(Codec codec);
 
-// What can be told of a payload without inflating: magic, and the raw length that the format carries
-// (gzip ISIZE, zstd content size). corrupt if they disagree with `raw_len`.
+// What can be told of a payload without inflating: magic, and the raw length that the format
+// carries (gzip ISIZE, zstd content size). corrupt if they disagree with `raw_len`.
 [[nodiscard]] Result<void> check_member(Codec codec, std::string_view payload, uint32_t raw_len);
 
 // Reads a whole published file of many members, piece by piece (tailrace cat).

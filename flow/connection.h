@@ -31,8 +31,9 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // The next frame into `into`. closed: the peer has gone or close() was called (also in the middle of
-  // a frame). rejected or corrupt: the bytes are not our protocol; the owner says REJECT and closes.
+  // The next frame into `into`. closed: the peer has gone or close() was called (also in the middle
+  // of a frame). rejected or corrupt: the bytes are not our protocol; the owner says REJECT and
+  // closes.
   asio::awaitable<Result<void>> read(Frame& into);
   // True if more bytes have already arrived: the input is not quiet.
   [[nodiscard]] bool more_waiting() const;

@@ -18,9 +18,8 @@ Error not_ours(std::string_view first) {
   else if (first.starts_with("GET ") || first.starts_with("POST") || first.starts_with("HEAD") ||
            first.starts_with("PUT "))
     guess = " (it looks like HTTP)";
-  return Error{Error::Kind::rejected,
-               "the peer does not speak our protocol" + std::string(guess) + ": '" +
-                   escape(first.substr(0, 8), 64) + "'"};
+  return Error{Error::Kind::rejected, "the peer does not speak our protocol" + std::string(guess) +
+                                          ": '" + escape(first.substr(0, 8), 64) + "'"};
 }
 }  // namespace
 
@@ -44,9 +43,8 @@ Result<FramePrefix> decode_frame_prefix(std::string_view bytes20) {
   if (r.u32() != kFrameMagic) return not_ours(bytes20);
   const uint8_t version = r.u8();
   if (version != kFrameVersion)
-    return Error{Error::Kind::rejected,
-                 "the peer speaks frame version " + std::to_string(version) + ", this program 1 to " +
-                     std::to_string(kFrameVersion)};
+    return Error{Error::Kind::rejected, "the peer speaks frame version " + std::to_string(version) +
+                                            ", this program 1 to " + std::to_string(kFrameVersion)};
   FramePrefix p;
   p.type = static_cast<FrameType>(r.u8());
   p.flags = r.u16();
@@ -55,7 +53,8 @@ Result<FramePrefix> decode_frame_prefix(std::string_view bytes20) {
   p.crc = r.u32();
   if (!r.done()) return Error{Error::Kind::corrupt, "a frame prefix has 20 bytes"};
   if (uint64_t{p.header_len} + p.payload_len > kMaxFrameBytes)
-    return Error{Error::Kind::corrupt, "a frame claims " + show_size(uint64_t{p.header_len} + p.payload_len) +
+    return Error{Error::Kind::corrupt, "a frame claims " +
+                                           show_size(uint64_t{p.header_len} + p.payload_len) +
                                            ", the limit is " + show_size(kMaxFrameBytes)};
   return p;
 }

@@ -27,13 +27,13 @@ enum class FrameType : uint8_t {
   file_def = 11,
   file_gone = 12,
   file_gap = 13,
-  append = 14,      // agent > Local: a batch; header = batch head
-  expect = 15,      // Local > agent
-  ack = 16,         // Local > agent
-  committed = 17,   // Center > Local > agent
-  credit = 18,      // down to up, how much more may come
-  flush = 19,       // up to down: finish what you hold of mine
-  data = 20,        // Local > Center: sinks u32, then a batch head; payload
+  append = 14,     // agent > Local: a batch; header = batch head
+  expect = 15,     // Local > agent
+  ack = 16,        // Local > agent
+  committed = 17,  // Center > Local > agent
+  credit = 18,     // down to up, how much more may come
+  flush = 19,      // up to down: finish what you hold of mine
+  data = 20,       // Local > Center: sinks u32, then a batch head; payload
   gap = 21,
   rewind = 22,
   redirect = 23,
@@ -59,7 +59,8 @@ struct FramePrefix {
 };
 
 // The 20 bytes before `header`, with the checksum over both.
-[[nodiscard]] std::array<char, kFramePrefixBytes> encode_frame_prefix(FrameType type, uint16_t flags,
+[[nodiscard]] std::array<char, kFramePrefixBytes> encode_frame_prefix(FrameType type,
+                                                                      uint16_t flags,
                                                                       std::string_view header,
                                                                       size_t payload_len);
 // rejected: not our protocol, with a guess at whose it is (TLS, HTTP), or another version.

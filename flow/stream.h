@@ -46,7 +46,8 @@ struct Lane {
   auto operator<=>(const Lane&) const = default;
 };
 [[nodiscard]] std::string lane_name(const Lane& lane);  // "nginx.access/8-3"
-// Which of `parts` a stream belongs to: the top bits of its hash, so that 8 parts refine 1, 64 refine 8.
+// Which of `parts` a stream belongs to: the top bits of its hash, so that 8 parts refine 1, 64
+// refine 8.
 [[nodiscard]] uint8_t lane_part(const StreamKey& key, uint8_t parts);
 
 // A UTC quarter of an hour since 1970, fixed in a batch when it is made.
@@ -55,7 +56,9 @@ inline constexpr int64_t kBucketMs = 15 * 60 * 1000;
 [[nodiscard]] constexpr Bucket bucket_of(int64_t wall_ms) {
   return wall_ms < 0 ? 0 : static_cast<Bucket>(wall_ms / kBucketMs);
 }
-[[nodiscard]] constexpr int64_t bucket_start_ms(Bucket bucket) { return int64_t{bucket} * kBucketMs; }
+[[nodiscard]] constexpr int64_t bucket_start_ms(Bucket bucket) {
+  return int64_t{bucket} * kBucketMs;
+}
 // What a Center files a bucket under: itself, unless its host's clock is off (more than 15 minutes
 // ahead of the Center's, or before 2000), then the Center's own.
 [[nodiscard]] Bucket sane_bucket(Bucket bucket, int64_t now_ms);

@@ -18,11 +18,11 @@ namespace tailrace {
 struct LocalSettings {
   std::string spool_dir;
   std::string host;
-  std::string cluster;  // uuid, hex16
+  std::string cluster;                   // uuid, hex16
   uint64_t quota_bytes = 20ull << 30;    // and never more than 10 % of the disk
   uint64_t segment_bytes = 64ull << 20;  // and never more than an eighth of that, nor below 1 MiB
-  // Where lines go, by uuid, if that is known before a Center says so: what the spool knows of other
-  // sinks is forgotten, or the start refused if something is owed to them.
+  // Where lines go, by uuid, if that is known before a Center says so: what the spool knows of
+  // other sinks is forgotten, or the start refused if something is owed to them.
   std::vector<uint64_t> sinks;
   size_t window_bytes = 4u << 20;  // sent to a Center beyond its last answer, held in memory
 };
@@ -36,7 +36,7 @@ struct LocalStatus {
   uint64_t refused = 0;
   bool full = false;
   std::string trouble;  // not empty: the disk gives no room, and what it says
-  std::string held;  // not empty: a stream holds, and why
+  std::string held;     // not empty: a stream holds, and why
 };
 
 class Local {
