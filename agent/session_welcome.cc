@@ -116,7 +116,8 @@ bool Session::judge_files() {
            ": its spool was put back to an older state. Put the newer one back");
       return false;
     }
-    if (!mine || mine->acked != theirs.next) {
+    const bool same_place = mine && mine->acked.offset == theirs.next.offset;
+    if (!same_place || (mine->acked != theirs.next && !theirs.next.unproven())) {
       FileRecord f = mine ? *mine : FileRecord{};
       f.id = theirs.id;
       f.identity = theirs.identity;

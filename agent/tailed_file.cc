@@ -84,6 +84,19 @@ bool TailedFile::head_intact() {
   return got && *got == n && source_hash({head, n}) == position_.head_hash;
 }
 
+bool TailedFile::prove() {
+  char bytes[kHeadHashBytes];
+  const size_t head = std::min<size_t>(position_.offset, kHeadHashBytes);
+  const auto first = read_at(fd_.get(), bytes, head, 0);
+  if (!first || *first != head) return false;
+  position_.head_hash = source_hash({bytes, head});
+  const size_t tail = std::min<size_t>(position_.offset, kTailHashBytes);
+  const auto last = read_at(fd_.get(), bytes, tail, position_.offset - tail);
+  if (!last || *last != tail) return false;
+  position_.tail_hash = source_hash({bytes, tail});
+  return true;
+}
+
 TailedFile::Read TailedFile::read(char* into, size_t room) {
   Read r;
   const auto failed = [&r](std::string why) {
@@ -99,7 +112,7 @@ TailedFile::Read TailedFile::read(char* into, size_t room) {
 
   char tail[kTailHashBytes];
   const size_t before = std::min<size_t>(at, sizeof tail);
-  if (before > 0 && !head_intact()) {
+  if (before > 0 && !(position_.unproven() ? prove() : head_intact())) {
     r.kind = Read::Kind::changed;
     if (const auto seen = observe(); !seen) return failed(seen.error().text);
     return r;

@@ -100,6 +100,8 @@ class TailedFile {
 
  private:
   [[nodiscard]] bool head_intact();
+  // Takes the bytes before an unproven position as they are; false if they do not stand there.
+  [[nodiscard]] bool prove();
 
   std::string path_;
   std::string identity_;

@@ -336,6 +336,23 @@ BOOST_AUTO_TEST_CASE(a_lost_journal) {
   judge(rig, local);
 }
 
+// Behind a gap the Local has no hashes: ours, of the same place, stay.
+BOOST_AUTO_TEST_CASE(hashes_that_the_local_has_lost) {
+  Rig rig;
+  ModelLocal local(1);
+  rig.connect(local);
+  rig.written["f0"] = 3;
+  rig.read_batch("a", {"f0"}, 10);
+  rig.settle(local);
+  const FilePosition known = rig.session->state().file_of("f0")->acked;
+  for (auto* tables : {&local.taken, &local.durable})
+    for (auto& [id, file] : tables->files) file.next.head_hash = file.next.tail_hash = 0;
+  rig.crash();
+  rig.connect(local);
+  BOOST_CHECK(rig.session->state().file_of("f0")->acked == known);
+  BOOST_TEST(!known.unproven());
+}
+
 BOOST_AUTO_TEST_CASE(a_liar) {
   Rig rig;
   ModelLocal local(1);

@@ -57,6 +57,23 @@ BOOST_AUTO_TEST_CASE(positions_prove_themselves) {
   }
 }
 
+// What a Local says behind lines that were lost with its spool: an offset without hashes.
+BOOST_AUTO_TEST_CASE(an_unproven_position_is_believed_once) {
+  const TempDir dir;
+  const auto path = dir.write("a", std::string(3000, 'x') + "\nmore\n");
+  auto file = tailed(path);
+  file->place({3001, 0, 0}, 1, 0);
+  BOOST_TEST(read_all(*file) == "more\n");
+  dir.append("a", "and more\n");
+  BOOST_TEST(read_all(*file) == "and more\n");
+  BOOST_TEST(file->position().head_hash == source_hash(std::string(1024, 'x')));
+  dir.write("a", std::string(5000, 'y'));
+  BOOST_TEST(changed(*file));
+  auto shorter = tailed(dir.write("b", "short\n"));
+  shorter->place({3001, 0, 0}, 1, 0);
+  BOOST_TEST(changed(*shorter));
+}
+
 BOOST_AUTO_TEST_CASE(truncated_and_written_anew) {
   const TempDir dir;
   const auto path = dir.write("a", "one\ntwo\nthree\n");
