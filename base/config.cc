@@ -108,22 +108,20 @@ std::optional<std::string> ConfigMap::text(std::string_view key) {
   return node ? scalar(key, *node) : std::nullopt;
 }
 
-std::optional<uint64_t> ConfigMap::size(std::string_view key) {
+template <class T>
+std::optional<T> ConfigMap::parsed(std::string_view key, Result<T> (*parse)(std::string_view)) {
   const auto value = text(key);
   if (!value) return std::nullopt;
-  const auto size = parse_size(*value);
-  if (size) return *size;
-  wrong(key, size.error().text);
+  const auto understood = parse(*value);
+  if (understood) return *understood;
+  wrong(key, understood.error().text);
   return std::nullopt;
 }
 
+std::optional<uint64_t> ConfigMap::size(std::string_view key) { return parsed(key, parse_size); }
+
 std::optional<int64_t> ConfigMap::duration_ms(std::string_view key) {
-  const auto value = text(key);
-  if (!value) return std::nullopt;
-  const auto ms = parse_duration_ms(*value);
-  if (ms) return *ms;
-  wrong(key, ms.error().text);
-  return std::nullopt;
+  return parsed(key, parse_duration_ms);
 }
 
 std::optional<std::string> ConfigMap::word(std::string_view key,

@@ -44,6 +44,8 @@ class ConfigMap {
   void finish();
 
  private:
+  template <class T>
+  [[nodiscard]] std::optional<T> parsed(std::string_view key, Result<T> (*parse)(std::string_view));
   [[nodiscard]] const YamlNode* ask(std::string_view key);
   [[nodiscard]] std::optional<std::string> scalar(std::string_view key, const YamlNode& node);
   void say(const YamlNode& node, std::string what, std::string hint = {});

@@ -1,10 +1,6 @@
 #include "cli/run.h"
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <array>
-#include <climits>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -15,6 +11,7 @@
 #include "base/spawn.h"
 #include "base/units.h"
 #include "cli/live_line.h"
+#include "cli/process.h"
 #include "cli/progress.h"
 #include "cli/road.h"
 #include "cli/state_lock.h"
@@ -34,20 +31,6 @@ constexpr int64_t kHeldMs = 10'000;
 int failed(std::string_view text) {
   log::error(text);
   return kNotDone;
-}
-
-// Watched files stay open until they are safe: as many as the system lets us.
-void raise_open_files() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  (void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-std::string host_name() {
-  char name[HOST_NAME_MAX + 1] = {};
-  if (gethostname(name, sizeof name - 1) != 0) return "localhost";
-  return name;
 }
 
 std::string real_path(const std::string& path) {

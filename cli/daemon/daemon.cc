@@ -1,6 +1,5 @@
 #include "cli/daemon/daemon.h"
 
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 #include "base/spawn.h"
 #include "base/units.h"
 #include "cli/daemon/daemon_config.h"
+#include "cli/process.h"
 #include "cli/state_lock.h"
 #include "cli/stop_signals.h"
 #include "sinks/store/directory_store.h"
@@ -33,13 +33,6 @@ constexpr int kWrongSettings = 78;
 
 using Unix = asio::local::stream_protocol;
 using Tcp = asio::ip::tcp;
-
-void raise_open_files() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  (void)::setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 int failed(const std::string& text) {
   log::error(text);

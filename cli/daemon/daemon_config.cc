@@ -2,11 +2,9 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
-#include <climits>
 #include <deque>
 
 #include "agent/source_rules.h"
@@ -14,6 +12,7 @@
 #include "base/hash.h"
 #include "base/random.h"
 #include "base/units.h"
+#include "cli/process.h"
 #include "flow/codec.h"
 #include "sinks/layout.h"
 #include "sinks/timezone.h"
@@ -28,12 +27,6 @@ constexpr uint64_t kMostRecordBytes = 3u << 20;
 constexpr uint64_t kLeastSpoolBytes = 64u << 20;
 constexpr const char* kSocket = "/run/tailrace/local.sock";
 constexpr const char* kPort = "17410";
-
-std::string host_name() {
-  char name[HOST_NAME_MAX + 1] = {};
-  if (::gethostname(name, sizeof name - 1) != 0) return "localhost";
-  return name;
-}
 
 // What may stand in a published name.
 std::string plain_name(std::string name) {
@@ -86,8 +79,11 @@ class Reader {
       if (*role == "center") read_center(map);
       map.finish();
     }
-    if (!out_.good())
-      out_.agent = std::nullopt, out_.local = std::nullopt, out_.center = std::nullopt;
+    if (!out_.good()) {
+      out_.agent.reset();
+      out_.local.reset();
+      out_.center.reset();
+    }
     return std::move(out_);
   }
 
