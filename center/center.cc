@@ -1,5 +1,7 @@
 #include "center/center.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 
 #include "base/clock.h"
@@ -14,7 +16,18 @@ namespace {
 constexpr int64_t kBusyTickMs = 50;
 constexpr int64_t kIdleTickMs = 500;
 constexpr int64_t kLongestFencePauseMs = 300'000;
+constexpr uint64_t kDescriptorsKept = 256;      // for files, records and what else is opened
 constexpr std::string_view kFirstTmp = "tmp-";  // of the sink's identity, while it has no name yet
+
+DoorLimits limits_of_this_process() {
+  DoorLimits limits;
+  struct rlimit files {};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return limits;
+  const uint64_t spare =
+      files.rlim_cur > 2 * kDescriptorsKept ? files.rlim_cur - kDescriptorsKept : kDescriptorsKept;
+  limits.most = std::min<uint64_t>(limits.most, spare);
+  return limits;
+}
 
 // The uuid of a state directory, made once: whoever holds the state's lock speaks for every
 // incarnation announced with it.
@@ -42,6 +55,7 @@ Center::State::State(asio::io_context& road_in, CenterSettings settings_in,
       records(std::move(records_in)),
       files(std::move(files_in)),
       rng(os_random()),
+      door(limits_of_this_process()),
       bell(road_in),
       store_worker(road_in, "store"),
       upload_worker(road_in, "upload"),

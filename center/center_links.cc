@@ -11,25 +11,30 @@
 namespace tailrace {
 
 namespace {
-// Of one category and Local at first; given again when half of it is used.
-constexpr uint64_t kCreditBytes = 8u << 20;
+// Of one category and Local; given again when half of it is used. All Locals' together are bounded,
+// but each may always send a batch.
+constexpr uint64_t kMostCreditBytes = 8u << 20;
+constexpr uint64_t kLeastCreditBytes = 1u << 20;
+constexpr uint64_t kAllCreditBytes = 1ull << 30;
 constexpr uint32_t kOurSink = 1;  // bit 0: this Center's first and only sink
 constexpr size_t kSinksBytes = 4;
 constexpr uint32_t kSpoolFullPercent = 70;
 constexpr int64_t kGreetMs = 10'000;
 constexpr int64_t kDeadMs = 15'000;
-constexpr size_t kMostStrangers = 1024;  // connections that have not said who they are
-constexpr int64_t kSayMs = 10'000;
+constexpr size_t kMostCategories = 256;  // of one Local
+constexpr size_t kMostStreams = 4'096;   // of one Local
 }  // namespace
 
 void Center::State::accept(StreamSocket socket) {
-  const auto strangers =
-      std::count_if(links.begin(), links.end(), [](const auto& link) { return !link->greeted; });
-  if (static_cast<size_t>(strangers) >= kMostStrangers) {
+  const PeerAddress from = peer_address(socket.native_handle());
+  const int64_t now = mono_ms();
+  const bool boxed = !from.host.empty() && box.left_ms(from.host, now) > 0;
+  const std::string_view why = boxed ? "it was refused lately" : door.knock(from.host, now);
+  if (!why.empty()) {
     ++refused;
-    return;  // the socket closes
+    return say_refused("at the door", from.name, why);  // the socket closes
   }
-  auto link = std::make_shared<LocalLink>(road, std::move(socket));
+  auto link = std::make_shared<LocalLink>(road, std::move(socket), from);
   links.push_back(link);
   spawn(road, "a Local's connection", serve(std::move(link)));
 }
@@ -39,15 +44,22 @@ asio::awaitable<void> Center::State::serve(std::shared_ptr<LocalLink> link) {
   for (;;) {
     auto read = co_await link->connection.read(frame);
     if (!read) {
-      if (read.error().kind != Error::Kind::closed)
-        reject(*link, proto::Reject::PROTOCOL, read.error().text);
+      const Error& error = read.error();
+      const bool corrupt = error.kind == Error::Kind::corrupt;
+      if (error.kind != Error::Kind::closed)
+        reject(*link,
+               link->connection.other_version() ? proto::Reject::VERSION
+               : corrupt                        ? proto::Reject::CORRUPT
+                                                : proto::Reject::PROTOCOL,
+               error.text);
       break;
     }
-    if (leaving || stopped || !on_frame(*link, frame)) break;
+    if (leaving || stopped || !on_frame(*link, frame) || !drains(*link)) break;
   }
   link->connection.close();
   if (link->greeted && incarnation) incarnation->connected(link->local_id, false);
   committed.erase(link.get());
+  door.left(link->address, link->counted);
   links.remove(link);
 }
 
@@ -63,28 +75,17 @@ void Center::State::drop_silent_links() {
       log::warning("the Local on " + escape(link->host, 64) + " has said nothing for " +
                    show_duration(kDeadMs) + ": its connection is closed");
       link->connection.close();
+    } else if (link->connection.too_slow(now)) {
+      reject(*link, proto::Reject::PROTOCOL, "a frame comes too slowly");
+      link->connection.close();
+    } else if (!drains(*link)) {
+      link->connection.close();
     }
   }
 }
 
 void Center::State::drop_links() {
   for (const auto& link : links) link->connection.close();
-}
-
-bool Center::State::reject(LocalLink& link, proto::Reject::Code code, const std::string& text,
-                           uint32_t stream) {
-  ++refused;
-  // What strangers say is said once in a while, however many they are.
-  if (link.greeted || mono_ms() >= say_again_ms) {
-    log::warning("refused " + link.connection.peer() + ": " + text);
-    if (!link.greeted) say_again_ms = mono_ms() + kSayMs;
-  }
-  proto::Reject message;
-  message.set_code(code);
-  message.set_text(text);
-  message.set_stream(stream);
-  link.connection.send(FrameType::reject, message);
-  return false;
 }
 
 bool Center::State::on_frame(LocalLink& link, Frame& frame) {
@@ -146,6 +147,14 @@ bool Center::State::on_hello(LocalLink& link, const Frame& frame) {
                   "this Center belongs to cluster " + hex16(sink.cluster) + ", the Local to " +
                       escape(hello.cluster(), 64));
   if (hello.local_id() == 0) return reject(link, proto::Reject::PROTOCOL, "no local_id");
+  const int64_t wait_ms = box.left_ms(hex16(hello.local_id()) + "@" + link.address, mono_ms());
+  if (wait_ms > 0) {
+    proto::Busy busy;
+    busy.set_retry_ms(static_cast<uint32_t>(wait_ms));
+    link.connection.send(FrameType::busy, busy);
+    ++refused;
+    return false;
+  }
   for (const auto& other : links) {
     if (other.get() == &link || !other->greeted || other->local_id != hello.local_id()) continue;
     if (other->start != hello.start() && other->start != hello.start_before())
@@ -155,7 +164,8 @@ bool Center::State::on_hello(LocalLink& link, const Frame& frame) {
     other->connection.close();
     other->greeted = false;
   }
-  link.greeted = true;
+  link.greeted = link.counted = true;
+  door.greeted();
   link.local_id = hello.local_id();
   link.start = hello.start();
   link.host = hello.host();
@@ -175,7 +185,7 @@ bool Center::State::on_hello(LocalLink& link, const Frame& frame) {
     if (!add_stream(link, stream.stream(), stream.category(), stream.sub())) return false;
   for (const auto& stream : hello.streams())
     for (const auto& origin : stream.origins()) {
-      if (origin.sink() != hex16(sink.sink)) continue;
+      if (origin.sink() != hex16(sink.sink) || !link.streams.contains(stream.stream())) continue;
       LocalLink::Stream& known = link.streams[stream.stream()];
       known.origin = Position{origin.seq(), origin.chain()};
       log::warning("'" + known.category + "' of " + escape(link.host, 64) +
@@ -205,8 +215,26 @@ bool Center::State::add_stream(LocalLink& link, uint32_t number, const std::stri
                   "'" + escape(category, 64) + "' is no category: [a-z0-9][a-z0-9._-]{0,63}",
                   number);
   const StreamKey key{link.local_id, static_cast<uint8_t>(sub)};
+  const auto known = link.streams.find(number);
+  if (known != link.streams.end()) {
+    if (known->second.category == category && known->second.key == key) return true;
+    return reject(link, proto::Reject::PROTOCOL, "a stream's number stands for two", number);
+  }
+  if (link.streams.size() >= kMostStreams)
+    return reject(link, proto::Reject::PROTOCOL, "it names too many streams", number);
+  if (!link.categories.contains(category) && link.categories.size() >= kMostCategories)
+    return refuse_stream(link, number, proto::Reject::CATEGORY,
+                         "category '" + category +
+                             "' is one too many: of one Local a Center takes " +
+                             std::to_string(kMostCategories) + "; the others go on");
+  if (link.categories.contains(category) && link.categories[category].contains(key.sub))
+    return reject(link, proto::Reject::PROTOCOL, "a stream has two numbers", number);
+  if (!incarnation->wish(category, key, wall_ms()))
+    return refuse_stream(
+        link, number, proto::Reject::CATEGORY,
+        "category '" + category + "' is one too many for this Center; those that are there go on");
+  link.categories[category].insert(key.sub);
   link.streams[number] = LocalLink::Stream{category, key, {}};
-  incarnation->wish(category, key, wall_ms());
   return true;
 }
 
@@ -215,6 +243,7 @@ bool Center::State::on_stream_def(LocalLink& link, const Frame& frame) {
   if (auto r = parse_message(frame, def); !r)
     return reject(link, proto::Reject::CORRUPT, r.error().text);
   if (!add_stream(link, def.stream(), def.category(), def.sub())) return false;
+  if (!link.streams.contains(def.stream())) return true;  // one too many
   const LocalLink::Stream& stream = link.streams[def.stream()];
   if (incarnation->standing(stream.category, stream.key)) {
     tell_standing(link, def.stream());
@@ -261,10 +290,14 @@ bool Center::State::on_data(LocalLink& link, Frame& frame) {
   const LocalLink::Stream& stream = found->second;
   if (fields.sub != stream.key.sub)
     return reject(link, proto::Reject::PROTOCOL, "DATA with another sub", fields.stream);
+  LocalLink::Credit& credit = link.credits[stream.category];
+  if (credit.used >= credit.allowed)
+    return reject(link, proto::Reject::PROTOCOL,
+                  "DATA of " + stream.category + " beyond its credit", fields.stream);
+  credit.used += frame.header.size() - kSinksBytes + frame.payload.size();
+  if (stream.refused) return true;
   if (auto r = verifier.check(fields, frame.payload, link.batches++); !r)
-    return reject(link, proto::Reject::CORRUPT,
-                  r.error().text + " (category " + stream.category + ")", fields.stream);
-  link.credits[stream.category].used += frame.header.size() - kSinksBytes + frame.payload.size();
+    return reject_batch(link, fields, r.error().text);
   const bool on = write_batch(link, fields.stream, fields, frame);
   give_credit(link, stream.category, stream.key);
   pump();
@@ -300,31 +333,35 @@ bool Center::State::on_gap(LocalLink& link, const Frame& frame) {
 bool Center::State::not_taken(LocalLink& link, uint32_t number,
                               const Incarnation::Verdict& verdict) {
   using Kind = Incarnation::Verdict::Kind;
-  const LocalLink::Stream& stream = link.streams[number];
+  LocalLink::Stream& stream = link.streams[number];
+  stream.ours = stream.ours || verdict.kind == Kind::later;
   switch (verdict.kind) {
     case Kind::take: break;
+    case Kind::too_many:
+      return refuse_stream(link, number, proto::Reject::CATEGORY,
+                           "no more streams fit into " + stream.category + " here");
     // Received before: what a Local resends after a reconnect until the REWIND that it is owed
     // reaches it. Dropped; a second REWIND would only make it send again what comes after.
     case Kind::known: break;
     case Kind::rewind:
+      return link.rewinds.insert(number).second && !stream.ours ? strike(link) : true;
     case Kind::later: link.rewinds.insert(number); break;
     case Kind::not_owned: incarnation->wish(stream.category, stream.key, wall_ms()); break;
     case Kind::retired:
-      return reject(link, proto::Reject::RETIRED, "this local_id was retired", number);
+      return refuse_stream(link, number, proto::Reject::RETIRED, "this local_id was retired");
     case Kind::chain:
       // Only this stream holds; the Local decides what else may go on.
-      reject(link, proto::Reject::CHAIN,
-             "the lines of " + stream.category + " from " + escape(link.host, 64) +
-                 " are not those that were committed before under the same numbers",
-             number);
-      break;
+      refuse_stream(link, number, proto::Reject::CHAIN,
+                    "the lines of " + stream.category + " from " + escape(link.host, 64) +
+                        " are not those that were committed before under the same numbers");
+      return strike(link);
   }
   return true;
 }
 
 bool Center::State::write_batch(LocalLink& link, uint32_t number, const BatchFields& fields,
                                 Frame& frame) {
-  const LocalLink::Stream& stream = link.streams[number];
+  LocalLink::Stream& stream = link.streams[number];
   const int64_t now = wall_ms();
   const Incarnation::Verdict verdict = incarnation->judge(stream.category, stream.key, fields, now);
   if (verdict.kind != Incarnation::Verdict::Kind::take) return not_taken(link, number, verdict);
@@ -349,8 +386,10 @@ bool Center::State::write_batch(LocalLink& link, uint32_t number, const BatchFie
     if (verdict.file->lines == 0) writers.erase(verdict.file->id);
     incarnation->not_taken(stream.category, verdict);
     link.rewinds.insert(number);
+    stream.ours = true;
     return true;
   }
+  stream.ours = false;
   lines_received += fields.count;
   incarnation->took(stream.category, stream.key, fields, verdict, writer->estimated_size(), now);
   return true;
@@ -359,9 +398,11 @@ bool Center::State::write_batch(LocalLink& link, uint32_t number, const BatchFie
 void Center::State::give_credit(LocalLink& link, const std::string& category,
                                 const StreamKey& key) {
   LocalLink::Credit& credit = link.credits[category];
-  if (credit.allowed >= credit.used + kCreditBytes / 2) return;
+  const uint64_t most = std::clamp<uint64_t>(kAllCreditBytes / std::max<size_t>(1, links.size()),
+                                             kLeastCreditBytes, kMostCreditBytes);
+  if (credit.allowed >= credit.used + most / 2) return;
   if (!incarnation->takes(category, key)) return;
-  credit.allowed = credit.used + kCreditBytes;
+  credit.allowed = credit.used + most;
   proto::Credit message;
   message.set_sink(hex16(sink.sink));
   message.set_category(category);

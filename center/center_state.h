@@ -9,8 +9,10 @@
 #include <vector>
 
 #include "base/bell.h"
+#include "base/sparingly.h"
 #include "base/worker.h"
 #include "center/center.h"
+#include "center/door.h"
 #include "center/incarnation.h"
 #include "center/local_link.h"
 #include "center/store_driver.h"
@@ -67,13 +69,23 @@ struct Center::State {
   // What follows from a batch or a gap that was not taken. false: the connection ends.
   bool not_taken(LocalLink& link, uint32_t number, const Incarnation::Verdict& verdict);
   bool write_batch(LocalLink& link, uint32_t number, const BatchFields& fields, Frame& frame);
+  // Says so, to the Local and once in a while to the operator. Whoever broke the protocol waits.
   bool reject(LocalLink& link, proto::Reject::Code code, const std::string& text,
               uint32_t stream = 0);
+  // The same of one batch, so that the Local knows which.
+  bool reject_batch(LocalLink& link, const BatchFields& fields, const std::string& text);
+  bool reject(LocalLink& link, const proto::Reject& message);
+  // A stream that is refused while the connection goes on.
+  bool refuse_stream(LocalLink& link, uint32_t number, proto::Reject::Code code,
+                     const std::string& text);
+  void say_refused(const std::string& who, const std::string& name, std::string_view why);
   bool add_stream(LocalLink& link, uint32_t number, const std::string& category, uint32_t sub);
   void tell_standing(LocalLink& link, uint32_t number);
   void give_credit(LocalLink& link, const std::string& category, const StreamKey& key);
   void top_up();
   proto::SinkStreamPosition position_message(uint32_t number, const Position& position) const;
+  bool drains(LocalLink& link);
+  bool strike(LocalLink& link);
   void drop_links();
   void drop_silent_links();  // on each tick
 
@@ -100,7 +112,9 @@ struct Center::State {
 
   uint64_t lines_received = 0;
   uint64_t refused = 0;
-  int64_t say_again_ms = 0;
+  Sparingly said;
+  Door door;
+  PenaltyBox box;
   std::string trouble;
   bool stop_asked = false;
   bool stop_everything = false;

@@ -118,7 +118,10 @@ Incarnation::Verdict Incarnation::place(OwnedLane* owned, const StreamKey& strea
                                         uint64_t to) {
   using Kind = Verdict::Kind;
   if (!owned || fenced_) return Verdict{.kind = Kind::not_owned, .position = {}};
-  const Row& row = owned->rows[stream];
+  const auto known = owned->rows.find(stream);
+  if (known == owned->rows.end() && owned->rows.size() >= options_.most_streams)
+    return Verdict{.kind = Kind::too_many, .position = {}};
+  const Row row = known == owned->rows.end() ? Row{} : known->second;
   Verdict verdict{.kind = Kind::take, .position = row.received};
   if (row.flags & kFinal)
     verdict.kind = Kind::retired;
@@ -215,7 +218,8 @@ Incarnation::Verdict Incarnation::gap(const std::string& name, const StreamKey& 
 void Incarnation::begin_at(const std::string& name, const StreamKey& stream,
                            const Position& origin) {
   OwnedLane* owned = owner_of(name, stream, nullptr);
-  if (!owned) return;
+  if (!owned || (!owned->rows.contains(stream) && owned->rows.size() >= options_.most_streams))
+    return;
   Row& row = owned->rows[stream];
   if (row.received.seq == 0) row.committed = row.received = origin;
 }

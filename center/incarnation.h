@@ -35,6 +35,9 @@ struct IncarnationOptions {
   int64_t reclaim_ms = 7 * 86'400'000ll;
   int64_t collect_ms = 3'600'000;
   size_t acquires = 16;  // at a time
+  size_t most_categories = 4'096;
+  // Streams of one lane: its table, and a record that names them all, stay below 1 MiB.
+  size_t most_streams = 20'000;
 };
 
 // --- actions: what the machine wants done -----------------------------------------------------
@@ -95,8 +98,9 @@ class Incarnation {
 
   // --- events -----------------------------------------------------------------------------------
   void tick(int64_t now_ms);  // each 100 ms or so
-  // A Local has (or wants to send) this stream: its lane is wished for.
-  void wish(const std::string& category, const StreamKey& stream, int64_t now_ms);
+  // A Local has (or wants to send) this stream: its lane is wished for. False: its category is one
+  // too many.
+  bool wish(const std::string& category, const StreamKey& stream, int64_t now_ms);
 
   struct Verdict {
     enum class Kind {
@@ -105,6 +109,7 @@ class Incarnation {
       rewind,     // starts too high: say REWIND{position}
       chain,      // the bytes are not those that I know: REJECT(CHAIN)
       retired,    // REJECT(RETIRED)
+      too_many,   // streams in its lane: REJECT(CATEGORY)
       not_owned,  // the lane is not mine (yet): dropped, its positions will be told
       later,      // no more of this category now: dropped, REWIND later
     };
@@ -221,6 +226,7 @@ class Incarnation {
 
   SealedLogs sealed_;
   std::map<Lane, int64_t> wishes_;  // when to try (again)
+  std::set<std::string> wished_;    // categories, ever
   std::map<Lane, std::shared_ptr<Acquire>> acquiring_;
   struct UnfinishedLog {
     int64_t again_ms = 0;  // when the janitor comes (again)

@@ -23,10 +23,13 @@ void Incarnation::tick(int64_t now_ms) {
   start_publishing(now_ms);
 }
 
-void Incarnation::wish(const std::string& category, const StreamKey& stream, int64_t now_ms) {
-  if (owner_of(category, stream, nullptr)) return;
+bool Incarnation::wish(const std::string& category, const StreamKey& stream, int64_t now_ms) {
+  if (owner_of(category, stream, nullptr)) return true;
+  if (!wished_.contains(category) && wished_.size() >= options_.most_categories) return false;
+  wished_.insert(category);
   wishes_.try_emplace(Lane{category, 1, 0}, std::max(now_ms, not_before_ms_));
   if (started_) start_wishes(now_ms);
+  return true;
 }
 
 void Incarnation::start_wishes(int64_t now_ms) {

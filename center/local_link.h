@@ -8,20 +8,25 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/random.h"
+#include "center/door.h"
 #include "flow/connection.h"
+#include "flow/peer_address.h"
 #include "flow/stream.h"
 
 namespace tailrace {
 
 class LocalLink {
  public:
-  LocalLink(asio::io_context& road, StreamSocket socket)
-      : connection(road, std::move(socket), "local") {}
+  LocalLink(asio::io_context& road, StreamSocket socket, const PeerAddress& from)
+      : connection(road, std::move(socket), from.name), address(from.host) {}
 
   struct Stream {
     std::string category;
     StreamKey key;
-    Position origin;  // where it starts for this store, if that does not know it yet
+    Position origin;       // where it starts for this store, if that does not know it yet
+    bool refused = false;  // it was told so: what still comes of it is dropped
+    bool ours = false;     // it was sent back by no fault of its own, and nothing was taken since
   };
   // Bytes of DATA of one category, head and payload, since the connection began.
   struct Credit {
@@ -30,16 +35,24 @@ class LocalLink {
   };
 
   Connection connection;
+  std::string address;   // empty: this machine
+  bool counted = false;  // the door was told that he has said HELLO
   int64_t since_ms = mono_ms();
   bool greeted = false;
   uint64_t local_id = 0;
   uint64_t start = 0;
   std::string host;
   std::map<uint32_t, Stream> streams;
+  std::map<std::string, std::set<uint8_t>> categories;  // and the subs of each
+  Strikes strikes;
   std::map<std::string, Credit> credits;
   std::set<uint32_t> rewinds;  // streams to be told where to go on, once their category takes again
   uint64_t batches = 0;        // for the verifier's sample
 
+  // For the penalty box, and for what is said once in a while.
+  [[nodiscard]] std::string who() const {
+    return greeted ? hex16(local_id) + "@" + address : address;
+  }
   // The connection's number of a stream, 0 and false if it never named it.
   [[nodiscard]] bool number_of(const std::string& category, const StreamKey& key,
                                uint32_t* number) const {

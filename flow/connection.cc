@@ -1,6 +1,8 @@
 #include "flow/connection.h"
 
 #include <google/protobuf/message_lite.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <asio/buffer.hpp>
@@ -17,6 +19,7 @@ namespace tailrace {
 namespace {
 constexpr size_t kPiecesAWrite = 64;
 constexpr int kPairBufferBytes = 1 << 20;
+constexpr unsigned kUnansweredMs = 20'000;  // of TCP: a peer that has vanished without a word
 
 Error gone(const std::string& peer, std::string_view why) {
   return Error{Error::Kind::closed, peer + ": " + std::string(why)};
@@ -47,7 +50,8 @@ struct Connection::State : std::enable_shared_from_this<State> {
   FrameQueue queue;
   std::function<void()> drained;
   int64_t last_heard_ms;
-  bool scheduled = false;  // a flush is posted, or waits for the kernel to have room
+  int64_t frame_since_ms = 0;  // when the frame that is being read began; 0: none is
+  bool scheduled = false;      // a flush is posted, or waits for the kernel to have room
   bool broken = false;  // nothing can be written any more; what the peer had sent may still be read
   bool closed = false;
 };
@@ -106,7 +110,11 @@ void Connection::State::close() {
 }
 
 Connection::Connection(asio::io_context& road, StreamSocket socket, std::string peer)
-    : state_(std::make_shared<State>(road, std::move(socket), std::move(peer))) {}
+    : state_(std::make_shared<State>(road, std::move(socket), std::move(peer))) {
+  // Of no meaning to a Unix socket, which refuses it.
+  (void)::setsockopt(state_->socket.native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &kUnansweredMs,
+                     sizeof kUnansweredMs);
+}
 
 Connection::~Connection() { state_->close(); }
 
@@ -116,7 +124,11 @@ asio::awaitable<Result<void>> Connection::read(Frame& into) {
     if (s->closed) co_return gone(s->peer, "the connection was closed here");
     auto whole = s->reader.next(into);
     if (!whole) co_return whole.error().within(s->peer);
-    if (*whole) co_return Result<void>();
+    if (*whole) {
+      s->frame_since_ms = 0;
+      co_return Result<void>();
+    }
+    if (s->frame_since_ms == 0 && !s->reader.between_frames()) s->frame_since_ms = mono_ms();
     const auto room = s->reader.room(into);
     const std::array<asio::mutable_buffer, 2> buffers{
         asio::mutable_buffer(room[0].data(), room[0].size()),
@@ -165,6 +177,11 @@ void Connection::on_drained(std::function<void()> call) { state_->drained = std:
 void Connection::close() { state_->close(); }
 bool Connection::closed() const { return state_->closed; }
 const std::string& Connection::peer() const { return state_->peer; }
+bool Connection::too_slow(int64_t now_ms) const {
+  const State& s = *state_;
+  return s.frame_since_ms != 0 && now_ms - s.frame_since_ms >= s.reader.patience_ms();
+}
+bool Connection::other_version() const { return state_->reader.other_version(); }
 int64_t Connection::last_heard_ms() const { return state_->last_heard_ms; }
 
 Result<std::pair<StreamSocket, StreamSocket>> socket_pair(asio::io_context& road) {

@@ -54,6 +54,11 @@ class Connection {
   void close();
   [[nodiscard]] bool closed() const;
   [[nodiscard]] const std::string& peer() const;
+  // A frame has begun and does not come on as fast as it must (FrameReader::patience_ms). Time in
+  // which nobody reads does not count.
+  [[nodiscard]] bool too_slow(int64_t now_ms) const;
+  // read() was refused since the peer speaks another version.
+  [[nodiscard]] bool other_version() const;
   // mono_ms() of the last bytes that came in; any frame counts as life.
   [[nodiscard]] int64_t last_heard_ms() const;
 

@@ -59,6 +59,11 @@ Result<FramePrefix> decode_frame_prefix(std::string_view bytes20) {
   return p;
 }
 
+bool is_other_version(std::string_view bytes20) {
+  ByteReader r(bytes20);
+  return r.u32() == kFrameMagic && r.u8() != kFrameVersion;
+}
+
 bool frame_header_intact(std::string_view bytes20, std::string_view header) {
   uint32_t crc = 0;
   std::memcpy(&crc, bytes20.data() + kCrcOffset, sizeof crc);

@@ -66,6 +66,8 @@ struct FramePrefix {
 // rejected: not our protocol, with a guess at whose it is (TLS, HTTP), or another version.
 // corrupt: lengths over the limit. Decides on the 20 bytes alone, before anything is allocated.
 [[nodiscard]] Result<FramePrefix> decode_frame_prefix(std::string_view bytes20);
+// Ours, but of a version that this program does not speak.
+[[nodiscard]] bool is_other_version(std::string_view bytes20);
 // Whether prefix and header are what was sent. `bytes20` is what decode_frame_prefix took.
 [[nodiscard]] bool frame_header_intact(std::string_view bytes20, std::string_view header);
 

@@ -13,6 +13,10 @@ constexpr size_t kGrowBytes = 256 << 10;
 
 constexpr uint8_t kFirstIgnorable = 128;
 
+constexpr int64_t kHeaderMs = 10'000;
+constexpr int64_t kPayloadMs = 30'000;
+constexpr uint64_t kLeastBytesASecond = 64u << 10;
+
 bool known(FrameType type) {
   const auto t = static_cast<uint8_t>(type);
   return (t >= static_cast<uint8_t>(FrameType::hello) &&
@@ -43,7 +47,10 @@ Result<void> check_shape(const FramePrefix& p) {
 Result<void> FrameReader::take_prefix() {
   const std::string_view bytes(buffer_.get() + begin_, kFramePrefixBytes);
   auto prefix = decode_frame_prefix(bytes);
-  if (!prefix) return prefix.error();
+  if (!prefix) {
+    other_version_ = is_other_version(bytes);
+    return prefix.error();
+  }
   if (auto r = check_shape(*prefix); !r) return r;
   prefix_ = *prefix;
   std::copy(bytes.begin(), bytes.end(), prefix_bytes_.begin());
@@ -63,6 +70,14 @@ bool FrameReader::fill(std::string& part, size_t whole) {
   have_ += n;
   begin_ += n;
   return have_ == whole;
+}
+
+int64_t FrameReader::patience_ms() const {
+  if (stage_ == Stage::prefix) return kHeaderMs;
+  const bool header = stage_ == Stage::header;
+  const uint64_t bytes = uint64_t{prefix_.header_len} + (header ? 0 : prefix_.payload_len);
+  return (header ? kHeaderMs : kPayloadMs) +
+         static_cast<int64_t>(bytes * 1'000 / kLeastBytesASecond);
 }
 
 Result<bool> FrameReader::next(Frame& into) {

@@ -38,6 +38,11 @@ class FrameReader {
 
   // Bytes that have arrived and belong to frames not yet taken.
   [[nodiscard]] size_t buffered() const { return end_ - begin_; }
+  // How long the frame that has begun may take: 10 s until its header is whole, 30 s until all of
+  // it is, and a second more for each 64 KiB.
+  [[nodiscard]] int64_t patience_ms() const;
+  // The bytes speak another version of our protocol: why next() refused them.
+  [[nodiscard]] bool other_version() const { return other_version_; }
   // No frame has begun: the stream may end here without a loss.
   [[nodiscard]] bool between_frames() const { return stage_ == Stage::prefix && buffered() == 0; }
 
@@ -48,6 +53,7 @@ class FrameReader {
   bool fill(std::string& part, size_t whole);
 
   Stage stage_ = Stage::prefix;
+  bool other_version_ = false;
   FramePrefix prefix_;
   std::array<char, kFramePrefixBytes> prefix_bytes_{};
   size_t have_ = 0;  // bytes of the header or payload that are in place

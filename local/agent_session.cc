@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "base/units.h"
 #include "control.pb.h"
+#include "flow/codec.h"
 #include "flow/connection.h"
 #include "local/local_welcome_writer.h"
 
@@ -39,6 +40,7 @@ void AgentActions::clear() {
   flush = false;
   flush_streams.clear();
   alarms.clear();
+  refusals.clear();
 }
 
 struct AgentSession::State {
@@ -83,10 +85,10 @@ struct AgentSession::State {
     r.set_stream(stream);
     send(FrameType::reject, std::move(r));
     if (code == proto::Reject::CATEGORY) {
-      out.alarms.push_back(std::move(text));
+      out.refusals.push_back(std::move(text));
       return;
     }
-    out.alarms.push_back("the agent's connection was closed: " + std::move(text));
+    out.refusals.push_back("the agent's connection was closed: " + std::move(text));
     shut();
   }
   void malformed(const std::string& what) { reject(proto::Reject::PROTOCOL, what); }
@@ -301,6 +303,8 @@ void AgentSession::State::append(Frame& frame, int64_t now_ms) {
     ++refused;
     return;
   }
+  const Result<void> member = check_member(fields.payload_codec, frame.payload, fields.raw_len);
+  if (!member) return reject(proto::Reject::CORRUPT, member.error().text);
   std::shared_ptr<Batch> batch = batches.get();
   batch->fields = fields;
   batch->head.assign(frame.header);  // not swapped: `parsed` looks into the frame's

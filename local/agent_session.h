@@ -28,7 +28,8 @@ struct AgentActions {
   bool close = false;  // after the frames
   bool flush = false;  // pass FLUSH on, for `flush_streams` up to what was taken of them
   std::vector<StreamId> flush_streams;
-  std::vector<std::string> alarms;  // to be logged, once
+  std::vector<std::string> alarms;    // to be logged, once
+  std::vector<std::string> refusals;  // to be logged once in a while
 
   void clear();
 };

@@ -10,10 +10,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "base/sparingly.h"
 #include "base/spawn.h"
 #include "base/units.h"
 #include "base/worker.h"
 #include "control.pb.h"
+#include "flow/peer_address.h"
 #include "local/agent_session.h"
 #include "local/spool.h"
 #include "local/spool_disk.h"
@@ -30,7 +32,6 @@ constexpr size_t kMostQueuedBytes = 1u << 20;     // answers that the agent does
 constexpr size_t kPooledBatches = 64;
 constexpr uint64_t kDiskPercent = 10;
 constexpr uint64_t kLeastSegmentBytes = 1u << 20;
-constexpr int64_t kSayMs = 10'000;
 constexpr int kFatalExit = 70;
 
 // Whether it can keep its promises is unknown now, so nothing more may be acked or sent.
@@ -123,6 +124,7 @@ struct Local::State : std::enable_shared_from_this<State> {
   asio::awaitable<void> read_cold(ColdRead read);
   asio::awaitable<void> tick();
   void say_trouble();
+  void say_refused(const std::string& peer, const std::string& why);
 
   // What the machines want done, carried out.
   void settle_agent();
@@ -158,7 +160,7 @@ struct Local::State : std::enable_shared_from_this<State> {
   std::string said_trouble;
   uint64_t lines_taken = 0;  // of sessions that have ended
   uint64_t refused = 0;
-  int64_t say_again_ms = 0;
+  Sparingly refusals;
 
   std::shared_ptr<Connection> center;
   std::unique_ptr<Uplink> uplink;
@@ -319,14 +321,14 @@ void Local::State::accept_agent(StreamSocket socket) {
 }
 
 asio::awaitable<void> Local::State::serve_connection(StreamSocket socket) {
-  auto connection = std::make_shared<Connection>(road, std::move(socket), "agent");
+  const std::string name = "agent, " + peer_address(socket.native_handle()).name;
+  auto connection = std::make_shared<Connection>(road, std::move(socket), name);
   if (agent) {
     proto::Reject reject;
     reject.set_text("another agent is connected to this Local; a host has one");
     connection->send(FrameType::reject, reject);
     connection->close();
-    if (mono_ms() >= say_again_ms) log::warning("a second agent was refused");
-    say_again_ms = mono_ms() + kSayMs;
+    say_refused("second", "a second agent was refused (" + name + ")");
     ++refused;
     // Whoever has not even said HELLO shall not keep the agent out: it finds the place free when it
     // comes again.
@@ -362,9 +364,12 @@ asio::awaitable<void> Local::State::serve_agent(std::shared_ptr<Connection> conn
     const Result<void> read = co_await connection->read(frame);
     if (!read) {
       if (read.error().kind == Error::Kind::closed) break;
-      log::warning(read.error().text + "; the connection is closed");
+      say_refused("agent", read.error().text + "; the connection is closed");
       proto::Reject reject;
-      reject.set_code(proto::Reject::PROTOCOL);
+      const bool corrupt = read.error().kind == Error::Kind::corrupt;
+      reject.set_code(connection->other_version() ? proto::Reject::VERSION
+                      : corrupt                   ? proto::Reject::CORRUPT
+                                                  : proto::Reject::PROTOCOL);
       reject.set_text(read.error().text);
       connection->send(FrameType::reject, reject);
       break;
@@ -375,13 +380,20 @@ asio::awaitable<void> Local::State::serve_agent(std::shared_ptr<Connection> conn
   }
 }
 
+void Local::State::say_refused(const std::string& peer, const std::string& why) {
+  const std::string text = refusals.text(peer, why, mono_ms());
+  if (!text.empty()) log::warning(text);
+}
+
 void Local::State::settle_agent() {
   if (!session) return;
   session->take(agent_actions);
   for (const Outgoing& out : agent_actions.frames) send(*agent, out);
   say(agent_actions.alarms);
+  for (const std::string& why : agent_actions.refusals)
+    say_refused("agent", agent->peer() + ": " + why);
   if (agent->queued_bytes() > kMostQueuedBytes) {
-    log::warning("the agent does not read its answers; its connection is closed");
+    say_refused("agent", agent->peer() + " does not read its answers; its connection is closed");
     agent_actions.close = true;
   }
   if (agent_actions.close) agent->close();
@@ -423,6 +435,7 @@ asio::awaitable<void> Local::State::serve_center() {
         if (!connection->more_waiting()) settle_center();
       } else {
         why = read.error().text;
+        if (connection->other_version()) uplink->other_version();
       }
     }
     connection->close();

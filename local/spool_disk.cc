@@ -18,14 +18,18 @@ namespace tailrace {
 
 namespace {
 constexpr size_t kLeastSegments = 2;  // made even where little is left free
-constexpr int64_t kCifsMagic = 0xFF534D42, kSmb2Magic = 0xFE534D42;
+// Those that <linux/magic.h> does not name; 9p is the folder of a virtual machine's host.
+constexpr int64_t kCifsMagic = 0xFF534D42, kSmb2Magic = 0xFE534D42, kLustreMagic = 0x0BD00BD0,
+                  kGpfsMagic = 0x47504653, kBeeGfsMagic = 0x19830326, kNcpMagic = 0x564C;
 
 Error fatal(const Error& error) { return {Error::Kind::fatal, error.text}; }
 
 bool on_network(const struct statfs& fs) {
   const auto type = static_cast<int64_t>(static_cast<uint32_t>(fs.f_type));
-  return type == NFS_SUPER_MAGIC || type == SMB_SUPER_MAGIC || type == kCifsMagic ||
-         type == kSmb2Magic || type == AFS_SUPER_MAGIC || type == CODA_SUPER_MAGIC;
+  constexpr int64_t kAll[] = {NFS_SUPER_MAGIC, SMB_SUPER_MAGIC,  kCifsMagic,       kSmb2Magic,
+                              AFS_SUPER_MAGIC, CODA_SUPER_MAGIC, CEPH_SUPER_MAGIC, V9FS_MAGIC,
+                              kLustreMagic,    kGpfsMagic,       kBeeGfsMagic,     kNcpMagic};
+  return std::find(std::begin(kAll), std::end(kAll), type) != std::end(kAll);
 }
 }  // namespace
 

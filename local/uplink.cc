@@ -341,6 +341,8 @@ void Uplink::State::forget_lane(const std::string& sink, const std::string& cate
       s.courses[*index].known = false;
 }
 
+void Uplink::other_version() { state_->least_pause_ms = kVersionPauseMs; }
+
 // --- the door --------------------------------------------------------------------------------
 
 Uplink::Uplink(Spool& spool, UplinkOptions options)

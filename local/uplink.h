@@ -56,6 +56,9 @@ class Uplink {
   // The connection has ended, or could not be made. `random` spreads the next attempt.
   void disconnected(const std::string& why, uint64_t random, int64_t now_ms);
   void frame(Frame& frame, int64_t now_ms);
+  // What came is of another version of the protocol; disconnected() follows. It is tried again in a
+  // minute.
+  void other_version();
   // Sends what may be sent: call after every other event, when a group has become durable and when
   // frames have left. `queued_bytes`: towards the Center.
   void pump(size_t queued_bytes, int64_t now_ms);

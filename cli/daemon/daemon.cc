@@ -139,7 +139,7 @@ Result<void> listen_tcp(Tcp::acceptor& door, const std::string& host, uint16_t p
   if (!error) door.open(at.protocol(), error);
   if (!error) door.set_option(Tcp::acceptor::reuse_address(true), error);
   if (!error) door.bind(at, error);
-  if (!error) door.listen(1024, error);
+  if (!error) door.listen(4096, error);
   if (error)
     return Error{Error::Kind::rejected,
                  "listening on " + host + ":" + std::to_string(port) + ": " + error.message()};

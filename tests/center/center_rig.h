@@ -137,7 +137,10 @@ class CenterRig {
                                  f.chain_after, now_ms_)
              : incarnation_->judge(s.category, s.key, f, now_ms_);
     using Kind = Incarnation::Verdict::Kind;
-    if (verdict.kind == Kind::not_owned) return incarnation_->wish(s.category, s.key, now_ms_);
+    if (verdict.kind == Kind::not_owned) {
+      BOOST_REQUIRE(incarnation_->wish(s.category, s.key, now_ms_));
+      return;
+    }
     if (verdict.kind == Kind::known || verdict.kind == Kind::rewind)
       return s.go_to(verdict.position);
     BOOST_REQUIRE(verdict.kind == Kind::take || verdict.kind == Kind::later);

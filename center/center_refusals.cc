@@ -1,0 +1,73 @@
+// What a Center refuses, and how it says so: to the Local, and once in a while to the operator.
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/units.h"
+#include "center/center_state.h"
+
+namespace tailrace {
+
+namespace {
+constexpr size_t kMostQueuedBytes = 1u << 20;  // answers that a Local does not read
+}  // namespace
+
+void Center::State::say_refused(const std::string& who, const std::string& name,
+                                std::string_view why) {
+  const std::string text = said.text(who, "refused " + name + ": " + std::string(why), mono_ms());
+  if (!text.empty()) log::warning(text);
+}
+
+bool Center::State::reject(LocalLink& link, proto::Reject::Code code, const std::string& text,
+                           uint32_t stream) {
+  proto::Reject message;
+  message.set_code(code);
+  message.set_text(text);
+  message.set_stream(stream);
+  return reject(link, message);
+}
+
+bool Center::State::reject_batch(LocalLink& link, const BatchFields& fields,
+                                 const std::string& text) {
+  proto::Reject message;
+  message.set_code(proto::Reject::CORRUPT);
+  message.set_text(text + " (category " + link.streams[fields.stream].category + ")");
+  message.set_stream(fields.stream);
+  message.set_batch(true);
+  message.set_first_seq(fields.first_seq);
+  return reject(link, message);
+}
+
+bool Center::State::reject(LocalLink& link, const proto::Reject& message) {
+  ++refused;
+  const std::string host = link.greeted ? " (" + escape(link.host, 64) + ")" : "";
+  say_refused(link.who(), link.connection.peer() + host, message.text());
+  if (message.code() == proto::Reject::PROTOCOL || message.code() == proto::Reject::CORRUPT)
+    box.offend(link.who(), mono_ms());
+  link.connection.send(FrameType::reject, message);
+  return false;
+}
+
+bool Center::State::refuse_stream(LocalLink& link, uint32_t number, proto::Reject::Code code,
+                                  const std::string& text) {
+  reject(link, code, text, number);
+  const auto known = link.streams.find(number);
+  if (known != link.streams.end()) known->second.refused = true;
+  return true;
+}
+
+// False: it has done so too often within a minute.
+bool Center::State::strike(LocalLink& link) {
+  return !link.strikes.add(mono_ms()) ||
+         reject(link, proto::Reject::PROTOCOL,
+                "its batches did not go on where the last one ended, ten times in a minute");
+}
+
+// False: whoever does not read what he is told would fill our memory.
+bool Center::State::drains(LocalLink& link) {
+  if (link.connection.queued_bytes() <= kMostQueuedBytes) return true;
+  ++refused;
+  say_refused(link.who(), link.connection.peer(), "it does not read its answers");
+  box.offend(link.who(), mono_ms());
+  return false;
+}
+
+}  // namespace tailrace
