@@ -50,7 +50,7 @@ class Connection {
   void on_drained(std::function<void()> call);
 
   // Ends both directions at once; read() returns closed. Frames still queued are dropped, but for
-  // one REJECT or GOODBYE that the kernel takes without waiting.
+  // one REJECT, BUSY or GOODBYE that the kernel takes without waiting.
   void close();
   [[nodiscard]] bool closed() const;
   [[nodiscard]] const std::string& peer() const;

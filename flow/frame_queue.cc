@@ -83,7 +83,9 @@ void FrameQueue::wrote(size_t n) {
 bool FrameQueue::keep_farewell() {
   if (count_ == 0) return false;
   const size_t last = count_ - 1;
-  if (at(last).type != FrameType::reject && at(last).type != FrameType::goodbye) return false;
+  const FrameType type = at(last).type;
+  if (type != FrameType::reject && type != FrameType::busy && type != FrameType::goodbye)
+    return false;
   const size_t next = sent_ > 0 ? 1 : 0;
   if (last > next) {
     std::swap(at(next), at(last));

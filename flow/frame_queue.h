@@ -34,7 +34,7 @@ class FrameQueue {
   // The first `n` bytes of those were written.
   void wrote(size_t n);
   // Drops everything but the rest of a frame already begun and, if it is the last frame queued, a
-  // REJECT or GOODBYE. False: no such frame.
+  // REJECT, BUSY or GOODBYE. False: no such frame.
   bool keep_farewell();
   void clear();
 

@@ -1,10 +1,7 @@
 #include "local/local.h"
 
-#include <sys/statvfs.h>
-
 #include <algorithm>
 #include <cstdlib>
-#include <map>
 
 #include "base/bell.h"
 #include "base/clock.h"
@@ -19,6 +16,7 @@
 #include "local/agent_session.h"
 #include "local/spool.h"
 #include "local/spool_disk.h"
+#include "local/spool_opening.h"
 #include "local/spool_recovery.h"
 #include "local/uplink.h"
 
@@ -30,8 +28,6 @@ constexpr int64_t kTickMs = 1'000;
 constexpr uint64_t kMostPendingBytes = 8u << 20;  // taken and in no group: reading waits above it
 constexpr size_t kMostQueuedBytes = 1u << 20;     // answers that the agent does not read
 constexpr size_t kPooledBatches = 64;
-constexpr uint64_t kDiskPercent = 10;
-constexpr uint64_t kLeastSegmentBytes = 1u << 20;
 constexpr int kFatalExit = 70;
 
 // Whether it can keep its promises is unknown now, so nothing more may be acked or sent.
@@ -41,40 +37,6 @@ constexpr int kFatalExit = 70;
       ". The process ends, so that nothing is acknowledged that is not on the disk; nothing is "
       "lost. Look at the disk, then start again");
   std::_Exit(kFatalExit);
-}
-
-Result<uint64_t> quota_on(const std::string& directory, uint64_t wanted) {
-  struct statvfs disk {};
-  if (::statvfs(directory.c_str(), &disk) != 0)
-    return errno_error(errno, "asking for the size of the disk of " + directory);
-  const uint64_t total = uint64_t{disk.f_blocks} * disk.f_frsize;
-  return std::min(wanted, total / 100 * kDiskPercent);
-}
-
-// A small disk has small segments: a spool needs several of them to go on.
-uint64_t segment_bytes_for(uint64_t quota_bytes, uint64_t wanted) {
-  const uint64_t eighth = quota_bytes / 8 / kLeastSegmentBytes * kLeastSegmentBytes;
-  return std::min(wanted, std::max(eighth, kLeastSegmentBytes));
-}
-
-Result<void> forget_other_sinks(SpoolTables& tables, const std::vector<uint64_t>& sinks) {
-  if (sinks.empty()) return {};
-  std::map<uint64_t, uint64_t> owed;
-  for (const auto& [key, at] : tables.cursors) {
-    if (std::find(sinks.begin(), sinks.end(), key.first) != sinks.end()) continue;
-    const auto stream = tables.streams.find(key.second);
-    owed[key.first] += stream == tables.streams.end() ? 0 : stream->second.next.seq - at.seq;
-  }
-  for (const auto& [sink, lines] : owed) {
-    if (lines > 0)
-      return Error{Error::Kind::rejected, "it holds lines for another output (sink " + hex16(sink) +
-                                              ") which has not got them yet, " + show_count(lines) +
-                                              " in all. Collect into that one once more, or use "
-                                              "another state"};
-    log::info("the spool's former output (sink " + hex16(sink) + ") has got all; it is forgotten");
-  }
-  std::erase_if(tables.cursors, [&owed](const auto& c) { return owed.contains(c.first.first); });
-  return {};
 }
 
 void send(Connection& connection, const Outgoing& out) {
@@ -122,6 +84,7 @@ struct Local::State : std::enable_shared_from_this<State> {
   asio::awaitable<void> serve_center();
   asio::awaitable<void> serve_connection(StreamSocket socket);
   asio::awaitable<void> read_cold(ColdRead read);
+  asio::awaitable<void> quarantine(RefusedBatch batch);
   asio::awaitable<void> tick();
   void say_trouble();
   void say_refused(const std::string& peer, const std::string& why);
@@ -454,6 +417,8 @@ void Local::State::settle_center() {
   say(uplink_actions.alarms);
   if (center && uplink_actions.close) center->close();
   for (ColdRead& read : uplink_actions.reads) begin("a cold read", read_cold(std::move(read)));
+  for (RefusedBatch& batch : uplink_actions.quarantines)
+    begin("a quarantine", quarantine(std::move(batch)));
   for (Outgoing& out : uplink_actions.frames) out = {};  // batches go back to their pool
   wake_committer();                                      // for cursors
   if (!session || uplink_actions.committed.empty()) return;
@@ -469,6 +434,28 @@ asio::awaitable<void> Local::State::read_cold(ColdRead read) {
     uplink->cold(read, spool->decode_record(read.place, **bytes));
   else
     uplink->cold(read, bytes->error());
+  settle_center();
+}
+
+// A batch that no Center takes: its bytes are kept for a person, a gap takes its place, the stream
+// goes on.
+asio::awaitable<void> Local::State::quarantine(RefusedBatch batch) {
+  const std::optional<Spool::Place> place = spool->find(batch.stream, batch.first_seq);
+  if (!place || place->gap != nullptr) co_return;
+  auto kept = std::make_shared<Result<std::string>>(std::string());
+  auto work = [disk = disk, at = *place, name = batch.name, kept] {
+    *kept = disk->set_aside(at, name);
+  };
+  co_await reader.run(std::move(work));
+  if (!*kept) {
+    log::error("a refused batch could not be set aside: " + kept->error().text +
+               "; its stream waits");
+    co_return;
+  }
+  log::error("LOST " + show_count(place->end_seq - batch.first_seq) + " lines of '" +
+             batch.category + "': QUARANTINE, " + batch.why + "; their bytes are in " + **kept +
+             ", a gap takes their place");
+  spool->give_up(batch.stream, batch.first_seq, "quarantine: " + batch.why, mono_ms());
   settle_center();
 }
 

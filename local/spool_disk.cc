@@ -14,6 +14,8 @@
 #include <cstdio>
 #include <memory>
 
+#include "local/spool_record.h"
+
 namespace tailrace {
 
 namespace {
@@ -187,6 +189,19 @@ Result<std::string> SpoolDisk::read_record(const Spool::Place& place) const {
   if (!got) return got.error().within(path(place.segment));
   bytes.resize(*got);
   return bytes;
+}
+
+Result<std::string> SpoolDisk::set_aside(const Spool::Place& place, const std::string& name) const {
+  const Result<std::string> record = read_record(place);
+  if (!record) return record.error();
+  if (record->size() < kRecordHeaderBytes)
+    return Error{Error::Kind::corrupt, path(place.segment) + " ends before the batch"};
+  const std::string folder = path("quarantine");
+  if (auto made = make_directories(folder); !made) return made.error();
+  const std::string file = folder + "/" + name;
+  const std::string_view batch = std::string_view(*record).substr(kRecordHeaderBytes);
+  if (auto written = replace_file(file, batch); !written) return written.error();
+  return file;
 }
 
 }  // namespace tailrace

@@ -33,6 +33,10 @@ class SpoolDisk final : public SpoolImages {
   // A cold record, for Spool::decode_record. Opens the file anew: any thread.
   [[nodiscard]] Result<std::string> read_record(const Spool::Place& place) const;
 
+  // Copies a batch, head and payload, to quarantine/<name>, durably. Returns the path.
+  [[nodiscard]] Result<std::string> set_aside(const Spool::Place& place,
+                                              const std::string& name) const;
+
   // SpoolImages
   Result<std::vector<SpoolFile>> files() override;
   Result<void> read(const std::string& name, uint64_t offset, size_t n, std::string& out) override;

@@ -17,6 +17,7 @@ constexpr int64_t kVersionPauseMs = 60'000;
 constexpr int64_t kOutageAlarmMs = 60'000;
 constexpr int64_t kCloseAlarmMs = 10'000;
 constexpr uint32_t kFullPercent = 70;  // above it the Center commits early, so it is told at once
+constexpr int kMostRefusals = 3;       // of one batch, then it is given up
 constexpr int kMostSinks = 32;         // bits of a DATA frame's sinks
 }  // namespace
 
@@ -24,6 +25,7 @@ void UplinkActions::clear() {
   frames.clear();
   close = false;
   reads.clear();
+  quarantines.clear();
   committed.clear();
   alarms.clear();
 }
@@ -312,9 +314,25 @@ void Uplink::State::rejected(const proto::Reject& r) {
     }
     case proto::Reject::DUPLICATE:
     case proto::Reject::CLUSTER: return hold_all(text);
+    case proto::Reject::CORRUPT:
+      if (r.batch()) batch_refused(r, text);
+      return close("the connection was refused, it is tried again; " + text);
     case proto::Reject::VERSION: least_pause_ms = kVersionPauseMs; [[fallthrough]];
     default: return close("the connection was refused, it is tried again; " + text);
   }
+}
+
+void Uplink::State::batch_refused(const proto::Reject& r, const std::string& why) {
+  const UplinkStream* const s = find(r.stream());
+  if (s == nullptr) return;
+  Refusals& so_far = refusals[r.stream()];
+  if (so_far.first_seq != r.first_seq()) so_far = {r.first_seq(), 0};
+  if (++so_far.times < kMostRefusals) return;
+  refusals.erase(r.stream());
+  out.quarantines.push_back({r.stream(), r.first_seq(), s->category,
+                             s->category + "-" + std::to_string(s->sub) + "-" +
+                                 std::to_string(r.first_seq()) + ".batch",
+                             why});
 }
 
 void Uplink::State::take_credit() {

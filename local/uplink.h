@@ -33,12 +33,22 @@ struct ColdRead {
   Spool::Place place;
 };
 
+// A batch that the Center has refused so often that it is given up: set aside, Spool::give_up.
+struct RefusedBatch {
+  StreamId stream = 0;
+  uint64_t first_seq = 0;
+  std::string category;
+  std::string name;  // for its bytes
+  std::string why;
+};
+
 // What an uplink wants done. The caller keeps one and hands it in again, so that its memory is
 // reused.
 struct UplinkActions {
   std::vector<Outgoing> frames;
   bool close = false;  // after the frames; then comes disconnected()
   std::vector<ColdRead> reads;
+  std::vector<RefusedBatch> quarantines;
   std::vector<SinkPlace> committed;  // for the agent
   std::vector<std::string> alarms;   // to be logged, once
 

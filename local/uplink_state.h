@@ -64,6 +64,11 @@ struct Uplink::State {
   std::map<std::pair<uint64_t, StreamId>, Position> origins;  // of sinks that came later
   std::map<StreamId, uint64_t> flushes;                       // up to where
   std::set<StreamId> reading;                                 // a ColdRead is under way
+  struct Refusals {
+    uint64_t first_seq = 0;
+    int times = 0;
+  };
+  std::map<StreamId, Refusals> refusals;  // of one batch each, in a row
   std::map<StreamId, std::string> held_streams;               // towards every sink, and why
   std::string held_all;
   uint64_t lines_committed = 0;
@@ -112,6 +117,7 @@ struct Uplink::State {
   bool meet_sinks(const proto::Welcome& w);
   bool meet_new_sinks();
   void rejected(const proto::Reject& r);
+  void batch_refused(const proto::Reject& r, const std::string& why);
   void take_credit();
   void forget_lane(const std::string& sink, const std::string& category, uint32_t parts,
                    uint32_t part);

@@ -204,8 +204,10 @@ class Local:
             self.position(p, False)
 
     def position(self, p, rewind):
-        s = self.streams[p["stream"] - 1]
         assert p["sink"] == self.sink
+        if p["stream"] > len(self.streams):
+            return  # declared by a test's own hand
+        s = self.streams[p["stream"] - 1]
         assert s["chains"].get(p["seq"]) == p["chain"], "another chain at line %d" % p["seq"]
         assert p["seq"] >= s["committed"], "a position went back"
         if not rewind:

@@ -28,9 +28,9 @@ class LimitsTest(PeerTest):
         self.wires = []
 
     def tearDown(self):
-        for peer in self.wires:
-            peer.close()
-        self.good.close()
+        for peer in self.wires + [self.good]:
+            with contextlib.suppress(v1.Gone, OSError):
+                peer.close()
         super().tearDown()
 
     # --- the good ones -------------------------------------------------------------------------
