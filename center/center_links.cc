@@ -147,14 +147,7 @@ bool Center::State::on_hello(LocalLink& link, const Frame& frame) {
                   "this Center belongs to cluster " + hex16(sink.cluster) + ", the Local to " +
                       escape(hello.cluster(), 64));
   if (hello.local_id() == 0) return reject(link, proto::Reject::PROTOCOL, "no local_id");
-  const int64_t wait_ms = box.left_ms(hex16(hello.local_id()) + "@" + link.address, mono_ms());
-  if (wait_ms > 0) {
-    proto::Busy busy;
-    busy.set_retry_ms(static_cast<uint32_t>(wait_ms));
-    link.connection.send(FrameType::busy, busy);
-    ++refused;
-    return false;
-  }
+  if (must_wait(link, hello.local_id())) return false;
   for (const auto& other : links) {
     if (other.get() == &link || !other->greeted || other->local_id != hello.local_id()) continue;
     if (other->start != hello.start() && other->start != hello.start_before())

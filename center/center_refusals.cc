@@ -70,4 +70,15 @@ bool Center::State::drains(LocalLink& link) {
   return false;
 }
 
+// True, and it is told how long, if it broke the protocol lately.
+bool Center::State::must_wait(LocalLink& link, uint64_t local_id) {
+  const int64_t wait_ms = box.left_ms(hex16(local_id) + "@" + link.address, mono_ms());
+  if (wait_ms == 0) return false;
+  proto::Busy busy;
+  busy.set_retry_ms(static_cast<uint32_t>(wait_ms));
+  link.connection.send(FrameType::busy, busy);
+  ++refused;
+  return true;
+}
+
 }  // namespace tailrace

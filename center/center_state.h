@@ -86,6 +86,7 @@ struct Center::State {
   proto::SinkStreamPosition position_message(uint32_t number, const Position& position) const;
   bool drains(LocalLink& link);
   bool strike(LocalLink& link);
+  bool must_wait(LocalLink& link, uint64_t local_id);
   void drop_links();
   void drop_silent_links();  // on each tick
 

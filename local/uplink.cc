@@ -329,10 +329,10 @@ void Uplink::State::batch_refused(const proto::Reject& r, const std::string& why
   if (so_far.first_seq != r.first_seq()) so_far = {r.first_seq(), 0};
   if (++so_far.times < kMostRefusals) return;
   refusals.erase(r.stream());
-  out.quarantines.push_back({r.stream(), r.first_seq(), s->category,
-                             s->category + "-" + std::to_string(s->sub) + "-" +
-                                 std::to_string(r.first_seq()) + ".batch",
-                             why});
+  out.quarantines.push_back(
+      {r.stream(), r.first_seq(), s->category,
+       s->category + "-" + std::to_string(s->sub) + "-" + std::to_string(r.first_seq()) + ".batch",
+       why});
 }
 
 void Uplink::State::take_credit() {

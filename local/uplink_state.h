@@ -68,8 +68,8 @@ struct Uplink::State {
     uint64_t first_seq = 0;
     int times = 0;
   };
-  std::map<StreamId, Refusals> refusals;  // of one batch each, in a row
-  std::map<StreamId, std::string> held_streams;               // towards every sink, and why
+  std::map<StreamId, Refusals> refusals;         // of one batch each, in a row
+  std::map<StreamId, std::string> held_streams;  // towards every sink, and why
   std::string held_all;
   uint64_t lines_committed = 0;
   uint64_t refused = 0;

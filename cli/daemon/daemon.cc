@@ -30,6 +30,7 @@ constexpr int kDone = 0;
 constexpr int kFailed = 1;
 constexpr int kWrongUsage = 2;
 constexpr int kWrongSettings = 78;
+constexpr int64_t kMostStopMs = 30'000;
 
 using Unix = asio::local::stream_protocol;
 using Tcp = asio::ip::tcp;
@@ -171,6 +172,12 @@ class Life {
     if (over_) co_return;
     log::info("stopping; a second signal ends at once, and loses nothing");
     stop();
+    asio::steady_timer patience(road_, std::chrono::milliseconds(kMostStopMs));
+    co_await patience.async_wait(asio::use_awaitable);
+    if (over_) co_return;
+    log::warning("not stopped in order within " + show_duration(kMostStopMs) +
+                 ": it ends at once, like kill -9, which loses nothing; the next start goes on");
+    std::_Exit(kFailed);
   }
   asio::io_context& road_;
   StopSignals& signals_;

@@ -158,6 +158,36 @@ BOOST_AUTO_TEST_CASE(two_centers_fence_each_other_and_lose_nothing) {
   BOOST_TEST(fences > 10u);
 }
 
+// Lanes are taken, then each of the streams' batches judged once more: what it is refused for.
+BOOST_AUTO_TEST_CASE(categories_and_a_lanes_streams_have_their_most) {
+  Rng rng(1);
+  auto store = MemoryStore::make();
+  std::vector<SentStream> streams;
+  for (uint64_t local = 1; local <= 3; ++local) {
+    SentStream s;
+    s.category = "app";
+    s.key = StreamKey{local, 0};
+    s.write(1, bucket_of(kStart));
+    streams.push_back(std::move(s));
+  }
+  IncarnationOptions options;
+  options.center = "c1";
+  options.most_categories = 2;
+  options.most_streams = 3;
+  CenterRig rig(store, streams, options, 1, 1, kStart);
+  Incarnation& me = rig.incarnation();
+  for (int i = 0; i < 10'000; ++i) rig.step();
+  BOOST_TEST(me.wish("other", {1, 0}, rig.now_ms()));
+  BOOST_TEST(!me.wish("third", {1, 0}, rig.now_ms()));
+  BOOST_TEST(me.wish("app", {9, 0}, rig.now_ms()));  // it is there already
+  using Kind = Incarnation::Verdict::Kind;
+  const BatchFields& first = streams[0].batches[0];
+  BOOST_TEST((me.judge("app", {3, 0}, first, rig.now_ms()).kind == Kind::known));
+  BOOST_TEST((me.judge("app", {4, 0}, first, rig.now_ms()).kind == Kind::too_many));
+  me.begin_at("app", {4, 0}, {7, 7});
+  BOOST_TEST(me.standing("app", {4, 0})->committed.seq == 0u);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace

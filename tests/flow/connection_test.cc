@@ -2,6 +2,8 @@
 #include "flow/connection.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,6 +15,7 @@
 #include "base/hash.h"
 #include "base/spawn.h"
 #include "control.pb.h"
+#include "flow/peer_address.h"
 #include "tests/flow/sample.h"
 
 using namespace tailrace;
@@ -293,6 +296,78 @@ BOOST_FIXTURE_TEST_CASE(a_farewell_goes_out_before_the_end, Half) {
   connection->send(FrameType::reject, reject);
   connection->close();
   BOOST_TEST((taken() == frame(FrameType::reject, reject.SerializeAsString(), "")));
+}
+
+BOOST_FIXTURE_TEST_CASE(busy_is_a_farewell_too, Half) {
+  proto::Busy busy;
+  busy.set_retry_ms(7);
+  connection->send(FrameType::busy, busy);
+  connection->close();
+  BOOST_TEST((taken() == frame(FrameType::busy, busy.SerializeAsString(), "")));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_frame_that_has_begun_must_come_on, Half) {
+  Received got;
+  spawn(road, "read", read_all(*connection, got));
+  turn();
+  const int64_t later = mono_ms() + 3'600'000;
+  BOOST_TEST(!connection->too_slow(later));  // silence is another matter
+  const std::string one = frame(FrameType::ping, "", "");
+  give(one.substr(0, 5));
+  turn();
+  BOOST_TEST(!connection->too_slow(mono_ms() + 9'000));
+  BOOST_TEST(connection->too_slow(mono_ms() + 10'001));
+  give(one.substr(5));
+  turn();
+  BOOST_TEST(got.frames.size() == 1u);
+  BOOST_TEST(!connection->too_slow(later));
+  give(frame(FrameType::data, "h", std::string(640 << 10, 'x')).substr(0, 100));
+  turn();
+  BOOST_TEST(!connection->too_slow(mono_ms() + 39'000));  // 30 s, and 1 s for each 64 KiB
+  BOOST_TEST(connection->too_slow(mono_ms() + 40'001));
+}
+
+BOOST_FIXTURE_TEST_CASE(another_version_is_told_from_garbage, Half) {
+  Received got;
+  spawn(road, "read", read_all(*connection, got));
+  std::string bytes = frame(FrameType::ping, "", "");
+  bytes[4] = 2;
+  give(bytes);
+  turn();
+  BOOST_REQUIRE(got.ended);
+  BOOST_TEST(connection->other_version());
+  BOOST_TEST(!Both().a->other_version());
+}
+
+BOOST_AUTO_TEST_CASE(tcp_gives_a_vanished_peer_up_and_its_address_is_known) {
+  asio::io_context road{1};
+  const Fd door(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof at;
+  BOOST_REQUIRE(::bind(door.get(), reinterpret_cast<sockaddr*>(&at), size) == 0);
+  BOOST_REQUIRE(::listen(door.get(), 1) == 0);
+  BOOST_REQUIRE(::getsockname(door.get(), reinterpret_cast<sockaddr*>(&at), &size) == 0);
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  BOOST_REQUIRE(::connect(fd, reinterpret_cast<sockaddr*>(&at), size) == 0);
+  StreamSocket socket(road);
+  socket.assign(asio::generic::stream_protocol(AF_INET, 0), fd);
+  const Connection connection(road, std::move(socket), "x");
+  unsigned ms = 0;
+  socklen_t length = sizeof ms;
+  BOOST_REQUIRE(::getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, &length) == 0);
+  BOOST_TEST(ms == 20'000u);
+  BOOST_TEST(peer_address(fd).name == "127.0.0.1:" + std::to_string(ntohs(at.sin_port)));
+  BOOST_TEST(peer_address(fd).host == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(who_is_at_a_unix_socket_is_known, Half) {
+  const PeerAddress who = peer_address(peer.get());
+  BOOST_TEST(who.name ==
+             "process " + std::to_string(::getpid()) + " of user " + std::to_string(::getuid()));
+  BOOST_TEST(who.host == "");
+  BOOST_TEST(peer_address(-1).name == "a peer that has gone");
 }
 
 BOOST_FIXTURE_TEST_CASE(a_farewell_after_a_frame_half_written_does_not_tear_it, Half) {

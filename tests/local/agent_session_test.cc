@@ -250,6 +250,16 @@ BOOST_AUTO_TEST_CASE(broken_frames_end_the_connection_and_take_nothing) {
     AgentHop hop(paper);
     hop.open();
     auto bad = make_batch(1, 0, 1, 7, 0, "one\n");
+    bad->head[1] = 1;  // it says that it is gzip
+    hop.append(bad);
+    hop.must_be_rejected(proto::Reject::CORRUPT);
+    BOOST_TEST(hop.got.refusals.size() == 1u);
+  }
+  {
+    PaperSpool paper;
+    AgentHop hop(paper);
+    hop.open();
+    auto bad = make_batch(1, 0, 1, 7, 0, "one\n");
     bad->payload[0] ^= 1;
     hop.append(bad);
     hop.must_be_rejected(proto::Reject::CORRUPT);

@@ -53,6 +53,43 @@ BOOST_AUTO_TEST_CASE(rejects_hold_a_stream_or_everything) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_center_of_another_version_is_tried_again_in_a_minute) {
+  Filled paper;
+  UplinkHop hop(paper);
+  hop.connect();
+  hop.uplink.other_version();
+  hop.uplink.disconnected("it speaks version 2", 0, paper.now_ms);
+  BOOST_TEST(hop.uplink.connect_due_ms(paper.now_ms) >= 60'000);
+}
+
+// Three times the same batch, in a row.
+BOOST_AUTO_TEST_CASE(a_batch_that_is_refused_three_times_is_given_up) {
+  Filled paper;
+  paper.add(1);
+  UplinkHop hop(paper);
+  const auto refuse = [&](uint64_t seq, bool batch) {
+    hop.connect();
+    hop.welcome({UplinkHop::at(1, {})});
+    proto::Reject r;
+    r.set_code(proto::Reject::CORRUPT);
+    r.set_stream(1);
+    r.set_batch(batch);
+    r.set_first_seq(seq);
+    hop.say(FrameType::reject, r);
+    BOOST_TEST(hop.closed);
+    hop.uplink.disconnected("closed", 0, paper.now_ms);
+    return hop.got.quarantines;
+  };
+  for (const uint64_t seq : {0, 0, 4, 0, 0}) BOOST_TEST(refuse(seq, true).empty());
+  BOOST_TEST(refuse(0, false).empty());
+  const auto given_up = refuse(0, true);
+  BOOST_REQUIRE_EQUAL(given_up.size(), 1u);
+  BOOST_TEST(given_up[0].stream == 1u);
+  BOOST_TEST(given_up[0].first_seq == 0u);
+  BOOST_TEST(given_up[0].name == "web-0-0.batch");
+  BOOST_TEST(refuse(0, true).empty());  // it begins anew
+}
+
 BOOST_AUTO_TEST_CASE(another_cluster_gets_nothing) {
   Filled paper;
   const Position p = paper.add(1);

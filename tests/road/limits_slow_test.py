@@ -288,6 +288,58 @@ class Storm(LimitsTest):
         self.good.close()
 
 
+FDATASYNC = r"""
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int fdatasync(int fd) {
+  while (access(getenv("HANGS_WHILE"), F_OK) == 0) usleep(10000);
+  return syscall(SYS_fdatasync, fd);
+}
+"""
+
+
+class Drain(LimitsTest):
+    ROLES_UP = ("center",)
+
+    def test_row_39_a_stop_that_cannot_end_takes_30_s(self):
+        """The Center's disk does not answer any more; a start with a good one goes on."""
+        if not shutil.which("cc"):
+            raise unittest.SkipTest("no C compiler for a library that plays such a disk")
+        self.good.close()
+        self.down("center", signal.SIGTERM)
+        with open(self.dir + "/sync.c", "w") as file:
+            file.write(FDATASYNC)
+        library, hang = self.dir + "/sync.so", self.dir + "/hang"
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", library, self.dir + "/sync.c"], check=True)
+        with open(self.dir + "/stderr.txt", "ab") as log:
+            center = subprocess.Popen([self.program("center"), "--config", self.dir + "/center.yaml"], stderr=log,
+                                      env={**os.environ, "LD_PRELOAD": library, "HANGS_WHILE": hang})
+        try:
+            self.until("the start", lambda: self.said().count("takes Locals") == 2)
+            self.good.connect()
+            self.good.until_committed()  # its lane is owned
+            with open(hang, "w"):
+                pass
+            self.good_lines("web")
+            while not all(s["sent"] == s["batches"][-1].end for s in self.good.streams):
+                self.good.pump()
+            self.good.wire.send(v1.FLUSH)
+            start = time.monotonic()
+            center.send_signal(signal.SIGTERM)
+            self.assertEqual(center.wait(45), 1)
+            self.assertTrue(29 < time.monotonic() - start < 35)
+        finally:
+            center.kill()
+            center.wait()
+        self.assertIn("not stopped in order within 30.0 s", self.said())
+        self.up("center")
+        self.until("the start", lambda: self.said().count("takes Locals") == 3)
+        self.good.wire.close()
+        self.good.connect()
+        self.good_is_whole()
+
+
 STATFS = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
