@@ -5,22 +5,13 @@
 #include <algorithm>
 #include <asio/post.hpp>
 #include <asio/use_awaitable.hpp>
-#include <optional>
 
-#include "agent/batch_builder.h"
-#include "agent/file_table.h"
-#include "agent/file_watch.h"
-#include "agent/journal_file.h"
+#include "agent/agent_state.h"
 #include "agent/messages.h"
-#include "agent/session.h"
-#include "agent/source_rules.h"
 #include "agent/tree_walk.h"
-#include "base/bell.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/spawn.h"
-#include "base/worker.h"
 
 namespace tailrace {
 
@@ -31,7 +22,7 @@ constexpr int64_t kJournalMs = 1'000;
 constexpr int64_t kBackoffMs = 100;
 constexpr int64_t kMostBackoffMs = 5'000;
 constexpr int64_t kSoonMs = 200;  // between scans that the watch asks for
-constexpr int64_t kComplainMs = 10'000;
+constexpr int64_t kLowLatencyMs = 50;
 constexpr uint32_t kLeastRecord = 64;
 constexpr size_t kMostUnreadableTold = 1000;
 
@@ -45,214 +36,6 @@ size_t most_open_files() {
 }
 }  // namespace
 
-struct Agent::State {
-  State(asio::io_context& r, AgentSettings s, Connect c)
-      : road(r),
-        settings(std::move(s)),
-        connect(std::move(c)),
-        journal_file(settings.state_dir + "/agent.journal", journal),
-        builder(settings.batch_bytes, settings.max_record_bytes),
-        watch(r),
-        worker(r, "agent"),
-        ended(r),
-        read_bell(r),
-        tick_bell(r),
-        scan_bell(r),
-        soon_bell(r),
-        journal_bell(r),
-        connect_bell(r) {}
-
-  Result<void> open();
-  asio::awaitable<void> run();
-  void leave();
-  void drain();
-  void begin_drain();
-  AgentStatus status() const;
-
-  // --- the loops, one coroutine each
-  void start(const char* name, asio::awaitable<void> task);
-  asio::awaitable<void> until_ended(asio::awaitable<void> task);
-  asio::awaitable<void> read_files();
-  asio::awaitable<void> keep_time();
-  asio::awaitable<void> scan_files();
-  asio::awaitable<void> hear_names();
-  asio::awaitable<void> keep_journal();
-  asio::awaitable<void> keep_connection();
-  asio::awaitable<void> serve(StreamSocket socket);
-
-  // --- steps
-  bool read_step();
-  std::optional<size_t> next_due();
-  void send_batch(size_t category, int64_t wall);
-  void take_tick();
-  void note_due();
-  void place_if_known();
-  void carry_out(bool all);
-  void look_for_end();
-  void complain(const std::string& text);
-
-  asio::io_context& road;
-  AgentSettings settings;
-  Connect connect;
-  std::optional<SourceRules> rules;
-  Journal journal;
-  JournalFile journal_file;
-  std::optional<Session> session;
-  std::optional<FileTable> table;
-  BatchBuilder builder;
-  FileWatch watch;
-  Worker worker;
-  std::unique_ptr<Connection> connection;
-
-  // Why a category's queue is read now.
-  enum class Due : uint8_t {
-    no,
-    whole,  // the tick: until it is empty
-    full,   // for as long as it fills batches
-  };
-  std::vector<Due> due;
-  size_t turn = 0;  // whose turn it is among the categories
-  bool watching = false;
-  bool placed = false;
-  bool drain_asked = false;  // begins behind one more look at all names
-  bool draining = false;
-  bool flushed = false;
-  bool leaving = false;
-  bool journal_stuck = false;  // the last write failed: nothing is read until it succeeds
-  std::string refusal;         // why the Local closed the last connection
-  int64_t complained_ms = INT64_MIN / 2;
-  int64_t pinged_ms = 0;
-  uint64_t bytes_read = 0;
-  uint64_t lines_read = 0;
-  uint64_t split_lines = 0;
-
-  int running = 0;
-  Bell ended, read_bell, tick_bell, scan_bell, soon_bell, journal_bell,
-      connect_bell;  // one waiter each
-};
-
-// --- the reading loop
-// -----------------------------------------------------------------------------
-
-asio::awaitable<void> Agent::State::read_files() {
-  while (!leaving) {
-    if (read_step()) {
-      co_await asio::post(road, asio::use_awaitable);  // acks, names and the others have their turn
-      continue;
-    }
-    co_await read_bell.wait();
-  }
-}
-
-// One batch, or one look at many files that have nothing new. False: nothing to do until a bell.
-bool Agent::State::read_step() {
-  place_if_known();
-  const auto category = next_due();
-  if (!category) {
-    session->push();
-    carry_out(true);
-    look_for_end();
-    return false;
-  }
-  std::deque<TailedFile*>& queue = table->queue(*category);
-  const FileTable::Clock clock = now();
-  builder.gather(queue, clock.wall_ms);
-  if (!builder.empty()) send_batch(*category, clock.wall_ms);
-  for (TailedFile* file : builder.changed()) table->changed(*file, clock);
-  for (const BatchBuilder::Failed& f : builder.failed()) table->failed(*f.file, f.error, clock);
-  for (TailedFile* file : builder.drained()) table->drained(*file);
-  if (queue.empty() || (due[*category] == Due::full &&
-                        table->unread(*category, settings.batch_bytes) < settings.batch_bytes))
-    due[*category] = Due::no;
-  carry_out(false);
-  return true;
-}
-
-std::optional<size_t> Agent::State::next_due() {
-  if (!placed || !session->live() || session->window_full() || journal_stuck) return std::nullopt;
-  for (size_t i = 0; i < due.size(); ++i) {
-    const size_t c = (turn + i) % due.size();
-    if (due[c] == Due::no || !session->may_read(table->category(c))) continue;
-    if (table->queue(c).empty()) {
-      due[c] = Due::no;
-      continue;
-    }
-    turn = c + 1;
-    return c;
-  }
-  return std::nullopt;
-}
-
-void Agent::State::send_batch(size_t category, int64_t wall) {
-  const std::string& name = table->category(category);
-  for (TailedFile* file : builder.files())
-    if (file->id() == 0)
-      file->set_id(session->define_file(file->identity(), file->path(), file->generation(), name));
-  const Session::Place place = session->place(name);
-  // The clock may step back, a stream's buckets may not.
-  const Bucket bucket = std::max(place.bucket, bucket_of(wall));
-  BatchPtr batch =
-      builder.finish(place.stream, place.first_seq, bucket, table->codec(category), wall_ms());
-  session->append(std::move(batch), builder.ranges());
-  bytes_read += builder.source_bytes();
-  lines_read += builder.lines();
-  split_lines += builder.split_lines();
-}
-
-void Agent::State::place_if_known() {
-  if (placed || !session->placed() || table->scans() == 0) return;
-  placed = true;
-  table->place_all(now());
-  if (draining) table->drain(now());
-  if (settings.once || draining) std::fill(due.begin(), due.end(), Due::whole);
-  note_due();
-}
-
-// Files that can fill a batch are read at once, the others wait for the tick.
-void Agent::State::note_due() {
-  for (size_t c = 0; c < due.size(); ++c)
-    if (due[c] == Due::no && table->unread(c, settings.batch_bytes) >= settings.batch_bytes)
-      due[c] = Due::full;
-  read_bell.ring();
-}
-
-// Writes the journal, then sends what it allows. `all` false: the last batch stays until it is
-// known whether another follows.
-void Agent::State::carry_out(bool all) {
-  if (const auto written = journal_file.write(); !written) {
-    journal_stuck = true;
-    return complain("the agent's journal cannot be written, nothing is read until it can: " +
-                    written.error().text);
-  }
-  if (journal_stuck) log::info("the agent's journal can be written again");
-  journal_stuck = false;
-  std::vector<SessionAction>& actions = session->actions();
-  if (actions.empty() || !connection) return;
-  size_t n = actions.size();
-  if (!all)
-    while (n > 0 && actions[--n].kind != SessionAction::Kind::append) {
-    }
-  for (size_t i = 0; i < n; ++i) send_action(*connection, actions[i], session->state());
-  actions.erase(actions.begin(), actions.begin() + static_cast<std::ptrdiff_t>(n));
-}
-
-void Agent::State::look_for_end() {
-  if (!settings.once && !draining) return;
-  if (!session->held().empty()) return leave();
-  if (!table->all_read() || !session->all_acked() || !session->live()) return;
-  if (session->all_final()) return leave();
-  if (flushed) return;
-  flushed = true;
-  session->flush();
-  carry_out(true);
-}
-
-void Agent::State::complain(const std::string& text) {
-  if (mono_ms() - complained_ms < kComplainMs) return;
-  complained_ms = mono_ms();
-  log::error(text);
-}
-
 // --- time, names, scans
 // -----------------------------------------------------------------------------
 
@@ -263,17 +46,42 @@ asio::awaitable<void> Agent::State::keep_time() {
   }
 }
 
+void Agent::State::hear_writes(FileTable::Clock clock) {
+  if (!watching) return;
+  const auto written = [&](std::string_view path) { table->written(path, clock); };
+  if (watch.collect_writes(written)) return;
+  table->written_somewhere(clock);
+  scan_bell.ring();
+}
+
+// Categories that want it are looked at more often than all others.
+asio::awaitable<void> Agent::State::keep_low_latency() {
+  while (!leaving) {
+    co_await low_bell.wait(kLowLatencyMs);
+    if (leaving || !placed) continue;
+    hear_writes(now());
+    for (size_t c = 0; c < due.size(); ++c)
+      if (low_latency[c]) due[c] = Due::whole;
+    read_bell.ring();
+  }
+}
+
+void Agent::State::note_ages(int64_t wall_ms) {
+  uint64_t taken = 0, passed = 0;
+  for (const auto& [category, flow] : session->flows()) {
+    unpublished[category].seen(flow.next_seq, flow.next_seq - flow.unpublished, wall_ms);
+    taken += flow.next_seq;
+    passed += flow.next_seq - flow.waiting;
+  }
+  unacked.seen(taken, passed, wall_ms);
+}
+
 void Agent::State::take_tick() {
   const FileTable::Clock clock = now();
-  if (watching) {
-    const auto written = [&](std::string_view path) { table->written(path, clock); };
-    if (!watch.collect_writes(written)) {
-      table->written_somewhere(clock);
-      scan_bell.ring();
-    }
-  }
+  hear_writes(clock);
   table->tick(clock);
   session->tick(clock.mono_ms);
+  note_ages(clock.wall_ms);
   if (placed) std::fill(due.begin(), due.end(), Due::whole);
   if (journal_stuck) carry_out(true);
   if (connection) {
@@ -368,7 +176,10 @@ asio::awaitable<void> Agent::State::serve(StreamSocket socket) {
     if (session->live()) refusal.clear();
     if (!got) {
       if (!leaving) complain("connection to the Local: " + got.error().text);
-      if (frame.type == FrameType::reject) refusal = got.error().text;
+      if (frame.type == FrameType::reject) {
+        refusal = got.error().text;
+        ++refused;
+      }
       break;
     }
     if (!session->held().empty()) complain("holding: " + session->held());
@@ -397,8 +208,13 @@ Result<void> Agent::State::open() {
   options.once = settings.once;
   options.most_open = most_open_files();
   options.lost_ms = 2 * settings.scan_ms;
+  options.first_start = journal.state().local_id == 0;
   table.emplace(*rules, settings.sources, *session, options);
   due.assign(table->categories(), Due::no);
+  low_latency.assign(table->categories(), false);
+  for (size_t c = 0; c < due.size(); ++c)
+    for (const AgentSource& source : settings.sources)
+      if (source.category == table->category(c) && source.low_latency) low_latency[c] = true;
   if (settings.once) return {};
   if (auto r = watch.open(); !r)
     log::warning(r.error().text);
@@ -424,6 +240,8 @@ asio::awaitable<void> Agent::State::run() {
   start("agent: connection", keep_connection());
   start("agent: journal", keep_journal());
   start("agent: time", keep_time());
+  if (std::find(low_latency.begin(), low_latency.end(), true) != low_latency.end())
+    start("agent: low latency", keep_low_latency());
   start("agent: reading", read_files());
   while (running > 0) co_await ended.wait();
   if (const auto written = journal_file.write(); !written) complain(written.error().text);
@@ -439,7 +257,7 @@ void Agent::State::leave() {
     connection->send(FrameType::goodbye);
     connection->close();
   }
-  for (Bell* bell : {&read_bell, &tick_bell, &scan_bell, &soon_bell, &journal_bell, &connect_bell})
+  for (Bell* bell : {&read_bell, &tick_bell, &low_bell, &scan_bell, &soon_bell, &journal_bell, &connect_bell})
     bell->ring();
 }
 
@@ -479,6 +297,20 @@ AgentStatus Agent::State::status() const {
   }
   s.unreadable_count = table->unreadable_count();
   s.held = !session->held().empty() ? session->held() : refusal;
+  s.connected = session->live();
+  s.refused = refused;
+  s.oldest_unacked_ms = unacked.oldest_ms();
+  for (const auto& [category, flow] : session->flows()) {
+    AgentFlow& out = s.categories[category];
+    out.taken = flow.taken;
+    out.waiting = flow.waiting;
+    out.passed = flow.taken - flow.waiting;
+    out.unpublished = flow.unpublished;
+    const auto age = unpublished.find(category);
+    if (age != unpublished.end()) out.oldest_unpublished_ms = age->second.oldest_ms();
+  }
+  for (size_t c = 0; c < due.size(); ++c)
+    s.categories[table->category(c)].bytes_unread = table->unread(c);
   s.idle = placed && table->all_read() && session->all_acked() && session->all_final();
   return s;
 }
@@ -491,9 +323,53 @@ Agent::Agent(asio::io_context& road, AgentSettings settings, Connect connect)
 Agent::~Agent() = default;
 
 Result<void> Agent::open() { return state_->open(); }
-asio::awaitable<void> Agent::run() { return state_->run(); }
+
+// A reload is a restart within the process: what was not acked is read again.
+asio::awaitable<void> Agent::run() {
+  for (;;) {
+    co_await state_->run();
+    if (!next_sources_) co_return;
+    AgentSettings settings = std::move(state_->settings);
+    settings.sources = std::move(*next_sources_);
+    next_sources_.reset();
+    earlier_ = status();
+    state_ = std::make_unique<State>(state_->road, std::move(settings), std::move(state_->connect));
+    if (const auto opened = state_->open(); !opened) {
+      log::error("the agent cannot go on with its new pipelines: " + opened.error().text);
+      co_return;
+    }
+  }
+}
+
+Result<void> Agent::reload(std::vector<AgentSource> sources) {
+  auto compiled = SourceRules::compile(sources, state_->settings.never_below);
+  if (!compiled) return compiled.error();
+  if (state_->drain_asked || state_->leaving)
+    return Error{Error::Kind::rejected, "the agent is about to end"};
+  next_sources_ = std::move(sources);
+  state_->leave();
+  return {};
+}
+
 void Agent::drain() { state_->drain(); }
-void Agent::leave() { state_->leave(); }
-AgentStatus Agent::status() const { return state_->status(); }
+void Agent::leave() {
+  next_sources_.reset();
+  state_->leave();
+}
+
+AgentStatus Agent::status() const {
+  AgentStatus now = state_->status();
+  now.bytes_read += earlier_.bytes_read;
+  now.split_lines += earlier_.split_lines;
+  now.refused += earlier_.refused;
+  now.lines_final += earlier_.lines_final;
+  // What was taken before and not passed on is read, and counted, again.
+  for (const auto& [category, flow] : earlier_.categories) {
+    now.categories[category].taken += flow.passed;
+    now.categories[category].passed += flow.passed;
+    now.lines_read += flow.passed;
+  }
+  return now;
+}
 
 }  // namespace tailrace

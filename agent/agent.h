@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,10 @@ struct AgentSource {
   std::vector<std::string> globs;    // absolute
   std::vector<std::string> exclude;  // globs over the whole path, or over the name if without '/'
   Codec codec = Codec::gzip;         // of the published files
+  // Of the files that stand there when an agent without a past starts, those are read from their
+  // beginning that were written to within this time; the others from their end. -1: all of them.
+  int64_t start_within_ms = -1;
+  bool low_latency = false;  // a batch each 50 ms instead of each tick
 };
 
 struct AgentSettings {
@@ -41,6 +46,16 @@ struct UnreadableFile {
   std::string reason;
 };
 
+// What the agent did with one category's lines since it started.
+struct AgentFlow {
+  uint64_t taken = 0;        // read
+  uint64_t waiting = 0;      // read, and the Local has not acked them
+  uint64_t passed = 0;       // acked by the Local
+  uint64_t unpublished = 0;  // read, and not committed at every required sink
+  uint64_t bytes_unread = 0;
+  int64_t oldest_unpublished_ms = -1;  // wall time when its first unpublished line was read
+};
+
 struct AgentStatus {
   uint64_t files = 0;       // known now
   uint64_t files_seen = 0;  // ever
@@ -55,6 +70,10 @@ struct AgentStatus {
   uint64_t unreadable_count = 0;
   std::string held;   // not empty: holding, and why
   bool idle = false;  // all read and all final
+  std::map<std::string, AgentFlow> categories;
+  bool connected = false;        // to the Local
+  int64_t oldest_unacked_ms = -1;  // wall time when the first line was read that is not acked
+  uint64_t refused = 0;          // by the Local: REJECTs
 };
 
 class Agent {
@@ -73,6 +92,9 @@ class Agent {
   // Read what stands in the files now, FLUSH, and end when all is final. Unlike with once, a last
   // line that has no newline yet waits in its file for the next start, unless its file is deleted.
   void drain();
+  // Other files from now on, as after a restart: what is known of files goes on. rejected: a glob is
+  // none, and nothing changes.
+  Result<void> reload(std::vector<AgentSource> sources);
   // End now; what was not acked is read again next time.
   void leave();
   [[nodiscard]] AgentStatus status() const;
@@ -80,6 +102,8 @@ class Agent {
  private:
   struct State;
   std::unique_ptr<State> state_;
+  std::optional<std::vector<AgentSource>> next_sources_;  // of a reload
+  AgentStatus earlier_;                                   // what was counted before it
 };
 
 }  // namespace tailrace

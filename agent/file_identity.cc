@@ -30,6 +30,7 @@ Result<FileFacts> facts(int fd, const char* path, int flags) {
   f.inode = sx.stx_ino;
   if (sx.stx_mask & STATX_BTIME)
     f.birth_ns = sx.stx_btime.tv_sec * 1'000'000'000 + sx.stx_btime.tv_nsec;
+  f.written_ms = sx.stx_mtime.tv_sec * 1'000 + sx.stx_mtime.tv_nsec / 1'000'000;
   f.size = sx.stx_size;
   f.links = sx.stx_nlink;
   f.mode = sx.stx_mode;

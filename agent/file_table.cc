@@ -21,7 +21,7 @@ bool stands_at(const TailedFile& file, const std::string& path) {
 
 FileTable::FileTable(const SourceRules& rules, const std::vector<AgentSource>& sources,
                      Session& session, FileTableOptions options)
-    : rules_(rules), session_(session), options_(options) {
+    : rules_(rules), sources_(sources), session_(session), options_(options) {
   for (const AgentSource& source : sources) {
     const auto same = [&](const Category& c) { return c.name == source.category; };
     auto it = std::find_if(categories_.begin(), categories_.end(), same);

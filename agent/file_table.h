@@ -21,6 +21,7 @@
 namespace tailrace {
 
 struct FileTableOptions {
+  bool first_start = false;    // an agent without a past: AgentSource::start_within_ms counts
   bool once = false;           // read each file to its size when it was found
   size_t most_open = 512;      // descriptors; above it files that wait for nothing are closed
   int64_t settle_ms = 60'000;  // without growth, when the kernel will not tell who may still write
@@ -104,6 +105,7 @@ class FileTable {
   void note_unreadable(const std::string& path, const std::string& reason);
   // --- positions and ends: file_table_rest.cc
   void place(TailedFile& file, Clock now);
+  void start_late(TailedFile& file, Clock now);
   void find_missing(const FileRecord& record, Clock now);
   enum class Reach { open, waiting, gone };
   Reach reach(TailedFile& file, Clock now);
@@ -121,6 +123,7 @@ class FileTable {
   FileId id_of(TailedFile& file);
 
   const SourceRules& rules_;
+  const std::vector<AgentSource>& sources_;
   Session& session_;
   const FileTableOptions options_;
   std::vector<Category> categories_;

@@ -62,13 +62,28 @@ Result<Fd> search(const std::string& identity, std::string& path) {
 
 void FileTable::place_all(Clock now) {
   placed_ = true;
-  for (const auto& [identity, file] : files_) place(*file, now);
+  for (const auto& [identity, file] : files_) {
+    if (options_.first_start) start_late(*file, now);
+    place(*file, now);
+  }
   std::vector<FileId> known;
   for (const auto& [id, record] : session_.state().files) known.push_back(id);
   std::sort(known.begin(), known.end());
   for (const FileId id : known)
     if (const FileRecord* record = session_.state().file(id))
       find_missing(FileRecord(*record), now);
+}
+
+// What stood in a file before the agent ever came is not wanted: it is known as read, up to its
+// last whole line.
+void FileTable::start_late(TailedFile& file, Clock now) {
+  const AgentSource& source = sources_[file.source()];
+  if (source.start_within_ms < 0 || file.size() == 0 || options_.once) return;
+  if (now.wall_ms - file.facts().written_ms <= source.start_within_ms) return;
+  FilePosition at;
+  at.offset = file.end_of_lines();
+  if (at.offset == 0) return;
+  (void)session_.define_file(file.identity(), file.path(), file.generation(), source.category, at);
 }
 
 void FileTable::place(TailedFile& file, Clock now) {

@@ -177,13 +177,15 @@ Session::Place Session::place(const std::string& category) {
 }
 
 FileId Session::define_file(const std::string& identity, const std::string& path,
-                            uint32_t generation, const std::string& category) {
+                            uint32_t generation, const std::string& category,
+                            FilePosition at) {
   FileRecord f;
   f.id = state().next_file;
   f.identity = identity;
   f.path = path;
   f.generation = generation;
   f.stream = place(category).stream;
+  f.acked = f.final_ = at;
   journal_.put_file(f);
   return f.id;
 }
@@ -322,6 +324,21 @@ bool Session::all_acked() const {
 bool Session::all_final() const {
   return std::all_of(state().streams.begin(), state().streams.end(),
                      [](const auto& s) { return s.second.final_seq >= s.second.next_seq; });
+}
+
+std::map<std::string, Session::Flow> Session::flows() const {
+  std::map<std::string, Flow> out;
+  if (!placed_) return out;
+  for (const auto& [id, s] : state().streams) {
+    const auto lane = lanes_.find(id);
+    const uint64_t base = lane == lanes_.end() ? s.next_seq : lane->second.base_seq;
+    Flow& flow = out[s.category];
+    flow.next_seq += s.next_seq;
+    flow.taken += s.next_seq - base;
+    flow.waiting += s.next_seq - std::max(s.acked_seq, base);
+    flow.unpublished += s.next_seq - s.final_seq;
+  }
+  return out;
 }
 
 uint64_t Session::lines_final() const {

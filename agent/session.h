@@ -84,8 +84,9 @@ class Session {
     Bucket bucket = 0;
   };
   Place place(const std::string& category);
+  // `at`: where its first line begins.
   FileId define_file(const std::string& identity, const std::string& path, uint32_t generation,
-                     const std::string& category);
+                     const std::string& category, FilePosition at = {});
   // A batch for place(); its files are defined.
   void append(BatchPtr batch, const std::vector<SourceRange>& ranges);
   // Nothing follows for now: whatever append is still among the actions asks for its answer.
@@ -115,6 +116,13 @@ class Session {
   [[nodiscard]] bool all_acked() const;
   [[nodiscard]] bool all_final() const;
   [[nodiscard]] uint64_t lines_final() const;  // of those appended in this run
+  struct Flow {  // lines
+    uint64_t next_seq = 0;
+    uint64_t taken = 0;        // in this run
+    uint64_t waiting = 0;      // of those, not acked
+    uint64_t unpublished = 0;  // of all runs, not final
+  };
+  [[nodiscard]] std::map<std::string, Flow> flows() const;  // by category
   [[nodiscard]] uint64_t gaps() const { return gaps_; }
   [[nodiscard]] bool leaving(FileId file) const { return gone_.contains(file); }
 

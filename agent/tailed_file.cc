@@ -65,6 +65,22 @@ uint64_t TailedFile::unread() const {
   return end > position_.offset ? end - position_.offset : 0;
 }
 
+uint64_t TailedFile::end_of_lines() {
+  constexpr uint64_t kReach = 4u << 20;  // more than a line may have
+  if (!open()) return 0;
+  std::string piece(64u << 10, '\0');
+  const uint64_t stop = size() > kReach ? size() - kReach : 0;
+  for (uint64_t end = size(); end > stop;) {
+    const uint64_t begin = end > piece.size() ? end - piece.size() : 0;
+    const auto got = read_at(fd_.get(), piece.data(), end - begin, begin);
+    if (!got) return 0;
+    const size_t newline = std::string_view(piece.data(), *got).rfind('\n');
+    if (newline != std::string_view::npos) return begin + newline + 1;
+    end = begin;
+  }
+  return 0;
+}
+
 bool TailedFile::nobody_writes() const {
   if (!fd_.valid()) return false;
   // A read lease is given only while no process has the file open for writing. It is given back at

@@ -55,6 +55,8 @@ class TailedFile {
   [[nodiscard]] bool deleted() const { return place_.facts.links == 0; }
   // Bytes that are known to stand there and were not taken, up to the limit.
   [[nodiscard]] uint64_t unread() const;
+  // The offset behind its last newline; 0 if there is none in reach (4 MiB), or it can't be read.
+  [[nodiscard]] uint64_t end_of_lines();
   // True if no process has the file open for writing; false also if the kernel would not tell.
   [[nodiscard]] bool nobody_writes() const;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "base/address.h"
 #include "base/file.h"
 #include "base/nearest.h"
 #include "base/units.h"
@@ -12,14 +13,23 @@ namespace tailrace {
 namespace {
 constexpr size_t kMostReferenced = 64u << 10;
 
-std::string list_of(const std::vector<std::string>& words) {
-  std::string out;
-  for (const std::string& word : words) out += (out.empty() ? "" : ", ") + word;
+std::vector<std::string_view> split(std::string_view words, char at) {
+  std::vector<std::string_view> out;
+  while (!words.empty()) {
+    const size_t end = std::min(words.find(at), words.size());
+    out.push_back(words.substr(0, end));
+    words.remove_prefix(std::min(end + 1, words.size()));
+  }
   return out;
 }
 
-std::string meant(std::string_view word, const std::vector<std::string>& known) {
-  const std::vector<std::string_view> words(known.begin(), known.end());
+std::string list_of(const std::vector<std::string_view>& words) {
+  std::string out;
+  for (const std::string_view word : words) out += (out.empty() ? "" : ", ") + std::string(word);
+  return out;
+}
+
+std::string meant(std::string_view word, const std::vector<std::string_view>& words) {
   const std::string_view near = nearest(word, words);
   return near.empty() ? "" : "did you mean '" + std::string(near) + "'?";
 }
@@ -39,6 +49,43 @@ Result<std::string> resolve(std::string_view reference) {
   if (!content) return content.error().within(escape(path));
   while (content->ends_with('\n')) content->pop_back();
   return content;
+}
+
+// What a value of this type is; rejected: it is none.
+Result<uint64_t> parse_number(const ConfigKey& key, std::string_view text) {
+  if (key.type == ConfigKey::Type::size) return parse_size(text);
+  const auto ms = parse_duration_ms(text);
+  if (!ms) return ms.error();
+  return static_cast<uint64_t>(*ms);
+}
+
+std::string show_number(const ConfigKey& key, uint64_t number) {
+  return key.type == ConfigKey::Type::size ? show_size(number)
+                                           : show_duration(static_cast<int64_t>(number));
+}
+
+Result<void> check_text(const ConfigKey& key, const std::string& value) {
+  const auto wrong = [](std::string text) { return Error{Error::Kind::rejected, std::move(text)}; };
+  switch (key.type) {
+    case ConfigKey::Type::path:
+      if (!value.starts_with('/')) return wrong("the path must begin with '/'");
+      return {};
+    case ConfigKey::Type::address: {
+      const auto address = parse_host_port(value, 0);
+      if (!address) return address.error();
+      return {};
+    }
+    case ConfigKey::Type::size:
+    case ConfigKey::Type::duration: {
+      const auto number = parse_number(key, value);
+      if (!number) return number.error();
+      if (*number < key.least || *number > key.most)
+        return wrong("'" + escape(value, 64) + "' is not between " + show_number(key, key.least) +
+                     " and " + show_number(key, key.most));
+      return {};
+    }
+    default: return {};
+  }
 }
 }  // namespace
 
@@ -67,12 +114,63 @@ Result<std::string> expand_references(std::string_view text) {
   return out;
 }
 
-ConfigMap::ConfigMap(const ConfigText& text, const YamlNode& node, std::string path,
+const ConfigKey* ConfigKeys::find(std::string_view pattern) const {
+  for (const ConfigKey& key : all)
+    if ((key.files & file) != 0 && key.path == pattern) return &key;
+  return nullptr;
+}
+
+std::vector<std::string_view> ConfigKeys::below(std::string_view pattern) const {
+  std::vector<std::string_view> out;
+  for (const ConfigKey& key : all) {
+    if ((key.files & file) == 0) continue;
+    std::string_view rest = key.path;
+    if (!pattern.empty()) {
+      if (!rest.starts_with(pattern) || rest.size() <= pattern.size() ||
+          rest[pattern.size()] != '.')
+        continue;
+      rest.remove_prefix(pattern.size() + 1);
+    }
+    rest = rest.substr(0, rest.find('.'));
+    if (std::find(out.begin(), out.end(), rest) == out.end()) out.push_back(rest);
+  }
+  return out;
+}
+
+ConfigMap::ConfigMap(const ConfigText& text, const YamlNode& root, const ConfigKeys& keys,
                      std::vector<ConfigProblem>& problems)
-    : text_(&text), node_(&node), path_(std::move(path)), problems_(&problems) {}
+    : text_(&text), node_(&root), keys_(&keys), problems_(&problems) {}
 
 std::string ConfigMap::name_of(std::string_view key) const {
   return "'" + (path_.empty() ? "" : path_ + ".") + escape(key, 64) + "'";
+}
+
+std::string ConfigMap::pattern_of(std::string_view key) const {
+  const std::string before = pattern_.empty() ? "" : pattern_ + ".";
+  const std::vector<std::string_view> names = keys_->below(pattern_);
+  if (names.size() == 1 && names[0] == "*") return before + "*";
+  return before + std::string(key);
+}
+
+const ConfigKey* ConfigMap::key(std::string_view key) const { return keys_->find(pattern_of(key)); }
+
+const YamlNode* ConfigMap::node(std::string_view key) const {
+  if (node_ == nullptr) return nullptr;
+  for (const auto& [name, value] : node_->entries)
+    if (name.text == key) return &value;
+  return nullptr;
+}
+
+std::vector<std::string> ConfigMap::names() const {
+  std::vector<std::string> out;
+  for (const std::string_view name : keys_->below(pattern_)) {
+    if (name != "*") {
+      out.emplace_back(name);
+    } else if (node_ != nullptr) {
+      for (const auto& [chosen, value] : node_->entries) out.push_back(chosen.text);
+    }
+  }
+  return out;
 }
 
 void ConfigMap::say(const YamlNode& node, std::string what, std::string hint) {
@@ -80,110 +178,130 @@ void ConfigMap::say(const YamlNode& node, std::string what, std::string hint) {
                                       std::move(what), std::move(hint)));
 }
 
-const YamlNode* ConfigMap::ask(std::string_view key) {
-  asked_.emplace_back(key);
-  for (const auto& [name, value] : node_->entries)
-    if (name.text == key) return &value;
-  return nullptr;
+// --- checking ----------------------------------------------------------------------------------
+
+void ConfigMap::check() {
+  const std::vector<std::string_view> known = keys_->below(pattern_);
+  const bool chosen = known.size() == 1 && known[0] == "*";
+  for (const auto& [name, value] : node_->entries) {
+    if (!chosen && std::find(known.begin(), known.end(), name.text) == known.end()) {
+      std::string hint = meant(name.text, known);
+      if (hint.empty()) hint = "known here: " + list_of(known);
+      say(name, "unknown key " + name_of(name.text), std::move(hint));
+      continue;
+    }
+    const ConfigKey* const key = keys_->find(pattern_of(name.text));
+    if (key != nullptr && key->type != ConfigKey::Type::map) {
+      check_value(*key, name.text, value);
+    } else if (value.kind != YamlNode::Kind::map) {
+      say(value, name_of(name.text) + " is a map of keys", "write its keys below it, indented");
+    } else {
+      map(name.text).check();
+    }
+  }
+  for (const std::string_view name : known) {
+    const ConfigKey* const key = this->key(name);
+    if (key != nullptr && !key->required.empty() && name != "*" && !has(name))
+      missing(name, std::string(key->required));
+  }
 }
 
-bool ConfigMap::has(std::string_view key) const {
-  return std::any_of(node_->entries.begin(), node_->entries.end(),
-                     [&](const auto& e) { return e.first.text == key; });
-}
-
-std::optional<std::string> ConfigMap::scalar(std::string_view key, const YamlNode& node) {
-  if (node.kind != YamlNode::Kind::scalar || (node.text.empty() && !node.quoted)) {
-    say(node, name_of(key) + " needs a value");
+std::optional<std::string> ConfigMap::scalar(std::string_view name, const YamlNode& node) {
+  if (node.kind != YamlNode::Kind::scalar) {
+    say(node, name_of(name) + " is one value, not a list or a map");
     return std::nullopt;
   }
   auto value = expand_references(node.text);
-  if (value) return *value;
-  say(node, value.error().text);
-  return std::nullopt;
-}
-
-std::optional<std::string> ConfigMap::text(std::string_view key) {
-  const YamlNode* node = ask(key);
-  return node ? scalar(key, *node) : std::nullopt;
-}
-
-template <class T>
-std::optional<T> ConfigMap::parsed(std::string_view key, Result<T> (*parse)(std::string_view)) {
-  const auto value = text(key);
-  if (!value) return std::nullopt;
-  const auto understood = parse(*value);
-  if (understood) return *understood;
-  wrong(key, understood.error().text);
-  return std::nullopt;
-}
-
-std::optional<uint64_t> ConfigMap::size(std::string_view key) { return parsed(key, parse_size); }
-
-std::optional<int64_t> ConfigMap::duration_ms(std::string_view key) {
-  return parsed(key, parse_duration_ms);
-}
-
-std::optional<std::string> ConfigMap::word(std::string_view key,
-                                           const std::vector<std::string>& words) {
-  auto value = text(key);
-  if (!value || std::find(words.begin(), words.end(), *value) != words.end()) return value;
-  wrong(key, name_of(key) + " is one of: " + list_of(words), meant(*value, words));
-  return std::nullopt;
-}
-
-std::vector<std::string> ConfigMap::texts(std::string_view key) {
-  std::vector<std::string> out;
-  const YamlNode* node = ask(key);
-  if (!node) return out;
-  if (node->kind != YamlNode::Kind::list) {
-    say(*node, name_of(key) + " is a list", "write it as [one, two]");
-    return out;
+  if (!value) {
+    say(node, value.error().text);
+    return std::nullopt;
   }
-  for (const YamlNode& item : node->items)
-    if (auto value = scalar(key, item)) out.push_back(std::move(*value));
+  if (value->empty()) {
+    say(node, name_of(name) + " needs a value");
+    return std::nullopt;
+  }
+  return *value;
+}
+
+void ConfigMap::check_value(const ConfigKey& key, std::string_view name, const YamlNode& node) {
+  if (key.type == ConfigKey::Type::list) {
+    if (node.kind != YamlNode::Kind::list)
+      return say(node, name_of(name) + " is a list", "write it as [one, two]");
+    if (node.items.empty()) return say(node, name_of(name) + " is an empty list");
+    for (const YamlNode& item : node.items) (void)scalar(name, item);
+    return;
+  }
+  const auto value = scalar(name, node);
+  if (!value) return;
+  if (key.type == ConfigKey::Type::word) {
+    const std::vector<std::string_view> words = split(key.words, '|');
+    if (std::find(words.begin(), words.end(), *value) == words.end())
+      say(node, name_of(name) + " is one of: " + list_of(words), meant(*value, words));
+    return;
+  }
+  if (const auto checked = check_text(key, *value); !checked) say(node, checked.error().text);
+}
+
+// --- values ------------------------------------------------------------------------------------
+
+bool ConfigMap::has(std::string_view key) const { return node(key) != nullptr; }
+
+bool ConfigMap::known(std::string_view key) const { return !text(key).empty(); }
+
+std::string ConfigMap::text(std::string_view key) const {
+  if (const YamlNode* const at = node(key); at != nullptr && at->kind == YamlNode::Kind::scalar) {
+    if (auto value = expand_references(at->text); value.ok()) return *value;
+  }
+  const ConfigKey* const known = this->key(key);
+  return known == nullptr ? "" : std::string(known->fallback);
+}
+
+uint64_t ConfigMap::number(std::string_view key) const {
+  const ConfigKey* const known = this->key(key);
+  if (known == nullptr) return 0;
+  const auto number = parse_number(*known, text(key));
+  return number ? *number : 0;
+}
+
+std::vector<std::string> ConfigMap::texts(std::string_view key) const {
+  std::vector<std::string> out;
+  const YamlNode* const at = node(key);
+  if (at == nullptr) return out;
+  for (const YamlNode& item : at->items)
+    if (auto value = expand_references(item.text); value && !value->empty()) out.push_back(*value);
   return out;
 }
 
-std::optional<ConfigMap> ConfigMap::map(std::string_view key) {
-  const YamlNode* node = ask(key);
-  if (!node) return std::nullopt;
-  if (node->kind != YamlNode::Kind::map) {
-    say(*node, name_of(key) + " is a map of keys", "write its keys below it, indented");
-    return std::nullopt;
-  }
-  return ConfigMap(*text_, *node, (path_.empty() ? "" : path_ + ".") + std::string(key),
-                   *problems_);
+ConfigMap ConfigMap::map(std::string_view key) const {
+  ConfigMap below = *this;
+  below.node_ = node(key);
+  if (below.node_ != nullptr && below.node_->kind != YamlNode::Kind::map) below.node_ = nullptr;
+  below.path_ = (path_.empty() ? "" : path_ + ".") + std::string(key);
+  below.pattern_ = pattern_of(key);
+  return below;
 }
 
-void ConfigMap::each(const std::function<void(const std::string& name, ConfigMap map)>& visit) {
+void ConfigMap::each(const std::function<void(const std::string&, ConfigMap)>& visit) const {
+  if (node_ == nullptr) return;
   for (const auto& [name, value] : node_->entries)
-    if (auto below = map(name.text)) visit(name.text, std::move(*below));
+    if (value.kind == YamlNode::Kind::map) visit(name.text, map(name.text));
 }
 
 void ConfigMap::missing(std::string_view key, std::string hint) {
-  problems_->push_back(text_->problem(std::max<size_t>(node_->line, 1),
-                                      std::max<size_t>(node_->column, 1), 1,
-                                      "the key " + name_of(key) + " is missing", std::move(hint)));
+  const size_t line = node_ == nullptr ? 1 : std::max<size_t>(node_->line, 1);
+  const size_t column = node_ == nullptr ? 1 : std::max<size_t>(node_->column, 1);
+  problems_->push_back(text_->problem(line, column, 1, "the key " + name_of(key) + " is missing",
+                                      std::move(hint)));
 }
 
 void ConfigMap::wrong(std::string_view key, std::string what, std::string hint) {
-  for (const auto& [name, value] : node_->entries)
-    if (name.text == key) return say(value, std::move(what), std::move(hint));
+  if (const YamlNode* const at = node(key)) say(*at, std::move(what), std::move(hint));
 }
 
 void ConfigMap::wrong_name(std::string_view key, std::string what, std::string hint) {
+  if (node_ == nullptr) return;
   for (const auto& [name, value] : node_->entries)
     if (name.text == key) return say(name, std::move(what), std::move(hint));
-}
-
-void ConfigMap::finish() {
-  for (const auto& [name, value] : node_->entries) {
-    if (std::find(asked_.begin(), asked_.end(), name.text) != asked_.end()) continue;
-    std::string hint = meant(name.text, asked_);
-    if (hint.empty()) hint = "known here: " + list_of(asked_);
-    say(name, "unknown key " + name_of(name.text), std::move(hint));
-  }
 }
 
 }  // namespace tailrace

@@ -5,25 +5,58 @@
 
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
+#include <string>
 
 namespace tailrace::log {
 
 namespace {
 std::atomic<const char*> prefix{""};
+std::atomic<bool> as_json{false};
+
+bool in_journal() {
+  static const bool there = std::getenv("JOURNAL_STREAM") != nullptr;
+  return there;
+}
 
 spdlog::logger& out() {
   static const auto logger = [] {
     auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
     auto made = std::make_shared<spdlog::logger>("tailrace", sink);
-    made->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+    made->set_pattern(in_journal() ? "%v" : "%Y-%m-%dT%H:%M:%S.%e%z %l %v");
     return made;
   }();
   return *logger;
 }
 
+// syslog's number of the level, as sd-daemon(3) has it.
+std::string_view journal_level(spdlog::level::level_enum level) {
+  if (level >= spdlog::level::err) return "<3>";
+  if (level == spdlog::level::warn) return "<4>";
+  return level == spdlog::level::info ? "<6>" : "<7>";
+}
+
+std::string quoted(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (static_cast<unsigned char>(c) < 0x20) {
+      char code[8];
+      std::snprintf(code, sizeof code, "\\u%04x", static_cast<unsigned char>(c));
+      out += code;
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
 void write(spdlog::level::level_enum level, std::string_view text) {
   std::fputs(prefix.load(), stderr);
-  out().log(level, spdlog::string_view_t(text.data(), text.size()));
+  std::string line(text);
+  if (as_json) line = quoted(text);
+  if (!as_json && in_journal()) line = std::string(journal_level(level)) + line;
+  out().log(level, spdlog::string_view_t(line.data(), line.size()));
 }
 }  // namespace
 
@@ -31,6 +64,10 @@ void set_level(Level level) {
   static constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
                                                           spdlog::level::warn, spdlog::level::err};
   out().set_level(kLevels[static_cast<int>(level)]);
+}
+void set_format(Format format) {
+  as_json = format == Format::json;
+  if (as_json) out().set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","text":"%v"})");
 }
 void set_prefix(const char* erase) { prefix = erase; }
 

@@ -230,6 +230,22 @@ CenterStatus Center::status() const {
   out.files_pending = s.incarnation->pending_files();
   out.lanes = s.incarnation->lanes();
   out.refused = s.refused;
+  for (const auto& [name, lines] : s.received_of) out.categories[name].taken = lines;
+  for (const auto& [name, of] : all.categories) {
+    out.categories[name].committed = of.committed;
+    out.categories[name].published = of.published;
+    out.categories[name].files = of.files;
+  }
+  for (const auto& [name, of] : s.incarnation->waiting()) {
+    CenterFlow& flow = out.categories[name];
+    flow.uncommitted = of.uncommitted;
+    flow.unpublished = of.unpublished;
+    flow.open_files = of.open_files;
+    flow.lanes = of.lanes;
+  }
+  for (const auto& link : s.links)
+    if (link->greeted) ++out.locals;
+  out.newest_published_ms = s.newest_published_ms;
   out.trouble = s.driver.trouble().empty() ? s.trouble : s.driver.trouble();
   return out;
 }

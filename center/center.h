@@ -4,6 +4,7 @@
 
 #include <asio/awaitable.hpp>
 #include <asio/io_context.hpp>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -29,6 +30,18 @@ struct CenterSettings {
   int64_t bucket_jitter_ms = 120'000;
 };
 
+// What the Center did with one category's lines since it started.
+struct CenterFlow {
+  uint64_t taken = 0;        // received, each as often as it came
+  uint64_t uncommitted = 0;  // received and not committed: their Locals keep them
+  uint64_t committed = 0;
+  uint64_t unpublished = 0;  // committed and not yet in readers' sight
+  uint64_t published = 0;    // also what a dead Center had committed
+  uint64_t files = 0;        // published
+  uint64_t open_files = 0;
+  uint64_t lanes = 0;
+};
+
 struct CenterStatus {
   uint64_t lines_received = 0;
   uint64_t lines_committed = 0;
@@ -41,6 +54,9 @@ struct CenterStatus {
   uint64_t lanes = 0;
   uint64_t refused = 0;
   std::string trouble;  // not empty: what the store says, since when is logged
+  std::map<std::string, CenterFlow> categories;
+  uint64_t locals = 0;             // connected now
+  int64_t newest_published_ms = -1;  // wall: when a file was last published
 };
 
 class Center {

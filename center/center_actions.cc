@@ -82,10 +82,12 @@ asio::awaitable<void> Center::State::publish_file(FileRef file) {
   StoreRequest request = PublishRequest{file.stage, file.final_path};
   StoreReply reply = co_await driver.perform(std::move(request), current);
   if (!current()) co_return;
-  if (reply.error)
+  if (reply.error) {
     incarnation->publish_done(file.stage, *reply.error, wall_ms());
-  else
-    incarnation->publish_done(file.stage, reply.published, wall_ms());
+  } else {
+    newest_published_ms = wall_ms();
+    incarnation->publish_done(file.stage, reply.published, newest_published_ms);
+  }
   pump();
 }
 

@@ -384,6 +384,7 @@ bool Center::State::write_batch(LocalLink& link, uint32_t number, const BatchFie
   }
   stream.ours = false;
   lines_received += fields.count;
+  received_of[stream.category] += fields.count;
   incarnation->took(stream.category, stream.key, fields, verdict, writer->estimated_size(), now);
   return true;
 }

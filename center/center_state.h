@@ -112,10 +112,12 @@ struct Center::State {
   Verifier verifier;
 
   uint64_t lines_received = 0;
+  std::map<std::string, uint64_t> received_of;  // by category
   uint64_t refused = 0;
   Sparingly said;
   Door door;
   PenaltyBox box;
+  int64_t newest_published_ms = -1;
   std::string trouble;
   bool stop_asked = false;
   bool stop_everything = false;

@@ -35,12 +35,19 @@ Incarnation::Incarnation(IncarnationOptions options, Acquirer me, Layout layout,
 
 void IncarnationCounts::add_published(const CommittedFile& file) {
   ++files_published;
+  ++categories[file.category].files;
+  categories[file.category].published += file.lines;
   lines_published += file.lines;
   raw_bytes_published += file.raw_bytes;
   file_bytes_published += file.bytes;
 }
 
 IncarnationCounts& IncarnationCounts::operator+=(const IncarnationCounts& more) {
+  for (const auto& [name, of] : more.categories) {
+    categories[name].committed += of.committed;
+    categories[name].published += of.published;
+    categories[name].files += of.files;
+  }
   lines_committed += more.lines_committed;
   lines_published += more.lines_published;
   raw_bytes_published += more.raw_bytes_published;
@@ -297,8 +304,10 @@ void Incarnation::commit_done(Result<Cas> outcome, int64_t now_ms) {
     OwnedLane& owned = lanes_.at(lane.lane);
     for (const StreamRange& range : lane.ranges) {
       Row& row = owned.rows[range.key];
-      counts_.lines_committed += range.to_seq - row.committed.seq;
-      for (const GapRange& gap : range.gaps) counts_.lines_committed -= gap.count;
+      uint64_t lines = range.to_seq - row.committed.seq;
+      for (const GapRange& gap : range.gaps) lines -= gap.count;
+      counts_.lines_committed += lines;
+      counts_.categories[lane.lane.category].committed += lines;
       row.committed = Position{range.to_seq, range.chain_to};
       row.flags |= range.flags;
       actions_.push_back(TellCommitted{lane.lane.category, range.key, row.committed});
@@ -342,6 +351,18 @@ void Incarnation::publish_done(const std::string& stage, const Result<Published>
   counts_.add_published(p.file);
   log_.published(stage);
   publishing_.erase(found);
+}
+
+std::map<std::string, Incarnation::Waiting> Incarnation::waiting() const {
+  std::map<std::string, Waiting> out;
+  for (const auto& [lane, owned] : lanes_) {
+    Waiting& of = out[lane.category];
+    ++of.lanes;
+    for (const auto& [key, row] : owned.rows) of.uncommitted += row.received.seq - row.committed.seq;
+  }
+  for (const auto& [stage, p] : publishing_) out[p.file.category].unpublished += p.file.lines;
+  for (const auto& [name, files] : categories_) out[name].open_files += files.open_files();
+  return out;
 }
 
 size_t Incarnation::open_files() const {

@@ -76,6 +76,12 @@ using CenterAction = std::variant<FinishFile, DropFile, CommitEntry, PublishFile
                                   TellCommitted, TellLane, Fenced, Stopped, Trouble>;
 
 struct IncarnationCounts {
+  struct OfCategory {  // lines, but for `files`
+    uint64_t committed = 0;
+    uint64_t published = 0;
+    uint64_t files = 0;
+  };
+  std::map<std::string, OfCategory> categories;
   uint64_t lines_committed = 0;
   uint64_t lines_published = 0;
   uint64_t raw_bytes_published = 0;
@@ -158,6 +164,13 @@ class Incarnation {
   // Whether credit may be given: the lane is owned and the category is not held up.
   [[nodiscard]] bool takes(const std::string& category, const StreamKey& stream) const;
   [[nodiscard]] size_t lanes() const { return lanes_.size(); }
+  struct Waiting {
+    uint64_t uncommitted = 0;  // lines received, which their Locals keep until they are committed
+    uint64_t unpublished = 0;  // lines committed, not yet in readers' sight
+    uint64_t open_files = 0;
+    uint64_t lanes = 0;
+  };
+  [[nodiscard]] std::map<std::string, Waiting> waiting() const;  // by category
   [[nodiscard]] size_t open_files() const;
   [[nodiscard]] size_t pending_files() const { return log_.pending().size(); }
 

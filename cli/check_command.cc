@@ -1,22 +1,144 @@
 #include "cli/check_command.h"
 
-#include "cli/daemon/daemon.h"
+#include <asio/io_context.hpp>
+#include <cstdio>
+#include <ctime>
+#include <nlohmann/json.hpp>
+
+#include "agent/source_rules.h"
+#include "agent/tree_walk.h"
+#include "base/units.h"
+#include "cli/config/role_config.h"
 
 namespace tailrace {
 
 namespace {
-int run_check(const Arguments& arguments) { return check_settings(arguments.operands()); }
+using Json = nlohmann::ordered_json;
+constexpr int kGood = 0;
+constexpr int kWrongUsage = 2;
+constexpr int kWrongSettings = 78;
+
+// What the agent would find now.
+struct WouldRead {
+  uint64_t files = 0;
+  uint64_t bytes = 0;
+  int64_t oldest_ms = INT64_MAX;
+  std::vector<SkippedFile> unreadable;
+};
+
+WouldRead look(const AgentSettings& settings) {
+  WouldRead out;
+  const auto rules = SourceRules::compile(settings.sources, settings.never_below);
+  if (!rules) return out;
+  TreeWalk walk = walk_sources(*rules);
+  for (const FoundFile& file : walk.files) {
+    ++out.files;
+    out.bytes += file.place.facts.size;
+    out.oldest_ms = std::min(out.oldest_ms, file.place.facts.written_ms);
+  }
+  for (SkippedFile& file : walk.skipped)
+    if (file.unreadable) out.unreadable.push_back(std::move(file));
+  return out;
+}
+
+std::string day_of(int64_t wall_ms) {
+  const std::time_t seconds = wall_ms / 1000;
+  std::tm tm{};
+  ::gmtime_r(&seconds, &tm);
+  char text[16];
+  (void)std::strftime(text, sizeof text, "%Y-%m-%d", &tm);
+  return text;
+}
+
+// Start goes on from here with the roles' constructors: so does the check, without open(), which
+// would touch the state.
+void construct(const RoleConfig& config) {
+  asio::io_context road(1);
+  if (config.agent) Agent(road, config.agent->settings, nullptr);
+  if (config.local) Local(road, config.local->settings, nullptr);
+  if (config.center) Center(road, config.center->settings, nullptr, nullptr);
+  if (config.run) Road(road, *config.run);
+}
+
+void show(const std::string& file, const RoleConfig& config) {
+  for (const std::string& notice : config.notices) std::fprintf(stderr, "%s\n", notice.c_str());
+  for (const ConfigProblem& problem : config.problems) std::fputs(problem.show().c_str(), stderr);
+  if (!config.good()) return;
+  std::printf("%s: good settings of role %s\n", file.c_str(), config.role.c_str());
+  if (config.reads() == nullptr) return;
+  const WouldRead would = look(*config.reads());
+  if (would.files == 0)
+    std::printf("  no file matches now\n");
+  else
+    std::printf("  %s %s, %s, oldest %s\n", show_count(would.files).c_str(),
+                would.files == 1 ? "file" : "files", show_size(would.bytes).c_str(),
+                day_of(would.oldest_ms).c_str());
+  for (const SkippedFile& skipped : would.unreadable)
+    std::printf("  cannot read %s: %s\n", escape(skipped.path).c_str(), skipped.reason.c_str());
+}
+
+Json as_json(const std::string& file, const RoleConfig& config) {
+  Json out;
+  out["file"] = file;
+  out["role"] = config.role;
+  out["good"] = config.good();
+  out["problems"] = Json::array();
+  for (const ConfigProblem& p : config.problems)
+    out["problems"].push_back({{"file", p.file},
+                               {"line", p.line},
+                               {"column", p.column},
+                               {"text", p.text},
+                               {"hint", p.hint}});
+  out["notices"] = config.notices;
+  if (!config.good() || config.reads() == nullptr) return out;
+  const WouldRead would = look(*config.reads());
+  out["would_read"] = {{"files", would.files}, {"bytes", would.bytes}};
+  if (would.files > 0) out["would_read"]["oldest_ms"] = would.oldest_ms;
+  out["would_read"]["unreadable"] = Json::array();
+  for (const SkippedFile& skipped : would.unreadable)
+    out["would_read"]["unreadable"].push_back(
+        {{"path", skipped.path}, {"reason", skipped.reason}});
+  return out;
+}
+
+int run_check(const Arguments& arguments) {
+  const std::string_view format = arguments.value("format");
+  if (arguments.operands().empty() || (format != "text" && format != "json")) {
+    std::fprintf(stderr, "tailrace check: %s\nSee: tailrace check --help\n",
+                 arguments.operands().empty() ? "which FILE?" : "--format is text or json");
+    return kWrongUsage;
+  }
+  bool good = true;
+  Json all = Json::array();
+  for (const std::string& file : arguments.operands()) {
+    const RoleConfig config = read_role_config(file, "");
+    if (config.good()) construct(config);
+    good = good && config.good();
+    if (format == "json")
+      all.push_back(as_json(file, config));
+    else
+      show(file, config);
+  }
+  if (format == "json")
+    std::printf("%s\n", all.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+  return good ? kGood : kWrongSettings;
+}
+
+constexpr Option kOptions[] = {
+    {"format", "text|json", "text", "json: an array with an object for each FILE"},
+};
 }  // namespace
 
 const Command& check_command() {
   static const Command kCommand = {
       .name = "check",
       .summary = "says what is wrong with settings, each error with its line; exit 78 if any is",
-      .synopsis = "FILE...",
+      .synopsis = "[--format json] FILE...",
       .examples = "  tailrace check /etc/tailrace/agent.yaml\n",
       .operands = "FILE...",
-      .notes = "",
-      .options = {},
+      .notes = "The agent's conf.d/*.yaml beside FILE are read with it. It also says what would be "
+               "read now.\n",
+      .options = kOptions,
       .run = run_check,
   };
   return kCommand;

@@ -7,6 +7,7 @@
 #include "base/units.h"
 #include "cli/cat_command.h"
 #include "cli/check_command.h"
+#include "cli/config_command.h"
 #include "cli/options.h"
 #include "cli/run_command.h"
 
@@ -17,7 +18,7 @@ namespace {
 constexpr int kWrongUsage = 2;
 
 std::vector<const Command*> commands() {
-  return {&run_command(), &cat_command(), &check_command()};
+  return {&run_command(), &cat_command(), &check_command(), &config_command()};
 }
 
 void print_overview(FILE* to) {

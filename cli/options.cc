@@ -110,11 +110,8 @@ Result<Arguments> parse_arguments(const Command& command, std::span<const std::s
   return parsed;
 }
 
-std::string help_text(const Command& command) {
-  std::string out = "tailrace " + std::string(command.name) + ": ";
-  append_wrapped(out, command.summary, 0);
-  out += "\n" + std::string(command.examples) + "\nUsage: tailrace " + std::string(command.name);
-  out += " " + std::string(command.synopsis) + "\n\n";
+static std::string options_text(const Command& command) {
+  std::string out;
   size_t column = 0;
   const auto left = [](const Option& option) {
     std::string text = "  --" + std::string(option.name);
@@ -130,8 +127,21 @@ std::string help_text(const Command& command) {
     if (!option.fallback.empty()) help += " (" + std::string(option.fallback) + ")";
     append_wrapped(out, help, column);
   }
+  return out;
+}
+
+std::string help_text(const Command& command) {
+  std::string out = "tailrace " + std::string(command.name) + ": ";
+  append_wrapped(out, command.summary, 0);
+  out += "\n" + std::string(command.examples) + "\nUsage: tailrace " + std::string(command.name);
+  out += " " + std::string(command.synopsis) + "\n\n" + options_text(command);
   if (!command.notes.empty()) out += "\n" + std::string(command.notes);
   return out;
+}
+
+std::string daemon_help(const Command& command) {
+  return "Usage: tailrace-" + std::string(command.name) + " " + std::string(command.synopsis) +
+         "\n\n" + options_text(command) + "\n" + std::string(command.summary) + "\n";
 }
 
 }  // namespace tailrace

@@ -55,5 +55,7 @@ class Arguments {
                                                 std::span<const std::string> words);
 
 [[nodiscard]] std::string help_text(const Command& command);
+// Of a program that is no subcommand of tailrace.
+[[nodiscard]] std::string daemon_help(const Command& command);
 
 }  // namespace tailrace

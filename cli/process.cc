@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <climits>
+#include <cstdlib>
+#include <memory>
 
 namespace tailrace {
 
@@ -18,6 +20,12 @@ std::string host_name() {
   char name[HOST_NAME_MAX + 1] = {};
   if (gethostname(name, sizeof name - 1) != 0) return "localhost";
   return name;
+}
+
+void add_never_below(std::vector<std::string>& never_below, const std::string& path) {
+  never_below.push_back(path);
+  const std::unique_ptr<char, void (*)(void*)> real(realpath(path.c_str(), nullptr), std::free);
+  if (real && path != real.get()) never_below.emplace_back(real.get());
 }
 
 }  // namespace tailrace

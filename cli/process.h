@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace tailrace {
 
@@ -9,5 +10,8 @@ namespace tailrace {
 void raise_open_files();
 
 [[nodiscard]] std::string host_name();  // "localhost" if the system has none
+
+// Appends a folder of ours, as it is named and as it really is: neither is ever watched.
+void add_never_below(std::vector<std::string>& never_below, const std::string& path);
 
 }  // namespace tailrace

@@ -33,18 +33,6 @@ int failed(std::string_view text) {
   return kNotDone;
 }
 
-std::string real_path(const std::string& path) {
-  const std::unique_ptr<char, void (*)(void*)> real(realpath(path.c_str(), nullptr), std::free);
-  return real ? std::string(real.get()) : path;
-}
-
-// A folder as it was named and as it really is.
-void add_never_below(std::vector<std::string>& never_below, const std::string& path) {
-  never_below.push_back(path);
-  std::string real = real_path(path);
-  if (real != path) never_below.push_back(std::move(real));
-}
-
 Result<void> make_our_directories(const RunSettings& settings) {
   const std::array<std::string, 5> paths = {settings.output, settings.state,
                                             settings.state + "/agent", settings.state + "/spool",

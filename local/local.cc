@@ -14,6 +14,7 @@
 #include "control.pb.h"
 #include "flow/peer_address.h"
 #include "local/agent_session.h"
+#include "local/figures.h"
 #include "local/spool.h"
 #include "local/spool_disk.h"
 #include "local/spool_opening.h"
@@ -127,6 +128,7 @@ struct Local::State : std::enable_shared_from_this<State> {
 
   std::shared_ptr<Connection> center;
   std::unique_ptr<Uplink> uplink;
+  std::unique_ptr<LocalFigures> figures;
   UplinkActions uplink_actions;
 };
 
@@ -149,6 +151,7 @@ Result<void> Local::State::open() {
   uplink = std::make_unique<Uplink>(*spool,
                                     UplinkOptions{settings.cluster, settings.host, TAILRACE_VERSION,
                                                   settings.window_bytes, quota_bytes});
+  figures = std::make_unique<LocalFigures>(*spool, *uplink, wall_ms());
   return {};
 }
 
@@ -209,6 +212,7 @@ asio::awaitable<void> Local::State::tick() {
     if (leaving) break;
     if (session) session->tick(agent_read, mono_ms());
     uplink->tick(mono_ms());
+    figures->tick(wall_ms());
     say_trouble();
     settle_agent();
     settle_center();
@@ -483,6 +487,8 @@ LocalStatus Local::status() const {
   status.full = !s.spool->has_room();
   status.trouble = s.spool->trouble();
   status.held = s.uplink->held();
+  status.agent_connected = s.agent != nullptr;
+  s.figures->show(status);
   return status;
 }
 

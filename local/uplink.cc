@@ -386,6 +386,10 @@ std::string Uplink::held() const {
   return {};
 }
 
+const Uplink::LinesLost& Uplink::lines_lost() const { return state_->lines_lost; }
+std::string Uplink::center() const {
+  return state_->phase == State::Phase::open ? state_->center : "";
+}
 uint64_t Uplink::lines_committed() const { return state_->lines_committed; }
 uint64_t Uplink::refused() const { return state_->refused; }
 

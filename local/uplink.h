@@ -5,8 +5,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -92,6 +94,11 @@ class Uplink {
   // Since the start, at the slowest sink.
   [[nodiscard]] uint64_t lines_committed() const;
   [[nodiscard]] uint64_t refused() const;  // by the Center: REJECTs
+  // Of those committed: lines of gaps, which nobody has any more, by category and kind of reason.
+  using LinesLost = std::map<std::pair<std::string, std::string>, uint64_t>;
+  [[nodiscard]] const LinesLost& lines_lost() const;
+  // The name of the Center that has welcomed us on this connection; empty: none.
+  [[nodiscard]] std::string center() const;
 
  private:
   struct State;

@@ -8,6 +8,13 @@
 
 namespace tailrace {
 
+namespace {
+// Few words, for they become a label; the log has the whole reason.
+std::string kind_of_gap(const GapInfo& gap) {
+  return gap.reason.starts_with("quarantine") ? "quarantine" : "damaged";
+}
+}  // namespace
+
 Trouble* Uplink::State::trouble(size_t sink, StreamId stream) {
   const auto it = troubles.find({sinks[sink].uuid, stream});
   return it == troubles.end() ? nullptr : &it->second;
@@ -72,15 +79,27 @@ uint64_t Uplink::State::slowest(StreamId stream) const {
   return least;
 }
 
+// The stream's gaps from `seq` on. The spool forgets a gap once it is passed.
+std::vector<GapInfo> Uplink::State::gaps_from(StreamId stream, uint64_t seq) const {
+  std::vector<GapInfo> out;
+  const auto& gaps = spool.tables().gaps;
+  for (auto it = gaps.lower_bound({stream, 0}); it != gaps.end() && it->first.first == stream; ++it)
+    if (it->second.end_seq() > seq) out.push_back(it->second);
+  return out;
+}
+
 void Uplink::State::commit(size_t sink, UplinkStream& s, Position at) {
   const uint64_t uuid = sinks[sink].uuid;
   if (at.seq <= spool.cursor(uuid, s.stream).seq) return;
   const uint64_t before = slowest(s.stream);
+  const std::vector<GapInfo> gaps = gaps_from(s.stream, before);
   if (!spool.advance_cursor(uuid, s.stream, at, now_ms))
     return hold(sink, s, "the spool does not know the position that the Center has committed",
                 false);
   const uint64_t after = slowest(s.stream);
   lines_committed += after - before;
+  for (const GapInfo& gap : gaps)
+    if (gap.end_seq() <= after) lines_lost[{s.category, kind_of_gap(gap)}] += gap.count;
   out.committed.push_back({uuid, s.stream, at});
   const auto flush = flushes.find(s.stream);
   if (flush != flushes.end() && after >= flush->second) flushes.erase(flush);

@@ -72,6 +72,7 @@ struct Uplink::State {
   std::map<StreamId, std::string> held_streams;  // towards every sink, and why
   std::string held_all;
   uint64_t lines_committed = 0;
+  LinesLost lines_lost;  // of those
   uint64_t refused = 0;
   uint32_t failures = 0;  // connections in a row that did not last
   int64_t connect_at_ms = 0;
@@ -129,6 +130,7 @@ struct Uplink::State {
                 Said said);  // false: the connection is at its end
   void follow(size_t sink, UplinkStream& s, Position at, Said said);
   void commit(size_t sink, UplinkStream& s, Position at);
+  std::vector<GapInfo> gaps_from(StreamId stream, uint64_t seq) const;
   void behind(size_t sink, UplinkStream& s, const std::string& why);
   void hold(size_t sink, UplinkStream& s, const std::string& why, bool hole);
   void hold_everywhere(UplinkStream& s, const std::string& why);

@@ -18,10 +18,11 @@ FOLDERS = {  # folder: the folders that it may include, besides itself
     "proto": "",
     "flow": "base proto",
     "sinks": "base flow",
+    "admin": "base",
     "agent": "base proto flow",
     "local": "base proto flow",
     "center": "base proto flow sinks",
-    "cli": "base proto flow sinks agent local center",
+    "cli": "base proto flow sinks admin agent local center",
 }
 EVERYTHING = " ".join(FOLDERS)
 MAY_INCLUDE = {folder: set(allowed.split()) | {folder} for folder, allowed in FOLDERS.items()}

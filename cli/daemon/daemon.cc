@@ -7,8 +7,10 @@
 #include <asio/ip/tcp.hpp>
 #include <asio/local/stream_protocol.hpp>
 #include <asio/redirect_error.hpp>
+#include <asio/signal_set.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/use_awaitable.hpp>
+#include <csignal>
 #include <cstdio>
 #include <functional>
 #include <memory>
@@ -17,10 +19,13 @@
 #include "base/log.h"
 #include "base/spawn.h"
 #include "base/units.h"
-#include "cli/daemon/daemon_config.h"
+#include "cli/config/keys.h"
+#include "cli/config/role_config.h"
+#include "cli/options.h"
 #include "cli/process.h"
 #include "cli/state_lock.h"
 #include "cli/stop_signals.h"
+#include "cli/watch/admin_door.h"
 #include "sinks/store/directory_store.h"
 
 namespace tailrace {
@@ -40,7 +45,8 @@ int failed(const std::string& text) {
   return kFailed;
 }
 
-void say(const DaemonConfig& config) {
+void say(const RoleConfig& config) {
+  for (const std::string& notice : config.notices) log::info(notice);
   for (const ConfigProblem& problem : config.problems) std::fputs(problem.show().c_str(), stderr);
 }
 
@@ -62,16 +68,16 @@ Result<StreamSocket> connect_unix(asio::io_context& road, const std::string& pat
 // Each call tries the next of the Centers.
 class CenterDial {
  public:
-  CenterDial(asio::io_context& road, std::vector<LocalConfig::Address> centers)
+  CenterDial(asio::io_context& road, std::vector<HostPort> centers)
       : road_(road), resolver_(road), centers_(std::move(centers)) {}
 
   asio::awaitable<Result<StreamSocket>> connect() {
-    const LocalConfig::Address& to = centers_[next_++ % centers_.size()];
-    const std::string name = to.host + ":" + to.port;
+    const HostPort& to = centers_[next_++ % centers_.size()];
+    const std::string name = to.show();
     asio::error_code error;
     auto token = asio::redirect_error(asio::use_awaitable, error);
     const Tcp::resolver::results_type found =
-        co_await resolver_.async_resolve(to.host, to.port, token);
+        co_await resolver_.async_resolve(to.host, std::to_string(to.port), token);
     if (error) co_return failed(name, error);
     Tcp::socket socket(road_);
     for (const auto& entry : found) {
@@ -95,7 +101,7 @@ class CenterDial {
   }
   asio::io_context& road_;
   Tcp::resolver resolver_;
-  std::vector<LocalConfig::Address> centers_;
+  std::vector<HostPort> centers_;
   size_t next_ = 0;
 };
 
@@ -133,30 +139,36 @@ Result<void> listen_unix(Unix::acceptor& door, const std::string& path) {
   return {};
 }
 
-Result<void> listen_tcp(Tcp::acceptor& door, const std::string& host, uint16_t port) {
+Result<void> listen_tcp(Tcp::acceptor& door, const HostPort& where) {
   asio::error_code error;
-  const auto address = asio::ip::make_address(host, error);
-  const Tcp::endpoint at(address, port);
+  const auto address = asio::ip::make_address(where.host, error);
+  const Tcp::endpoint at(address, where.port);
   if (!error) door.open(at.protocol(), error);
   if (!error) door.set_option(Tcp::acceptor::reuse_address(true), error);
   if (!error) door.bind(at, error);
   if (!error) door.listen(4096, error);
   if (error)
     return Error{Error::Kind::rejected,
-                 "listening on " + host + ":" + std::to_string(port) + ": " + error.message()};
+                 "listening on " + where.show() + ": " + error.message()};
   return {};
 }
 
 // --- a role's life ----------------------------------------------------------------------------
 
-// Runs `role`, and `stop` once a signal asks for it.
+// Runs `role`, answers on its admin port, and calls `stop` once a signal asks for it, `reload` on
+// each SIGHUP.
 class Life {
  public:
-  Life(asio::io_context& road, StopSignals& signals) : road_(road), signals_(signals) {}
+  Life(asio::io_context& road, StopSignals& signals, const RoleConfig& config)
+      : road_(road), signals_(signals), config_(config), hangup_(road, SIGHUP) {}
 
-  int live(asio::awaitable<void> role, std::function<void()> stop) {
+  int live(asio::awaitable<void> role, std::function<void()> stop, std::function<void()> reload,
+           std::function<void(Snapshot&)> look) {
+    AdminDoor door(road_, config_.role, config_.cluster, std::move(look));
+    if (auto opened = door.open(config_.admin); !opened) return failed(opened.error().text);
     spawn(road_, "role", run(std::move(role)));
     spawn(road_, "signals", wait(std::move(stop)));
+    spawn(road_, "SIGHUP", hear_hangups(std::move(reload)));
     while (!over_) road_.run_one();
     return kDone;
   }
@@ -179,119 +191,156 @@ class Life {
                  ": it ends at once, like kill -9, which loses nothing; the next start goes on");
     std::_Exit(kFailed);
   }
+  asio::awaitable<void> hear_hangups(std::function<void()> reload) {
+    asio::error_code error;
+    auto token = asio::redirect_error(asio::use_awaitable, error);
+    while (!over_ && !error) {
+      co_await hangup_.async_wait(token);
+      if (!error) reload();
+    }
+  }
   asio::io_context& road_;
   StopSignals& signals_;
+  const RoleConfig& config_;
+  asio::signal_set hangup_;
   bool over_ = false;
 };
 
-int run_agent(asio::io_context& road, StopSignals& signals, const AgentConfig& config) {
-  Agent agent(road, config.settings,
-              [&road, path = config.local_socket] { return connect_unix(road, path); });
-  if (auto opened = agent.open(); !opened) return failed(opened.error().text);
-  log::info("agent: " + std::to_string(config.settings.sources.size()) +
-            " pipelines, to the Local on " + config.local_socket);
-  return Life(road, signals).live(agent.run(), [&agent] { agent.leave(); });
+void nothing_to_reload() {
+  log::info("SIGHUP: this program has no pipelines to read again; restart it for other settings");
 }
 
-int run_local(asio::io_context& road, StopSignals& signals, const LocalConfig& config) {
-  CenterDial dial(road, config.centers);
-  Local local(road, config.settings, [&dial] { return dial.connect(); });
+int run_agent(asio::io_context& road, StopSignals& signals, const RoleConfig& config) {
+  const std::string& path = config.agent->local_socket;
+  Agent agent(road, config.agent->settings, [&road, &path] { return connect_unix(road, path); });
+  if (auto opened = agent.open(); !opened) return failed(opened.error().text);
+  log::info("agent: " + std::to_string(config.agent->settings.sources.size()) +
+            " pipelines, to the Local on " + path);
+  return Life(road, signals, config)
+      .live(
+          agent.run(), [&agent] { agent.leave(); },
+          [&agent, &config] { reload_pipelines(config, agent); },
+          [&agent](Snapshot& now) { now.agent = agent.status(); });
+}
+
+int run_local(asio::io_context& road, StopSignals& signals, const RoleConfig& config) {
+  const LocalConfig& local_config = *config.local;
+  CenterDial dial(road, local_config.centers);
+  Local local(road, local_config.settings, [&dial] { return dial.connect(); });
   if (auto opened = local.open(); !opened) return failed(opened.error().text);
   Unix::acceptor door(road);
-  if (auto listens = listen_unix(door, config.agent_socket); !listens)
+  if (auto listens = listen_unix(door, local_config.agent_socket); !listens)
     return failed(listens.error().text);
   const std::function<void(StreamSocket)> take = [&local](StreamSocket socket) {
     local.accept_agent(std::move(socket));
   };
   spawn(road, "agents", accept_all<Unix>(door, take));
-  log::info("Local: takes an agent on " + config.agent_socket + ", sends to " +
-            config.centers.front().host + ":" + config.centers.front().port +
-            (config.centers.size() > 1 ? " and others" : ""));
-  return Life(road, signals).live(local.run(), [&local, &door] {
+  log::info("Local: takes an agent on " + local_config.agent_socket + ", sends to " +
+            local_config.centers.front().show() +
+            (local_config.centers.size() > 1 ? " and others" : ""));
+  const auto stop = [&local, &door] {
     door.close();
     local.leave();
-  });
+  };
+  return Life(road, signals, config)
+      .live(local.run(), stop, nothing_to_reload,
+            [&local](Snapshot& now) { now.local = local.status(); });
 }
 
-int run_center(asio::io_context& road, StopSignals& signals, const CenterConfig& config) {
-  if (auto made = make_directories(config.output); !made) return failed(made.error().text);
-  auto store = open_directory_store(config.output);
+int run_center(asio::io_context& road, StopSignals& signals, const RoleConfig& config) {
+  const CenterConfig& center_config = *config.center;
+  if (auto made = make_directories(center_config.output); !made) return failed(made.error().text);
+  auto store = open_directory_store(center_config.output);
   if (!store) return failed(store.error().text);
-  Center center(road, config.settings, std::move(store->records), std::move(store->files));
+  Center center(road, center_config.settings, std::move(store->records), std::move(store->files));
   if (auto opened = center.open(); !opened) return failed(opened.error().text);
   Tcp::acceptor door(road);
-  if (auto listens = listen_tcp(door, config.listen_host, config.listen_port); !listens)
+  if (auto listens = listen_tcp(door, center_config.listen); !listens)
     return failed(listens.error().text);
   const std::function<void(StreamSocket)> take = [&center](StreamSocket socket) {
     center.accept_local(std::move(socket));
   };
   spawn(road, "Locals", accept_all<Tcp>(door, take));
-  log::info("Center " + config.settings.name + ": takes Locals on " + config.listen_host + ":" +
-            std::to_string(config.listen_port) + ", publishes into " + config.output);
-  return Life(road, signals).live(center.run(), [&center, &door] {
+  log::info("Center " + center_config.settings.name + ": takes Locals on " +
+            center_config.listen.show() + ", publishes into " + center_config.output);
+  const auto stop = [&center, &door] {
     door.close();
     center.stop(false);
-  });
+  };
+  return Life(road, signals, config)
+      .live(center.run(), stop, nothing_to_reload,
+            [&center](Snapshot& now) { now.center = center.status(); });
 }
 
-int start(const DaemonConfig& config) {
+int start(const RoleConfig& config) {
+  if (config.log_json) log::set_format(log::Format::json);
   raise_open_files();
-  if (auto made = make_directories(config.state()); !made) return failed(made.error().text);
-  const auto lock = StateLock::take(config.state());
+  if (auto made = make_directories(config.state); !made) return failed(made.error().text);
+  const auto lock = StateLock::take(config.state);
   if (!lock) return failed(lock.error().text);
   asio::io_context road(1);
   StopSignals signals(road);
   if (auto installed = signals.install(); !installed) return failed(installed.error().text);
-  if (config.agent) return run_agent(road, signals, *config.agent);
-  if (config.local) return run_local(road, signals, *config.local);
-  return run_center(road, signals, *config.center);
+  if (config.agent) return run_agent(road, signals, config);
+  if (config.local) return run_local(road, signals, config);
+  return run_center(road, signals, config);
 }
 
-std::string usage(const std::string& role) {
-  return "tailrace-" + role + " [--config FILE]\n\n  --config FILE   settings (/etc/tailrace/" +
-         role +
-         ".yaml)\n\n`tailrace check FILE` says what is wrong with settings. SIGTERM stops in "
-         "order.\n";
-}
+constexpr Option kOptions[] = {
+    {"config", "FILE", "", "settings (/etc/tailrace/ROLE.yaml)"},
+    {"admin", "ADDR", "", "host:port of /metrics, /readyz and the like, over the key 'admin'"},
+};
 }  // namespace
 
-int run_daemon(const std::string& role, std::span<const std::string> words) {
-  std::string file = "/etc/tailrace/" + role + ".yaml";
-  for (size_t i = 0; i < words.size(); ++i) {
-    if (words[i] == "--help" || words[i] == "-h") {
-      std::fputs(usage(role).c_str(), stdout);
-      return kDone;
-    }
-    if (words[i] == "--version") {
-      std::printf("tailrace-%s %s\n", role.c_str(), TAILRACE_VERSION);
-      return kDone;
-    }
-    if (words[i] == "--config" && i + 1 < words.size()) {
-      file = words[++i];
-    } else if (words[i].starts_with("--config=")) {
-      file = words[i].substr(9);
-    } else {
-      std::fprintf(stderr, "tailrace-%s: '%s' is not expected here\n\n%s", role.c_str(),
-                   escape(words[i], 64).c_str(), usage(role).c_str());
-      return kWrongUsage;
-    }
-  }
-  const DaemonConfig config = read_daemon_config(file, role);
-  for (const std::string& notice : config.notices) log::info(notice);
-  say(config);
-  return config.good() ? start(config) : kWrongSettings;
+void reload_pipelines(const RoleConfig& config, Agent& agent) {
+  const std::string& file = config.files.front().text.file();
+  log::info("SIGHUP: reading " + file + " again");
+  const RoleConfig fresh = read_role_config(file, config.role);
+  say(fresh);
+  if (!fresh.good())
+    return log::error("SIGHUP: the settings are wrong (see above); the old pipelines stay");
+  const std::vector<AgentSource>& sources = fresh.reads()->sources;
+  if (const auto taken = agent.reload(sources); !taken)
+    return log::error("SIGHUP: the old pipelines stay: " + taken.error().text);
+  log::info("SIGHUP: " + std::to_string(sources.size()) + " pipelines from now on");
 }
 
-int check_settings(std::span<const std::string> files) {
-  bool good = true;
-  for (const std::string& file : files) {
-    const DaemonConfig config = read_daemon_config(file, "");
-    say(config);
-    good = good && config.good();
-    if (config.good())
-      std::printf("%s: good settings of a %s\n", file.c_str(), config.role.c_str());
+int run_daemon(const std::string& role, std::span<const std::string> words) {
+  const std::string program = "tailrace-" + role;
+  const Command command = {
+      .name = role,
+      .summary = "SIGTERM stops in order, SIGHUP reads pipelines again.",
+      .synopsis = "[--config FILE] [--admin ADDR]",
+      .examples = "",
+      .options = kOptions,
+  };
+  for (const std::string& word : words) {
+    if (word == "--help" || word == "-h") {
+      std::fputs((daemon_help(command) + "\n" + keys_as_help(role)).c_str(), stdout);
+      return kDone;
+    }
+    if (word == "--version") {
+      std::printf("%s %s\n", program.c_str(), TAILRACE_VERSION);
+      return kDone;
+    }
   }
-  return good ? kDone : kWrongSettings;
+  const auto arguments = parse_arguments(command, words);
+  if (!arguments) {
+    std::fprintf(stderr, "%s: %s\nSee: %s --help\n", program.c_str(),
+                 arguments.error().text.c_str(), program.c_str());
+    return kWrongUsage;
+  }
+  const std::string file = arguments->given("config") ? std::string(arguments->value("config"))
+                                                      : "/etc/tailrace/" + role + ".yaml";
+  RoleConfig config = read_role_config(file, role);
+  say(config);
+  if (!config.good()) return kWrongSettings;
+  if (arguments->given("admin"))
+    if (auto chosen = choose_admin(arguments->value("admin"), config.admin); !chosen) {
+      std::fprintf(stderr, "%s: %s\n", program.c_str(), chosen.error().text.c_str());
+      return kWrongUsage;
+    }
+  return start(config);
 }
 
 }  // namespace tailrace

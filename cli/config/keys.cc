@@ -1,0 +1,114 @@
+#include "cli/config/keys.h"
+
+#include <array>
+
+namespace tailrace {
+
+namespace {
+using enum ConfigKey::Type;
+
+constexpr unsigned kAgent = 1;
+constexpr unsigned kLocal = 2;
+constexpr unsigned kCenter = 4;
+constexpr unsigned kRun = 8;
+constexpr unsigned kDropped = 16;
+constexpr unsigned kPrograms = kAgent | kLocal | kCenter | kRun;
+constexpr unsigned kReads = kAgent | kRun;
+constexpr unsigned kDrops = kAgent | kRun | kDropped;
+constexpr unsigned kSpools = kLocal | kRun;
+constexpr unsigned kPublishes = kCenter | kRun;
+
+constexpr ConfigKey kKeys[] = {
+    {kPrograms, "role", word, "", "whose settings these are", "agent|local|center|run", 0, 0,
+     "one of: agent, local, center, run"},
+    {kPrograms, "cluster", text, "", "a name that all hosts which belong together share", "", 0, 0,
+     "a name that all its hosts share, such as main"},
+    {kAgent, "state", path, "/var/lib/tailrace/agent",
+     "journal, ids and lock: with them each line is read once, whatever is killed"},
+    {kLocal, "state", path, "/var/lib/tailrace/local", "spool and lock"},
+    {kCenter, "state", path, "/var/lib/tailrace/center",
+     "lock and id: they prove that a predecessor is dead"},
+    {kRun, "state", path, "/var/lib/tailrace/run", "lock, journal, spool and id of all three"},
+    {kReads, "admin", address, "127.0.0.1:17420",
+     "where /metrics, /livez, /readyz and /api/v1/status are; port 0 picks one"},
+    {kLocal, "admin", address, "127.0.0.1:17421",
+     "where /metrics, /livez, /readyz and /api/v1/status are; port 0 picks one"},
+    {kCenter, "admin", address, "127.0.0.1:17422",
+     "where /metrics, /livez, /readyz and /api/v1/status are; port 0 picks one"},
+
+    {kPrograms, "log_format", word, "text",
+     "of our own messages on stderr: lines for people, or a JSON object a line", "text|json"},
+
+    {kAgent, "local", path, "/run/tailrace/local.sock", "the socket on which this host's Local is"},
+    {kReads, "max_record", size, "1MiB",
+     "a longer line is cut into several, which is counted and said", "", 1u << 10, 3u << 20},
+    {kDrops, "pipelines", map, "",
+     "one for each category. An application's package can bring its own as conf.d/NAME.yaml beside "
+     "the agent's file, with `pipelines:` only"},
+    {kDrops, "pipelines.*", map, "",
+     "the category: lower case letters, digits, '.', '_' and '-'; 64 at most"},
+    {kDrops, "pipelines.*.files", list, "",
+     "absolute patterns: * ? [...] and ** for any depth of folders", "", 0, 0,
+     "a list of patterns such as [/var/log/nginx/*.log]"},
+    {kDrops, "pipelines.*.exclude", list, "",
+     "patterns that are left out: over the name, or over the whole path if it has a '/'"},
+    {kDrops, "pipelines.*.start", text, "beginning",
+     "for files that stand there at the very first start: beginning, end, or 'since 1h' (those "
+     "written to within that time from their beginning, the others from their end)"},
+    {kDrops, "pipelines.*.codec", word, "gzip", "what the published files are compressed with",
+     "gzip|zstd|none"},
+    {kDrops, "pipelines.*.latency", word, "normal",
+     "normal: a batch a second for files that write little; low: a batch each 50 ms, for more CPU",
+     "normal|low"},
+
+    {kSpools, "host", text, "", "how this host is called in what is published (its own name)"},
+    {kLocal, "listen", path, "/run/tailrace/local.sock", "the socket to which the agent comes"},
+    {kSpools, "spool", map, "", "what is kept until a Center has published it"},
+    {kSpools, "spool.size", size, "20GiB", "at most, and never more than 10 % of the disk", "",
+     64u << 20},
+    {kSpools, "spool.when_full", word, "block",
+     "block: reading waits, the log files are the buffer, nothing is lost", "block"},
+    {kLocal, "discovery", map, "", "how Centers are found", "", 0, 0,
+     "where Centers are: {static: [host:17410]}"},
+    {kLocal, "discovery.static", list, "",
+     "host:port of each; one is used, another when it does not answer", "", 0, 0,
+     "at least one host:17410"},
+
+    {kPublishes, "name", text, "", "part of the published names (the host's name)"},
+    {kCenter, "listen", address, "0.0.0.0:17410", "an IP address and a port to which Locals come"},
+    {kPublishes, "sinks", map, "", "where lines are published; this version has one", "", 0, 0,
+     "{warehouse: {type: directory, root: /data/logs}}"},
+    {kPublishes, "sinks.*", map, "", "a name of yours"},
+    {kPublishes, "sinks.*.type", word, "", "what it is", "directory", 0, 0, "directory"},
+    {kPublishes, "sinks.*.root", path, "",
+     "published files; names that begin with _ are not for readers", "", 0, 0,
+     "the directory of the published files"},
+    {kPublishes, "sinks.*.control", text, "_tailrace",
+     "the commit log and who owns what: below the root, or an absolute path"},
+    {kPublishes, "sinks.*.layout", text, "{category}/dt={date}/hr={hour}",
+     "directories of the published files"},
+    {kPublishes, "sinks.*.timezone", text, "",
+     "of {date} and {hour}, such as UTC or Europe/Berlin; needed where the layout has one of them"},
+    {kPublishes, "sinks.*.roll", map, "",
+     "when a file is closed, besides the end of its directory's time"},
+    {kPublishes, "sinks.*.roll.size", size, "128MiB", "at this size, compressed", "", 64u << 10},
+    {kPublishes, "sinks.*.roll.age", duration, "",
+     "at this age, whatever its size; without it quiet categories make no small files", "", 1000},
+    {kPublishes, "sinks.*.roll.idle", duration, "", "when nothing has come for so long", "", 100},
+};
+
+constexpr std::array<ConfigKeys, 5> kTables = {ConfigKeys{kKeys, kAgent}, ConfigKeys{kKeys, kLocal},
+                                               ConfigKeys{kKeys, kCenter}, ConfigKeys{kKeys, kRun},
+                                               ConfigKeys{{}, 0}};
+constexpr ConfigKeys kDroppedKeys = {kKeys, kDropped};
+}  // namespace
+
+const ConfigKeys& config_keys(std::string_view role) {
+  for (size_t i = 0; i < std::size(kRoles); ++i)
+    if (kRoles[i] == role) return kTables[i];
+  return kTables.back();
+}
+
+const ConfigKeys& dropped_keys() { return kDroppedKeys; }
+
+}  // namespace tailrace

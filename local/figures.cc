@@ -1,0 +1,72 @@
+#include "local/figures.h"
+
+#include <algorithm>
+
+namespace tailrace {
+
+namespace {
+constexpr size_t kFillSamples = 60;  // ticks
+}
+
+LocalFigures::LocalFigures(const Spool& spool, const Uplink& uplink, int64_t wall_ms)
+    : spool_(spool), uplink_(uplink), no_center_since_ms_(wall_ms) {
+  for (const auto& [id, info] : spool_.tables().streams)
+    beginnings_[id] = {info.next.seq, passed_by_all(info)};
+}
+
+// The first line that some sink has not committed; without any sink, the first that is kept.
+uint64_t LocalFigures::passed_by_all(const StreamInfo& info) const {
+  uint64_t least = UINT64_MAX;
+  for (const uint64_t sink : sinks_of(spool_.tables()))
+    least = std::min(least, spool_.cursor(sink, info.stream).seq);
+  return least == UINT64_MAX ? info.oldest.seq : least;
+}
+
+Tallies LocalFigures::tallies() const {
+  Tallies out;
+  for (const auto& [id, info] : spool_.tables().streams) {
+    const auto known = beginnings_.find(id);
+    const Beginning begin = known == beginnings_.end() ? Beginning{} : known->second;
+    const uint64_t passed = passed_by_all(info);
+    Tally& tally = out[info.category];
+    tally.before += begin.next - begin.passed;
+    tally.taken += info.next.seq - begin.next;
+    tally.waiting += info.next.seq - passed;
+    tally.passed += std::max(passed, begin.passed) - begin.passed;
+  }
+  for (const auto& [key, lines] : uplink_.lines_lost()) {
+    Tally& tally = out[key.first];
+    tally.lost += lines;
+    tally.passed -= lines;
+  }
+  return out;
+}
+
+void LocalFigures::tick(int64_t wall_ms) {
+  uint64_t taken = 0, passed = 0;
+  for (const auto& [id, info] : spool_.tables().streams) {
+    taken += info.next.seq;
+    passed += passed_by_all(info);
+  }
+  ages_.seen(taken, passed, wall_ms);
+  fills_.push_back({wall_ms, spool_.used_bytes()});
+  if (fills_.size() > kFillSamples) fills_.pop_front();
+  if (!uplink_.center().empty())
+    no_center_since_ms_ = -1;
+  else if (no_center_since_ms_ < 0)
+    no_center_since_ms_ = wall_ms;
+}
+
+void LocalFigures::show(LocalStatus& status) const {
+  status.categories = tallies();
+  status.lines_lost = uplink_.lines_lost();
+  if (fills_.size() > 1 && fills_.back().ms > fills_.front().ms)
+    status.fills_bytes_per_second =
+        (static_cast<double>(fills_.back().bytes) - static_cast<double>(fills_.front().bytes)) *
+        1000 / static_cast<double>(fills_.back().ms - fills_.front().ms);
+  status.center = uplink_.center();
+  status.no_center_since_ms = no_center_since_ms_;
+  status.oldest_waiting_ms = ages_.oldest_ms();
+}
+
+}  // namespace tailrace
