@@ -116,7 +116,8 @@ void AdminServer::route(std::string path,
 
 Result<void> AdminServer::open(const HostPort& at, bool or_another) {
   asio::error_code error;
-  const auto address = asio::ip::make_address(at.host == "localhost" ? "127.0.0.1" : at.host, error);
+  const auto address =
+      asio::ip::make_address(at.host == "localhost" ? "127.0.0.1" : at.host, error);
   Tcp::endpoint endpoint(address, at.port);
   Tcp::acceptor& door = state_->door;
   if (!error) door.open(endpoint.protocol(), error);

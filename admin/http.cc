@@ -36,8 +36,8 @@ HttpRequest parse_http_request(std::string_view bytes) {
   const std::string_view line = bytes.substr(0, line_end);
   // Who speaks something else is told at once, not when 8 KiB have come.
   const std::string_view method = line.substr(0, line.find(' '));
-  const bool maybe_method = std::all_of(method.begin(), method.end(),
-                                        [](char c) { return c >= 'A' && c <= 'Z'; });
+  const bool maybe_method =
+      std::all_of(method.begin(), method.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
   if (!bytes.empty() && (!maybe_method || method.size() > 16))
     return bad(400, "this port speaks HTTP/1.1");
   const size_t end = bytes.find("\r\n\r\n");

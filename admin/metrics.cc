@@ -1,5 +1,6 @@
 #include "admin/metrics.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -22,6 +23,21 @@ std::string escape_label(std::string_view text) {
       out += c;
   }
   return out;
+}
+
+// "a|b" and "x|y": {a="x",b="y"}.
+std::string labels_of(std::string_view names, std::string_view values) {
+  std::string out;
+  while (!names.empty()) {
+    const size_t name_end = std::min(names.find('|'), names.size());
+    const bool last = name_end == names.size();
+    const size_t end = last ? values.size() : std::min(values.find('|'), values.size());
+    out += (out.empty() ? "{" : ",") + std::string(names.substr(0, name_end)) + "=\"" +
+           escape_label(values.substr(0, end)) + "\"";
+    names.remove_prefix(std::min(name_end + 1, names.size()));
+    values.remove_prefix(std::min(end + 1, values.size()));
+  }
+  return out + "}";
 }
 
 std::string show(double value) {
@@ -53,8 +69,7 @@ std::string MetricValues::text() const {
     out += std::string(type_of(metric)) + "\n";
     for (const Value& value : values_[i]) {
       out += name;
-      if (!metric.label.empty())
-        out += "{" + std::string(metric.label) + "=\"" + escape_label(value.label) + "\"}";
+      if (!metric.label.empty()) out += labels_of(metric.label, value.label);
       out += " " + show(value.value) + "\n";
     }
   }

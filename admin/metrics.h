@@ -13,7 +13,8 @@ namespace tailrace {
 struct Metric {
   std::string_view name;  // in base units; a counter's ends in _total
   enum class Type { counter, gauge } type;
-  std::string_view label;  // its one label's name; empty: none. Never a file, a peer or a host
+  // Names of its labels, '|' between them; empty: none. Never a file, a peer or a host.
+  std::string_view label;
   std::string_view help;
 };
 
@@ -22,7 +23,8 @@ class MetricValues {
  public:
   explicit MetricValues(std::span<const Metric> table);
 
-  // `name` stands in the table: programmer's error if it does not.
+  // `name` stands in the table: programmer's error if it does not. Several labels' values have a
+  // '|' between them.
   void set(std::string_view name, double value, std::string label_value = {});
   // In the table's order, each name once with HELP and TYPE.
   [[nodiscard]] std::string text() const;

@@ -257,7 +257,8 @@ void Agent::State::leave() {
     connection->send(FrameType::goodbye);
     connection->close();
   }
-  for (Bell* bell : {&read_bell, &tick_bell, &low_bell, &scan_bell, &soon_bell, &journal_bell, &connect_bell})
+  for (Bell* bell :
+       {&read_bell, &tick_bell, &low_bell, &scan_bell, &soon_bell, &journal_bell, &connect_bell})
     bell->ring();
 }
 

@@ -71,9 +71,9 @@ struct AgentStatus {
   std::string held;   // not empty: holding, and why
   bool idle = false;  // all read and all final
   std::map<std::string, AgentFlow> categories;
-  bool connected = false;        // to the Local
+  bool connected = false;          // to the Local
   int64_t oldest_unacked_ms = -1;  // wall time when the first line was read that is not acked
-  uint64_t refused = 0;          // by the Local: REJECTs
+  uint64_t refused = 0;            // by the Local: REJECTs
 };
 
 class Agent {
@@ -92,8 +92,8 @@ class Agent {
   // Read what stands in the files now, FLUSH, and end when all is final. Unlike with once, a last
   // line that has no newline yet waits in its file for the next start, unless its file is deleted.
   void drain();
-  // Other files from now on, as after a restart: what is known of files goes on. rejected: a glob is
-  // none, and nothing changes.
+  // Other files from now on, as after a restart: what is known of files goes on. rejected: a glob
+  // is none, and nothing changes.
   Result<void> reload(std::vector<AgentSource> sources);
   // End now; what was not acked is read again next time.
   void leave();

@@ -93,7 +93,7 @@ struct Agent::State {
   };
   std::vector<Due> due;
   std::vector<bool> low_latency;  // by category
-  size_t turn = 0;  // whose turn it is among the categories
+  size_t turn = 0;                // whose turn it is among the categories
   bool watching = false;
   bool placed = false;
   bool drain_asked = false;  // begins behind one more look at all names

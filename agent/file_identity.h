@@ -16,7 +16,7 @@ namespace tailrace {
 struct FileFacts {
   uint64_t device = 0;
   uint64_t inode = 0;
-  int64_t birth_ns = 0;  // 0: not told
+  int64_t birth_ns = 0;    // 0: not told
   int64_t written_ms = 0;  // wall time of the last write
   uint64_t size = 0;
   uint64_t links = 0;

@@ -177,8 +177,7 @@ Session::Place Session::place(const std::string& category) {
 }
 
 FileId Session::define_file(const std::string& identity, const std::string& path,
-                            uint32_t generation, const std::string& category,
-                            FilePosition at) {
+                            uint32_t generation, const std::string& category, FilePosition at) {
   FileRecord f;
   f.id = state().next_file;
   f.identity = identity;

@@ -116,7 +116,7 @@ class Session {
   [[nodiscard]] bool all_acked() const;
   [[nodiscard]] bool all_final() const;
   [[nodiscard]] uint64_t lines_final() const;  // of those appended in this run
-  struct Flow {  // lines
+  struct Flow {                                // lines
     uint64_t next_seq = 0;
     uint64_t taken = 0;        // in this run
     uint64_t waiting = 0;      // of those, not acked

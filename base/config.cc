@@ -290,8 +290,8 @@ void ConfigMap::each(const std::function<void(const std::string&, ConfigMap)>& v
 void ConfigMap::missing(std::string_view key, std::string hint) {
   const size_t line = node_ == nullptr ? 1 : std::max<size_t>(node_->line, 1);
   const size_t column = node_ == nullptr ? 1 : std::max<size_t>(node_->column, 1);
-  problems_->push_back(text_->problem(line, column, 1, "the key " + name_of(key) + " is missing",
-                                      std::move(hint)));
+  problems_->push_back(
+      text_->problem(line, column, 1, "the key " + name_of(key) + " is missing", std::move(hint)));
 }
 
 void ConfigMap::wrong(std::string_view key, std::string what, std::string hint) {

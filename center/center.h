@@ -55,7 +55,7 @@ struct CenterStatus {
   uint64_t refused = 0;
   std::string trouble;  // not empty: what the store says, since when is logged
   std::map<std::string, CenterFlow> categories;
-  uint64_t locals = 0;             // connected now
+  uint64_t locals = 0;               // connected now
   int64_t newest_published_ms = -1;  // wall: when a file was last published
 };
 

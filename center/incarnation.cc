@@ -358,7 +358,8 @@ std::map<std::string, Incarnation::Waiting> Incarnation::waiting() const {
   for (const auto& [lane, owned] : lanes_) {
     Waiting& of = out[lane.category];
     ++of.lanes;
-    for (const auto& [key, row] : owned.rows) of.uncommitted += row.received.seq - row.committed.seq;
+    for (const auto& [key, row] : owned.rows)
+      of.uncommitted += row.received.seq - row.committed.seq;
   }
   for (const auto& [stage, p] : publishing_) out[p.file.category].unpublished += p.file.lines;
   for (const auto& [name, files] : categories_) out[name].open_files += files.open_files();

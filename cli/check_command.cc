@@ -96,8 +96,7 @@ Json as_json(const std::string& file, const RoleConfig& config) {
   if (would.files > 0) out["would_read"]["oldest_ms"] = would.oldest_ms;
   out["would_read"]["unreadable"] = Json::array();
   for (const SkippedFile& skipped : would.unreadable)
-    out["would_read"]["unreadable"].push_back(
-        {{"path", skipped.path}, {"reason", skipped.reason}});
+    out["would_read"]["unreadable"].push_back({{"path", skipped.path}, {"reason", skipped.reason}});
   return out;
 }
 
@@ -136,8 +135,9 @@ const Command& check_command() {
       .synopsis = "[--format json] FILE...",
       .examples = "  tailrace check /etc/tailrace/agent.yaml\n",
       .operands = "FILE...",
-      .notes = "The agent's conf.d/*.yaml beside FILE are read with it. It also says what would be "
-               "read now.\n",
+      .notes =
+          "The agent's conf.d/*.yaml beside FILE are read with it. It also says what would be "
+          "read now.\n",
       .options = kOptions,
       .run = run_check,
   };

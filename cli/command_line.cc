@@ -10,6 +10,7 @@
 #include "cli/config_command.h"
 #include "cli/options.h"
 #include "cli/run_command.h"
+#include "cli/status_command.h"
 
 namespace tailrace {
 
@@ -18,7 +19,7 @@ namespace {
 constexpr int kWrongUsage = 2;
 
 std::vector<const Command*> commands() {
-  return {&run_command(), &cat_command(), &check_command(), &config_command()};
+  return {&run_command(), &cat_command(), &check_command(), &config_command(), &status_command()};
 }
 
 void print_overview(FILE* to) {
@@ -31,7 +32,7 @@ void print_overview(FILE* to) {
       "Commands:\n";
   for (const Command* command : commands()) {
     std::string line = "  " + std::string(command->name);
-    line.resize(8, ' ');
+    line.resize(9, ' ');
     text += line + std::string(command->summary) + "\n";
   }
   text += "\ntailrace COMMAND --help tells all of a command; tailrace --version the version.\n";

@@ -59,8 +59,8 @@ class Listing {
     std::string text = node.text;
     if (text.find("${file:") == std::string::npos)
       if (auto expanded = expand_references(text); expanded.ok()) text = std::move(*expanded);
-    const bool plain = !text.empty() && text.find_first_of(":{}[],&*#?|-<>=!%@\\\"' \n\t") ==
-                                            std::string::npos;
+    const bool plain =
+        !text.empty() && text.find_first_of(":{}[],&*#?|-<>=!%@\\\"' \n\t") == std::string::npos;
     return plain || !node.quoted ? text : "\"" + escaped(text) + "\"";
   }
 
@@ -131,8 +131,9 @@ const Command& config_command() {
       .name = "config",
       .summary = "shows settings, merged, with the file and line that each comes from",
       .synopsis = "[--effective] FILE",
-      .examples = "  tailrace config --effective /etc/tailrace/agent.yaml\n"
-                  "  tailrace config --schema agent > agent.schema.json    # for an editor\n",
+      .examples =
+          "  tailrace config --effective /etc/tailrace/agent.yaml\n"
+          "  tailrace config --schema agent > agent.schema.json    # for an editor\n",
       .operands = "FILE",
       .notes = "What ${file:PATH} names is never shown.\n",
       .options = kOptions,

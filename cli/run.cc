@@ -16,6 +16,7 @@
 #include "cli/road.h"
 #include "cli/state_lock.h"
 #include "cli/stop_signals.h"
+#include "cli/watch/admin_door.h"
 
 namespace tailrace {
 
@@ -33,14 +34,13 @@ int failed(std::string_view text) {
   return kNotDone;
 }
 
-Result<void> make_our_directories(const RunSettings& settings) {
-  const std::array<std::string, 5> paths = {settings.output, settings.state,
-                                            settings.state + "/agent", settings.state + "/spool",
-                                            settings.state + "/center"};
+Result<void> make_our_directories(const RoadSettings& road, const std::string& state) {
+  const std::array<std::string, 5> paths = {road.output, state, road.agent.state_dir,
+                                            road.local.spool_dir, road.center.state_dir};
   for (const std::string& path : paths)
     if (auto made = make_directories(path); !made) return made;
-  if (settings.control.empty()) return {};
-  return make_directories(settings.control);
+  if (!road.center.control.starts_with('/')) return {};
+  return make_directories(road.center.control);
 }
 
 RoadSettings road_settings(const RunSettings& settings) {
@@ -65,18 +65,29 @@ RoadSettings road_settings(const RunSettings& settings) {
   return road;
 }
 
+// What is to be run, whoever asked for it.
+struct RunPlan {
+  RoadSettings road;
+  std::string state;
+  std::string cluster;
+  AdminConfig admin;
+  bool once = false;
+};
+
 // One run, from the moment when all roles stand to the last line on the terminal.
 class Run {
  public:
-  Run(asio::io_context& context, Road& road, StopSignals& signals, const RunSettings& settings)
+  Run(asio::io_context& context, Road& road, StopSignals& signals, const RunPlan& plan)
       : context_(context),
         road_(road),
         signals_(signals),
-        settings_(settings),
-        progress_(mono_ms(), settings.output),
+        plan_(plan),
+        progress_(mono_ms(), plan.road.output),
+        door_(context, "run", plan.cluster, [&road](Snapshot& now) { look(road, now); }),
         bell_(context) {}
 
   int carry_out() {
+    if (auto opened = door_.open(plan_.admin); !opened) return failed(opened.error().text);
     spawn(context_, "road", run_road());
     spawn(context_, "signals", stop_on_signal());
     spawn(context_, "progress", show_progress());
@@ -90,7 +101,15 @@ class Run {
     co_await road_.run();
     over_ = true;
     signals_.cancel();
+    door_.close();
     bell_.ring();
+  }
+
+  static void look(const Road& road, Snapshot& now) {
+    RoadStatus status = road.status();
+    now.agent = std::move(status.agent);
+    now.local = std::move(status.local);
+    now.center = std::move(status.center);
   }
 
   asio::awaitable<void> stop_on_signal() {
@@ -122,7 +141,7 @@ class Run {
   // A role that holds waits for the operator; whoever asked for an end shall not wait with it.
   void leave_if_held(const RoadStatus& status) {
     const bool held = !status.agent.held.empty() || !status.local.held.empty();
-    if (!held || !(ending_ || settings_.once)) {
+    if (!held || !(ending_ || plan_.once)) {
       held_since_ms_ = -1;
     } else if (held_since_ms_ < 0) {
       held_since_ms_ = mono_ms();
@@ -133,11 +152,11 @@ class Run {
 
   int tell_the_end() {
     const RoadStatus status = road_.status();
-    if (settings_.once && status.agent.files_seen == 0 && status.agent.unreadable_count == 0)
+    if (plan_.once && status.agent.files_seen == 0 && status.agent.unreadable_count == 0)
       log::warning("no file matches; is each --from pattern in quotes and right?");
-    const auto reasons = shortcomings(status, settings_.once ? Shown::all : Shown::unpublished);
+    const auto reasons = shortcomings(status, plan_.once ? Shown::all : Shown::unpublished);
     for (const std::string& reason : reasons) log::error(reason);
-    if (settings_.once) {
+    if (plan_.once) {
       std::fputs(progress_.summary(status, mono_ms()).c_str(), stdout);
     } else {
       log::info("left; " + progress_.totals(status));
@@ -148,32 +167,54 @@ class Run {
   asio::io_context& context_;
   Road& road_;
   StopSignals& signals_;
-  const RunSettings& settings_;
+  const RunPlan& plan_;
   Progress progress_;
   LiveLine live_;
+  AdminDoor door_;
   Bell bell_;
   int64_t held_since_ms_ = -1;
   bool ending_ = false;
   bool over_ = false;
 };
 
-}  // namespace
-
-int run(const RunSettings& settings) {
+int run_plan(const RunPlan& plan) {
   raise_open_files();
-  if (auto made = make_our_directories(settings); !made) return failed(made.error().text);
-  const auto lock = StateLock::take(settings.state);
+  if (auto made = make_our_directories(plan.road, plan.state); !made)
+    return failed(made.error().text);
+  const auto lock = StateLock::take(plan.state);
   if (!lock) return failed(lock.error().text);
 
   asio::io_context context(1);
   StopSignals signals(context);
   if (auto installed = signals.install(); !installed) return failed(installed.error().text);
-  for (const std::string& text : settings.chosen) log::info(text);
-  Road road(context, road_settings(settings));
+  Road road(context, plan.road);
   if (auto opened = road.open(); !opened) return failed(opened.error().text);
   if (StopSignals::came()) return kNotDone;
-  log::info("publishing into " + settings.output + "; state in " + settings.state);
-  return Run(context, road, signals, settings).carry_out();
+  log::info("publishing into " + plan.road.output + "; state in " + plan.state);
+  return Run(context, road, signals, plan).carry_out();
+}
+
+}  // namespace
+
+int run(const RunSettings& settings) {
+  RunPlan plan;
+  plan.road = road_settings(settings);
+  plan.state = settings.state;
+  plan.admin = settings.admin;
+  plan.once = settings.once;
+  for (const std::string& text : settings.chosen) log::info(text);
+  return run_plan(plan);
+}
+
+int run_with(const RoleConfig& config, bool once) {
+  RunPlan plan;
+  plan.road = *config.run;
+  plan.road.agent.once = once;
+  plan.state = config.state;
+  plan.cluster = config.cluster;
+  plan.admin = config.admin;
+  plan.once = once;
+  return run_plan(plan);
 }
 
 }  // namespace tailrace

@@ -10,6 +10,8 @@ namespace tailrace {
 
 namespace {
 
+constexpr int kWrongSettings = 78;
+
 constexpr std::string_view kExamples =
     "  tailrace run --from '/var/log/nginx/*.log' --to ./collected         until Ctrl-C\n"
     "  tailrace run --from '/var/log/nginx/*.log' --to ./collected --once  what is there now, then "
@@ -40,7 +42,24 @@ int wrong(std::string_view text) {
   return 2;
 }
 
+// By a settings file: what it does not say has the file's defaults, not those of the options.
+int run_file(const Arguments& arguments) {
+  for (const Option& option : run_options())
+    if (option.name != "config" && option.name != "once" && option.name != "admin" &&
+        arguments.given(option.name))
+      return wrong("--" + std::string(option.name) + " does not go with --config: write it there");
+  RoleConfig config = read_role_config(std::string(arguments.value("config")), "run");
+  for (const std::string& notice : config.notices) std::fprintf(stderr, "%s\n", notice.c_str());
+  for (const ConfigProblem& problem : config.problems) std::fputs(problem.show().c_str(), stderr);
+  if (!config.good()) return kWrongSettings;
+  if (arguments.given("admin"))
+    if (auto chosen = choose_admin(arguments.value("admin"), config.admin); !chosen)
+      return wrong(chosen.error().text);
+  return run_with(config, arguments.given("once"));
+}
+
 int run_run(const Arguments& arguments) {
+  if (arguments.given("config")) return run_file(arguments);
   std::error_code error;
   const auto cwd = std::filesystem::current_path(error);
   if (error) return wrong("the current directory: " + error.message());
@@ -55,7 +74,7 @@ const Command& run_command() {
   static const Command kCommand = {
       .name = "run",
       .summary = "collects log files into few large files, each line exactly once",
-      .synopsis = "--from [CATEGORY=]GLOB... --to DIR [--once] [OPTIONS]",
+      .synopsis = "--from [CATEGORY=]GLOB... --to DIR [--once] [OPTIONS] | --config FILE [--once]",
       .examples = kExamples,
       .notes = kNotes,
       .options = run_options(),

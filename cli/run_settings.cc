@@ -14,9 +14,14 @@ namespace {
 
 constexpr uint64_t kLeastRollBytes = 1 << 10;
 constexpr uint64_t kLeastRecordBytes = 1 << 10;
+constexpr uint16_t kAdminPort = 17420;
 constexpr uint64_t kMostRecordBytes = 3 << 20;  // two of these and their heads stay within a frame
 
 constexpr Option kOptions[] = {
+    {"config", "FILE", "",
+     "settings of role run (conf/run.yaml) instead of the options below; only --once and --admin "
+     "go "
+     "with it"},
     {"from", "[CATEGORY=]GLOB", "",
      "which files, in quotes: * ? [...] and ** for any depth. Without CATEGORY= the folder's name "
      "is "
@@ -43,6 +48,9 @@ constexpr Option kOptions[] = {
     {"control", "DIR", "", "the commit log and who owns what (_tailrace inside the output)"},
     {"max-record", "SIZE", "1MiB",
      "a longer line is cut into several, which is counted and said; 3MiB at most"},
+    {"admin", "ADDR", "",
+     "host:port of /metrics, /readyz and /api/v1/status (127.0.0.1:17420, or another port where "
+     "that is taken)"},
 };
 
 Error wrong(std::string text) { return Error{Error::Kind::rejected, std::move(text)}; }
@@ -153,6 +161,10 @@ Result<RunSettings> run_settings(const Arguments& arguments, std::string_view cw
   if (const auto zone = TimeZone::load(settings.timezone); !zone)
     return zone.error().within("--timezone");
   settings.once = arguments.given("once");
+  settings.admin.at = {"127.0.0.1", kAdminPort};
+  if (arguments.given("admin"))
+    if (auto chosen = choose_admin(arguments.value("admin"), settings.admin); !chosen)
+      return chosen.error();
 
   const auto roll = size_between(arguments, "roll-size", kLeastRollBytes, 1ull << 40);
   if (!roll) return roll.error();

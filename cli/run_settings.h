@@ -9,6 +9,7 @@
 
 #include "agent/agent.h"
 #include "base/result.h"
+#include "cli/config/role_config.h"
 #include "cli/options.h"
 
 namespace tailrace {
@@ -26,6 +27,7 @@ struct RunSettings {
   int64_t roll_idle_ms = 0;
   uint32_t max_record_bytes = 0;
   bool once = false;
+  AdminConfig admin;
 };
 
 // The options of `tailrace run`; the one table from which parser and --help come.

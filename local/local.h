@@ -42,9 +42,9 @@ struct LocalStatus {
   std::string held;     // not empty: a stream holds, and why
   Tallies categories;
   std::map<std::pair<std::string, std::string>, uint64_t> lines_lost;  // by category and reason
-  double fills_bytes_per_second = 0;                                   // of the last minute; < 0: it empties
+  double fills_bytes_per_second = 0;  // of the last minute; < 0: it empties
   bool agent_connected = false;
-  std::string center;             // the name of the one that is connected; empty: none is
+  std::string center;               // the name of the one that is connected; empty: none is
   int64_t no_center_since_ms = -1;  // wall; -1: one is connected
   int64_t oldest_waiting_ms = -1;   // wall time since when the oldest uncommitted line waits here
 };

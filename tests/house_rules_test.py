@@ -33,7 +33,8 @@ for _folder in ("tests", "tests/road", "bench"):
     MAY_INCLUDE[_folder] = set(EVERYTHING.split()) | {"tests", "bench"}
 
 FOREIGN = {  # header (a prefix): the places (prefixes) that may include it
-    "asio": ["base/", "flow/", "agent/", "local/", "center/", "cli/", "tests/", "bench/"],
+    "nlohmann/": ["cli/"],
+    "asio": ["base/", "flow/", "admin/", "agent/", "local/", "center/", "cli/", "tests/", "bench/"],
     "boost/test/": ["tests/"],
     "rapidcheck": ["tests/"],
     "spdlog/": ["base/log.cc"],

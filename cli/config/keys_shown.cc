@@ -73,9 +73,7 @@ Json schema_of_key(const ConfigKeys& keys, const std::string& pattern, const Con
       }
       break;
     }
-    case ConfigKey::Type::size:
-      out["pattern"] = "^[0-9.]+ ?([KMGT]i?)?B$|\\$\\{";
-      break;
+    case ConfigKey::Type::size: out["pattern"] = "^[0-9.]+ ?([KMGT]i?)?B$|\\$\\{"; break;
     case ConfigKey::Type::duration: out["pattern"] = "^[0-9.]+ ?(ms|s|m|h|d)$|\\$\\{"; break;
     case ConfigKey::Type::path: out["pattern"] = "^/|\\$\\{"; break;
     default: break;
@@ -136,7 +134,8 @@ std::string keys_as_page() {
       "line it comes. `tailrace config --schema ROLE` prints a JSON Schema for editors.\n";
   for (const std::string_view role : kRoles) {
     const ConfigKeys& keys = config_keys(role);
-    out += "\n## " + std::string(title_of(role)) + "\n\n| key | what | default | meaning |\n| --- | --- | --- | --- |\n";
+    out += "\n## " + std::string(title_of(role)) +
+           "\n\n| key | what | default | meaning |\n| --- | --- | --- | --- |\n";
     for (const ConfigKey& key : keys.all) {
       if ((key.files & keys.file) == 0) continue;
       std::string what = what_of(key);

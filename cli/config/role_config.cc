@@ -69,8 +69,8 @@ class Reader {
 
   void read_main(const ConfigFile& main) {
     // Which keys there may be hangs on the role, so that is asked for first.
-    const std::string role = ConfigMap(main.text, main.root, config_keys("agent"), out_.problems)
-                                 .text("role");
+    const std::string role =
+        ConfigMap(main.text, main.root, config_keys("agent"), out_.problems).text("role");
     const bool is_one = std::find(std::begin(kRoles), std::end(kRoles), role) != std::end(kRoles);
     const ConfigKeys& keys = config_keys(is_one ? role : wanted_.empty() ? "agent" : wanted_);
     ConfigMap map(main.text, main.root, keys, out_.problems);

@@ -148,8 +148,7 @@ Result<void> listen_tcp(Tcp::acceptor& door, const HostPort& where) {
   if (!error) door.bind(at, error);
   if (!error) door.listen(4096, error);
   if (error)
-    return Error{Error::Kind::rejected,
-                 "listening on " + where.show() + ": " + error.message()};
+    return Error{Error::Kind::rejected, "listening on " + where.show() + ": " + error.message()};
   return {};
 }
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <string>
-#include <string>
 
 #include "admin/metrics.h"
 #include "cli/watch/snapshot.h"
@@ -16,7 +15,7 @@ namespace tailrace {
 [[nodiscard]] std::string metrics_page();                                 // docs/metrics.md
 
 [[nodiscard]] std::string status_json(const Snapshot& now,
-                                      const Readiness& readiness);   // /api/v1/status
+                                      const Readiness& readiness);     // /api/v1/status
 [[nodiscard]] std::string readiness_json(const Readiness& readiness);  // /readyz
 
 }  // namespace tailrace

@@ -26,10 +26,10 @@ void judge_local(const LocalStatus& s, int64_t now_ms, std::vector<Obstacle>& ou
   if (!s.trouble.empty())
     out.push_back({"spool-no-room", "no room for the spool: " + s.trouble, now_ms});
   if (s.spool_quota_bytes > 0 && s.spool_bytes * 100 >= s.spool_quota_bytes * kMostFillPercent)
-    out.push_back({"spool-full",
-                   "the spool holds " + show_size(s.spool_bytes) + " of " +
-                       show_size(s.spool_quota_bytes),
-                   now_ms});
+    out.push_back(
+        {"spool-full",
+         "the spool holds " + show_size(s.spool_bytes) + " of " + show_size(s.spool_quota_bytes),
+         now_ms});
   if (s.oldest_waiting_ms < 0 || s.no_center_since_ms < 0) return;
   const int64_t since = std::max(s.oldest_waiting_ms, s.no_center_since_ms);
   if (now_ms - since >= kMostWaitMs)

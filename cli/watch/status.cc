@@ -84,20 +84,18 @@ Json center_json(const CenterStatus& s, int64_t now_ms) {
   out["refused"] = s.refused;
   out["categories"] = Json::object();
   for (const auto& [name, flow] : s.categories)
-    out["categories"][name] = {
-        {"taken", flow.taken},         {"waiting", flow.uncommitted},
-        {"committed", flow.committed}, {"unpublished", flow.unpublished},
-        {"passed", flow.published},    {"files", flow.files},
-        {"files_open", flow.open_files}, {"lanes", flow.lanes}};
+    out["categories"][name] = {{"taken", flow.taken},           {"waiting", flow.uncommitted},
+                               {"committed", flow.committed},   {"unpublished", flow.unpublished},
+                               {"passed", flow.published},      {"files", flow.files},
+                               {"files_open", flow.open_files}, {"lanes", flow.lanes}};
   return out;
 }
 
 Json obstacles_json(const Readiness& readiness) {
   Json out = Json::array();
   for (const Obstacle& obstacle : readiness.obstacles())
-    out.push_back({{"what", obstacle.what},
-                   {"text", obstacle.text},
-                   {"since_ms", obstacle.since_ms}});
+    out.push_back(
+        {{"what", obstacle.what}, {"text", obstacle.text}, {"since_ms", obstacle.since_ms}});
   return out;
 }
 }  // namespace
@@ -115,10 +113,8 @@ std::string status_json(const Snapshot& now, const Readiness& readiness) {
   if (now.local) out["local"] = local_json(*now.local, now.now_ms);
   if (now.center) out["center"] = center_json(*now.center, now.now_ms);
   for (const auto& [name, b] : balance_of(now))
-    out["balance"][name] = {{"read", b.read},
-                            {"in_flight", b.in_flight},
-                            {"published", b.published},
-                            {"lost", b.lost}};
+    out["balance"][name] = {
+        {"read", b.read}, {"in_flight", b.in_flight}, {"published", b.published}, {"lost", b.lost}};
   return dumped(out);
 }
 

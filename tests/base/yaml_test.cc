@@ -101,36 +101,71 @@ BOOST_AUTO_TEST_CASE(any_mutant_is_taken_or_refused) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(typed_values_and_what_is_said_of_wrong_ones) {
+constexpr ConfigKey kKeys[] = {
+    {1, "role", ConfigKey::Type::word, "", "", "agent|local"},
+    {1, "size", ConfigKey::Type::size, "20GiB", "", "", 1u << 20, 1u << 30},
+    {1, "wait", ConfigKey::Type::duration, "10s"},
+    {1, "files", ConfigKey::Type::list},
+    {1, "flush_interval", ConfigKey::Type::duration},
+    {1, "state", ConfigKey::Type::path, "/var/lib"},
+    {1, "cluster", ConfigKey::Type::text, "", "", "", 0, 0, "name it"},
+    {1, "sinks", ConfigKey::Type::map},
+    {1, "sinks.*", ConfigKey::Type::map},
+    {1, "sinks.*.root", ConfigKey::Type::path, "", "", "", 0, 0, "a directory"},
+    {2, "other", ConfigKey::Type::text},
+};
+constexpr ConfigKeys kTable = {kKeys, 1};
+
+BOOST_AUTO_TEST_CASE(what_is_said_of_wrong_values) {
   Parsed p(
-      "role: agnet\nsize: 12\nwait: 5 parsecs\nfiles: /a\nflush_intervall: 10s\nodd: 1\nmap: 3\n"
-      "good: 256MiB\n");
+      "role: agnet\nsize: 12\nwait: 5 parsecs\nfiles: /a\nflush_intervall: 10s\nodd: 1\n"
+      "state: here\nsinks:\n  hdfs: {roott: /x}\n  kafka: 3\nother: 1\n");
   BOOST_REQUIRE(p.problems.empty());
-  ConfigMap map(p.text, p.root, "sinks.hdfs", p.problems);
-  (void)map.word("role", {"agent", "local"});
-  (void)map.size("size");
-  (void)map.duration_ms("wait");
-  (void)map.texts("files");
-  (void)map.map("map");
-  BOOST_TEST(map.size("good").value_or(0) == 256u << 20);
-  BOOST_TEST(!map.duration_ms("flush_interval").has_value());
-  map.finish();
-  map.missing("cluster", "name it");
+  ConfigMap(p.text, p.root, kTable, p.problems).check();
   const std::string shown = p.shown();
   for (const char* part : {
-           "a.yaml:1:7: error: 'sinks.hdfs.role' is one of: agent, local\n    1 | role: agnet\n"
+           "a.yaml:1:7: error: 'role' is one of: agent, local\n    1 | role: agnet\n"
            "      |       ^~~~~ did you mean 'agent'?\n",
            "a.yaml:2:7: error: expected a size such as 128MiB, got '12'\n",
            "a.yaml:3:7: error: expected a duration such as 10s or 5m, got '5 parsecs'\n",
-           "a.yaml:4:8: error: 'sinks.hdfs.files' is a list\n",
-           "a.yaml:5:1: error: unknown key 'sinks.hdfs.flush_intervall'\n    5 | flush_intervall: "
-           "10s\n"
+           "a.yaml:4:8: error: 'files' is a list\n",
+           "a.yaml:5:1: error: unknown key 'flush_intervall'\n    5 | flush_intervall: 10s\n"
            "      | ^~~~~~~~~~~~~~~ did you mean 'flush_interval'?\n",
-           "a.yaml:6:1: error: unknown key 'sinks.hdfs.odd'\n",
-           "a.yaml:7:6: error: 'sinks.hdfs.map' is a map of keys\n",
-           "a.yaml:1:1: error: the key 'sinks.hdfs.cluster' is missing\n",
+           "a.yaml:6:1: error: unknown key 'odd'\n",
+           "a.yaml:7:8: error: the path must begin with '/'\n",
+           "a.yaml:9:10: error: unknown key 'sinks.hdfs.roott'\n",
+           "a.yaml:9:9: error: the key 'sinks.hdfs.root' is missing\n",
+           "a.yaml:10:10: error: 'sinks.kafka' is a map of keys\n",
+           "a.yaml:11:1: error: unknown key 'other'\n",
+           "a.yaml:1:1: error: the key 'cluster' is missing\n",
        })
     BOOST_TEST(shown.find(part) != std::string::npos, "missing: " << part << "in\n" << shown);
+  BOOST_TEST(p.problems.size() == 12u, shown);
+}
+
+BOOST_AUTO_TEST_CASE(values_and_their_defaults) {
+  Parsed p("cluster: a\nsize: 256MiB\nfiles: [/a, /b]\nsinks: {hdfs: {root: /x}}\n");
+  ConfigMap map(p.text, p.root, kTable, p.problems);
+  map.check();
+  BOOST_TEST(p.shown() == "");
+  BOOST_TEST(map.number("size") == 256u << 20);
+  BOOST_TEST(map.number("wait") == 10'000u);
+  BOOST_TEST(map.text("state") == "/var/lib");
+  BOOST_TEST(!map.known("flush_interval"));
+  BOOST_TEST(!map.has("wait"));
+  BOOST_TEST(map.texts("files").size() == 2u);
+  BOOST_TEST(map.map("sinks").map("hdfs").text("root") == "/x");
+  BOOST_TEST(map.map("sinks").map("none").text("root") == "");
+  std::string names;
+  map.map("sinks").each([&names](const std::string& name, const ConfigMap&) { names += name; });
+  BOOST_TEST(names == "hdfs");
+}
+
+BOOST_AUTO_TEST_CASE(a_value_outside_its_limits_is_refused) {
+  Parsed p("cluster: a\nsize: 2GiB\n");
+  ConfigMap(p.text, p.root, kTable, p.problems).check();
+  BOOST_TEST(p.shown().find("a.yaml:2:7: error: '2GiB' is not between 1.0 MiB and 1.0 GiB") == 0u,
+             p.shown());
 }
 
 BOOST_AUTO_TEST_CASE(references) {

@@ -1,0 +1,220 @@
+#include "cli/status_command.h"
+
+#include <asio/connect.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/read.hpp>
+#include <asio/write.hpp>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "base/address.h"
+#include "base/units.h"
+
+namespace tailrace {
+
+namespace {
+using Json = nlohmann::ordered_json;
+using Tcp = asio::ip::tcp;
+constexpr int kShown = 0;
+constexpr int kNobody = 1;
+constexpr int kWrongUsage = 2;
+constexpr uint16_t kAdminPorts[] = {17420, 17421, 17422};
+constexpr size_t kMostRows = 40;
+
+Result<Json> ask(const HostPort& at) {
+  asio::io_context context(1);
+  Tcp::resolver resolver(context);
+  asio::error_code error;
+  const auto found = resolver.resolve(at.host, std::to_string(at.port), error);
+  Tcp::socket socket(context);
+  if (!error) asio::connect(socket, found, error);
+  if (error) return Error{Error::Kind::retry_later, error.message()};
+  asio::write(socket,
+              asio::buffer("GET /api/v1/status HTTP/1.1\r\nHost: " + at.show() + "\r\n\r\n"),
+              error);
+  std::string answer;
+  if (!error) asio::read(socket, asio::dynamic_buffer(answer), error);
+  const size_t body = answer.find("\r\n\r\n");
+  if (!answer.starts_with("HTTP/1.1 200 ") || body == std::string::npos)
+    return Error{Error::Kind::rejected, "what answers there is no program of Tailrace"};
+  Json json = Json::parse(answer.substr(body + 4), nullptr, false);
+  if (json.is_discarded() || !json.contains("role"))
+    return Error{Error::Kind::rejected, "what answers there is no program of Tailrace"};
+  return json;
+}
+
+uint64_t count(const Json& json, const char* key) { return json.value(key, uint64_t{0}); }
+
+std::string seconds(const Json& json, const char* key) {
+  if (!json.contains(key) || !json[key].is_number()) return "-";
+  return show_duration(static_cast<int64_t>(json[key].get<double>() * 1000));
+}
+
+// Categories as a table: the columns are keys of each category's object.
+void table(const Json& categories, const std::vector<std::pair<const char*, const char*>>& columns,
+           std::string_view wanted) {
+  std::string head = "  category                ";
+  for (const auto& [title, key] : columns) {
+    char cell[32];
+    std::snprintf(cell, sizeof cell, " %14s", title);
+    head += cell;
+  }
+  std::printf("%s\n", head.c_str());
+  size_t rows = 0, left = 0;
+  for (const auto& [name, of] : categories.items()) {
+    if (!wanted.empty() && name.find(wanted) == std::string::npos) continue;
+    if (++rows > kMostRows && wanted.empty()) {
+      ++left;
+      continue;
+    }
+    std::printf("  %-24s", escape(name, 64).c_str());
+    for (const auto& [title, key] : columns) {
+      const std::string_view word(key);
+      const std::string cell = word.ends_with("_seconds") ? seconds(of, key)
+                               : word.ends_with("_bytes") ? show_size(count(of, key))
+                                                          : show_count(count(of, key));
+      std::printf(" %14s", cell.c_str());
+    }
+    std::printf("\n");
+  }
+  if (left > 0)
+    std::printf("  and %s more: --category TEXT shows those that have TEXT in their name\n",
+                show_count(left).c_str());
+}
+
+void show_agent(const Json& s, std::string_view wanted) {
+  std::printf(
+      "  files followed %s, unreadable %s; unread %s, the oldest for %s; Local %s\n",
+      show_count(count(s, "files")).c_str(), show_count(count(s, "unreadable_count")).c_str(),
+      show_size(count(s, "unread_bytes")).c_str(), seconds(s, "oldest_unread_seconds").c_str(),
+      s.value("connected", false) ? "connected" : "NOT connected");
+  for (const Json& file : s["unreadable"])
+    std::printf("  cannot read %s: %s\n", escape(file.value("path", "")).c_str(),
+                escape(file.value("reason", "")).c_str());
+  table(s["categories"],
+        {{"read", "taken"},
+         {"not acked", "waiting"},
+         {"not published", "unpublished"},
+         {"unread", "unread_bytes"},
+         {"lag", "lag_seconds"}},
+        wanted);
+}
+
+void show_local(const Json& s, std::string_view wanted) {
+  const uint64_t used = count(s, "spool_bytes"), limit = count(s, "spool_limit_bytes");
+  const double fills = s.value("fills_bytes_per_second", 0.0);
+  std::string lasts;
+  if (fills > 1 && used < limit)
+    lasts = ", lasts " +
+            show_duration(static_cast<int64_t>(static_cast<double>(limit - used) / fills * 1000)) +
+            " at this rate";
+  const std::string center = s.value("center", "");
+  std::printf("  spool %s of %s%s; agent %s; Center %s\n", show_size(used).c_str(),
+              show_size(limit).c_str(), lasts.c_str(),
+              s.value("agent_connected", false) ? "connected" : "NOT connected",
+              center.empty() ? "NONE connected" : escape(center, 64).c_str());
+  table(s["categories"],
+        {{"taken", "taken"}, {"waiting", "waiting"}, {"committed", "passed"}, {"lost", "lost"}},
+        wanted);
+}
+
+void show_center(const Json& s, std::string_view wanted) {
+  std::printf("  Locals %s; lanes %s; files open %s, published %s (%s), the last %s ago\n",
+              show_count(count(s, "locals")).c_str(), show_count(count(s, "lanes")).c_str(),
+              show_count(count(s, "files_open")).c_str(),
+              show_count(count(s, "files_published")).c_str(),
+              show_size(count(s, "published_bytes")).c_str(),
+              seconds(s, "newest_published_seconds").c_str());
+  table(s["categories"],
+        {{"received", "taken"},
+         {"uncommitted", "waiting"},
+         {"unpublished", "unpublished"},
+         {"published", "passed"},
+         {"files", "files"},
+         {"lanes", "lanes"}},
+        wanted);
+}
+
+void show(const HostPort& at, const Json& s, std::string_view wanted) {
+  std::printf("%s (%s), cluster %s, version %s: %s\n", s.value("role", "").c_str(),
+              at.show().c_str(), escape(s.value("cluster", ""), 64).c_str(),
+              escape(s.value("version", ""), 32).c_str(),
+              s.value("ready", false) ? "ready" : "NOT READY");
+  const int64_t now_ms = s.value("now_ms", int64_t{0});
+  if (s.contains("obstacles"))
+    for (const Json& o : s["obstacles"])
+      std::printf("  ! %s (for %s)\n", escape(o.value("text", ""), 512).c_str(),
+                  show_duration(now_ms - o.value("since_ms", now_ms)).c_str());
+  if (s.contains("balance"))
+    table(s["balance"],
+          {{"read", "read"},
+           {"in flight", "in_flight"},
+           {"published", "published"},
+           {"lost", "lost"}},
+          wanted);
+  if (s.contains("agent")) show_agent(s["agent"], wanted);
+  if (s.contains("local")) show_local(s["local"], wanted);
+  if (s.contains("center")) show_center(s["center"], wanted);
+}
+
+int run_status(const Arguments& arguments) {
+  std::vector<HostPort> ports;
+  for (const std::string& text : arguments.values("admin")) {
+    const auto at = parse_host_port(text, kAdminPorts[0]);
+    if (!at) {
+      std::fprintf(stderr, "tailrace status: --admin: %s\n", at.error().text.c_str());
+      return kWrongUsage;
+    }
+    ports.push_back(*at);
+  }
+  const bool named = !ports.empty();
+  if (!named)
+    for (const uint16_t port : kAdminPorts) ports.push_back({"127.0.0.1", port});
+  Json all = Json::array();
+  size_t shown = 0;
+  for (const HostPort& at : ports) {
+    const auto status = ask(at);
+    if (!status) {
+      if (named)
+        std::fprintf(stderr, "tailrace status: %s: %s\n", at.show().c_str(),
+                     status.error().text.c_str());
+      continue;
+    }
+    ++shown;
+    if (arguments.value("format") == "json")
+      all.push_back(*status);
+    else
+      show(at, *status, arguments.value("category"));
+  }
+  if (arguments.value("format") == "json") std::printf("%s\n", all.dump(2).c_str());
+  if (shown == ports.size() || (shown > 0 && !named)) return kShown;
+  if (!named)
+    std::fputs(
+        "tailrace status: no program of Tailrace answers on 127.0.0.1:17420, 17421 or 17422; "
+        "--admin names another address (the programs say theirs when they start)\n",
+        stderr);
+  return kNobody;
+}
+
+constexpr Option kOptions[] = {
+    {"admin", "ADDR", "",
+     "the admin port to ask (17420, 17421 and 17422 on this host). Repeat it for more", true},
+    {"category", "TEXT", "", "only categories with this in their name"},
+    {"format", "text|json", "text", "json: an array of what /api/v1/status of each says"},
+};
+}  // namespace
+
+const Command& status_command() {
+  static const Command kCommand = {
+      .name = "status",
+      .summary = "shows what the programs on this host have read, hold, and published",
+      .synopsis = "[--admin ADDR...] [--category TEXT] [--format json]",
+      .examples = "  tailrace status\n",
+      .notes = "Exit codes: 0 shown, 1 nobody answers.\n",
+      .options = kOptions,
+      .run = run_status,
+  };
+  return kCommand;
+}
+
+}  // namespace tailrace
