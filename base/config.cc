@@ -190,6 +190,10 @@ void ConfigMap::check() {
       say(name, "unknown key " + name_of(name.text), std::move(hint));
       continue;
     }
+    if (value.kind == YamlNode::Kind::nothing) {
+      say(name, name_of(name.text) + " needs a value");
+      continue;
+    }
     const ConfigKey* const key = keys_->find(pattern_of(name.text));
     if (key != nullptr && key->type != ConfigKey::Type::map) {
       check_value(*key, name.text, value);
@@ -207,7 +211,7 @@ void ConfigMap::check() {
 }
 
 std::optional<std::string> ConfigMap::scalar(std::string_view name, const YamlNode& node) {
-  if (node.kind != YamlNode::Kind::scalar) {
+  if (node.kind == YamlNode::Kind::list || node.kind == YamlNode::Kind::map) {
     say(node, name_of(name) + " is one value, not a list or a map");
     return std::nullopt;
   }
