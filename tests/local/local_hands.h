@@ -174,7 +174,8 @@ struct Host {
     if (!center.reachable) co_return Error{Error::Kind::retry_later, "nobody there"};
     auto pair = socket_pair(road);
     BOOST_REQUIRE(pair.ok());
-    center.received.clear();
+    center.received.clear();  // both, or a commit before HELLO would skip what was not kept
+    center.next = center.committed;
     center.peer = std::make_shared<Peer>(road, std::move(pair->second));
     spawn(road, "center", Peer::listen(center.peer, [this](Frame& frame) { center.on(frame); }));
     co_return std::move(pair->first);
