@@ -11,6 +11,8 @@ endfunction()
 
 chaos(kill_gzip 420 kill_run.py --kills 60 --codec gzip --require-strace)
 chaos(kill_zstd 240 kill_run.py --kills 20 --codec zstd --require-strace)
+chaos(daemons 300 daemons_run.py --kills 60 --require-strace)
+chaos(daemons_traps 300 daemons_traps.py)
 chaos(copytruncate 120 copytruncate.py)
 chaos(traps 240 traps.py T01 T05 T08 T12 T57 second-start impatient)
 chaos(first_start 300 traps.py first-start)

@@ -48,8 +48,8 @@ def child_of(pid):
 
 
 class Killer:
-    def __init__(self, rig, rnd, more=()):
-        self.rig, self.rnd, self.more = rig, rnd, more
+    def __init__(self, rig, rnd, more=(), must=MUST):
+        self.rig, self.rnd, self.more, self.must = rig, rnd, more, must
         self.counts = collections.Counter()
         self.often = {}   # kind: most occurrences in one thread of the first life (strace counts by thread)
         self.turns = []
@@ -80,7 +80,7 @@ class Killer:
                 by_thread[match.groups()] += 1
         for (_, kind), n in by_thread.items():
             self.often[kind] = max(self.often.get(kind, 0), n)
-        if absent := [k for k in MUST if k not in self.often]:
+        if absent := [k for k in self.must if k not in self.often]:
             raise Failure("strace saw no %s in the first life: %s" % (", ".join(absent), dict(self.often)))
         self.counts["random"] += 1
 

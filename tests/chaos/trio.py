@@ -1,0 +1,115 @@
+"""tailrace-agent, tailrace-local and tailrace-center in one run's folder: what the chaos of the daemons shares."""
+import os
+import signal
+import socket
+import subprocess
+
+from rig import PROGRAM, Failure, Life, Rig, wait_for
+
+ROLES = ("agent", "local", "center")
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Trio(Rig):
+    """A Rig whose program is three; `running` holds the life of each that is up."""
+
+    def __init__(self, name, codec="gzip", folder=None, spool="20GiB", categories=("alpha", "beta"), state=None, out=None):
+        super().__init__(name, codec, folder, out)
+        self.port = free_port()
+        self.state = state or self.folder
+        pipelines = "".join("  %s:\n    files: [\"%s/%s-*.log*\", \"%s/%s-*.*.log\"]\n    codec: %s\n" %
+                            (c, self.logs, c, self.logs, c, codec) for c in categories)
+        socket_path = self.folder + "/local.sock"
+        self.configure("agent", "local: %s\npipelines:\n%s" % (socket_path, pipelines))
+        self.configure("local", "listen: %s\nspool: {size: %s}\ndiscovery: {static: [\"127.0.0.1:%d\"]}\n" %
+                       (socket_path, spool, self.port))
+        self.configure("center", "listen: 127.0.0.1:%d\nsinks:\n  files: {type: directory, root: %s, timezone: UTC, "
+                       "roll: {size: 256KiB, age: 1s, idle: 1s}}\n" % (self.port, self.out))
+        self.running = {}
+
+    def configure(self, role, more):
+        with open("%s/%s.yaml" % (self.folder, role), "w") as f:
+            f.write("role: %s\ncluster: chaos\nstate: %s/state-%s\nadmin: 127.0.0.1:0\n%s" % (role, self.state, role, more))
+
+    def up(self, role, under=(), what="up"):
+        self.lives += 1
+        what = "life %d (%s %s)" % (self.lives, role, what)
+        program = os.path.join(os.path.dirname(PROGRAM), "tailrace-" + role)
+        log_path = "%s/%s.log" % (self.folder, role)
+        with open(log_path, "ab") as log:
+            log.write(b"\n=== %s\n" % what.encode())
+            log.flush()
+            begin = log.tell()
+            process = subprocess.Popen([*under, program, "--config", "%s/%s.yaml" % (self.folder, role)],
+                                       stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.started.append(process)
+        self.running[role] = Life(process, log_path, begin, what)
+        return self.running[role]
+
+    def all_up(self):
+        for role in ROLES:
+            if role not in self.running:
+                self.up(role)
+
+    def stand(self, seconds=60):
+        """Until all are up and answer on their admin ports."""
+        self.all_up()
+        for life in self.running.values():
+            wait_for("%s to stand" % life.what, seconds, lambda life=life: "admin port" in life.said() or life.must_live())
+
+    def kill(self, *roles):
+        for role in roles:
+            self.running[role].must_live()
+        for role in roles:
+            self.running[role].process.kill()
+        for role in roles:
+            self.running.pop(role).process.wait()
+
+    def stop(self, role, seconds=60):
+        life = self.running[role]
+        wait_for("%s to stand" % life.what, 60, lambda: "admin port" in life.said() or life.must_live())
+        self.running.pop(role).end(seconds)
+
+    def freeze(self, role, stopped):
+        self.running[role].process.send_signal(signal.SIGSTOP if stopped else signal.SIGCONT)
+
+    def settle(self, seconds=120, optional=True, look=None):
+        """All up; until every line of the ledger is published; look(self); a stop in order; the last word of the judge."""
+        self.stand()
+
+        def all_there():
+            for life in self.running.values():
+                life.must_live()
+            found = self.judge_quietly(optional)
+            return found if found.clean else None
+        try:
+            wait_for("every line to be published", seconds, all_there, pause=1.0)
+        except Failure:
+            self.judge(optional)
+            raise
+        if look:
+            look(self)
+        for role in ROLES:
+            self.stop(role)
+        self.look()
+        found = self.judge(optional)
+        if not found.clean:
+            raise Failure("after the stop: " + found.summary())
+        return found
+
+    def judge_quietly(self, optional):
+        import judge
+        return judge.Judge(judge.Ledger(self.ledger, optional)).tree(self.out)
+
+    def most_memory(self, role):
+        """VmHWM in bytes: the most that the role's process ever held."""
+        with open("/proc/%d/status" % self.running[role].pid) as f:
+            for line in f:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+        raise Failure("no VmHWM of the " + role)
