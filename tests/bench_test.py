@@ -77,19 +77,19 @@ def main():
             (folder / "bin" / program).write_text(text)
             (folder / "bin" / program).chmod(0o755)
 
-        code, figures, said = run(folder, "R1", "--json")
+        code, figures, said = run(folder, "R1-run", "--json")
         assert code == 0, said
         (figure,) = figures
-        assert figure["id"] == "R1" and figure["unit"] == "x S" and figure["value"] > 0, figure
+        assert figure["id"] == "R1-run" and figure["unit"] == "x S" and figure["value"] > 0, figure
         assert figure["bytes"] > 1_000_000 and len(figure["sha256"]) == 64 and len(figure["cpu_s"]) == 2, figure
         assert said.count("\n") <= 1, said  # --json: no more than that a corpus is made
 
         for spoil in ("lose", "double", "swap", "flip", "cut", "fail"):
-            code, figures, said = run(folder, "R1", SPOIL=spoil)
+            code, figures, said = run(folder, "R1-run", SPOIL=spoil)
             assert code == 1 and not figures, f"{spoil}: {code} {figures} {said}"
             assert "no figure" in said, said
 
-        code, figures, said = run(folder, "R1", SECOND_CALIBRATION="0.02")
+        code, figures, said = run(folder, "R1-run", SECOND_CALIBRATION="0.02")
         assert code == 1 and not figures and "discarded" in said and "never quiet" in said, said
 
         code, figures, said = run(folder, "R16")

@@ -1,0 +1,108 @@
+"""The three daemons, measured: each one's CPU by wait4, from the corpus' file to published files."""
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+ROLES = ("agent", "local", "center")
+PORT = re.compile(r"admin port: http://(127\.0\.0\.1:\d+)/")
+PATIENCE_S = 300
+PASSED = re.compile(r'^tailrace_center_lines_passed_total\{category="app"\} (\d+)$', re.M)
+
+
+class Failed(Exception):
+    pass
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Trio:
+    """One start of the three in a folder of its own; `under` is put before the named roles' commands."""
+
+    def __init__(self, programs, work, logs, codec, roll="size: 128MiB, idle: 1s", under=None):
+        self.programs, self.under = programs, under or {}
+        self.folder = Path(tempfile.mkdtemp(prefix="trio-", dir=work))
+        self.to = self.folder / "to"
+        self.children, self.usage = {}, {}
+        port = free_port()
+        head = "role: {role}\ncluster: bench\nstate: {folder}/state-{role}\nadmin: 127.0.0.1:0\n"
+        more = {
+            "agent": f"local: {self.folder}/local.sock\npipelines:\n  app: {{files: [\"{logs}/*.log\"], codec: {codec}}}\n",
+            "local": f"listen: {self.folder}/local.sock\ndiscovery: {{static: [\"127.0.0.1:{port}\"]}}\n",
+            "center": f"listen: 127.0.0.1:{port}\nsinks:\n  out: {{type: directory, root: {self.to}, timezone: UTC, "
+                      f"roll: {{{roll}}}}}\n",
+        }
+        for role in ROLES:
+            (self.folder / f"{role}.yaml").write_text(head.format(role=role, folder=self.folder) + more[role])
+
+    def up(self, role):
+        with open(self.folder / f"{role}.log", "wb") as log:
+            command = [*self.under.get(role, []), self.programs / f"tailrace-{role}", "--config", self.folder / f"{role}.yaml"]
+            self.children[role] = subprocess.Popen([str(c) for c in command], stdout=log, stderr=log)
+
+    def address(self, role):
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            said = (self.folder / f"{role}.log").read_text()
+            if found := PORT.search(said):
+                return found[1]
+            if self.children[role].poll() is not None:
+                raise Failed(f"tailrace-{role} ended:\n{said}")
+            time.sleep(0.05)
+        raise Failed(f"tailrace-{role} does not stand")
+
+    def published(self):
+        with urllib.request.urlopen(f"http://{self.center}/metrics", timeout=30) as answer:
+            found = PASSED.search(answer.read().decode())
+        return int(found[1]) if found else 0
+
+    def run(self, lines):
+        """From the start of the agent to the last published line; then all are stopped and measured."""
+        for role in ("center", "local"):
+            self.up(role)
+        self.center = self.address("center")
+        self.address("local")
+        begun = time.monotonic()
+        self.up("agent")
+        while self.published() < lines:
+            if time.monotonic() - begun > PATIENCE_S:
+                raise Failed(f"{self.published()} of {lines} lines after {PATIENCE_S} s")
+            time.sleep(0.2)
+        seconds = time.monotonic() - begun
+        self.stop()
+        return seconds
+
+    def stop(self):
+        for role in ROLES:
+            child = self.children.get(role)
+            if child is None or role in self.usage:
+                continue
+            target = child.pid
+            if role in self.under:  # the tracer's child is the one to stop
+                target = int(Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()[0])
+            os.kill(target, signal.SIGTERM)
+            _, status, usage = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+            self.usage[role] = usage
+            if child.returncode != 0:
+                raise Failed(f"tailrace-{role} ended with {child.returncode}:\n" + (self.folder / f"{role}.log").read_text())
+
+    def cpu_s(self, role):
+        return self.usage[role].ru_utime + self.usage[role].ru_stime
+
+    def close(self):
+        for child in self.children.values():
+            if child.returncode is None and child.poll() is None:
+                child.kill()
+                child.wait()
+        shutil.rmtree(self.folder)
