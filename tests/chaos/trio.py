@@ -1,5 +1,6 @@
 """tailrace-agent, tailrace-local and tailrace-center in one run's folder: what the chaos of the daemons shares."""
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -10,9 +11,15 @@ ROLES = ("agent", "local", "center")
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below those that the system gives away by itself: nobody shall get it before it is used."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class Trio(Rig):

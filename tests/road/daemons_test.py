@@ -11,9 +11,15 @@ from program import ROOT, TAILRACE, ProgramTest, main
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below those that the system gives away by itself: nobody shall get it before it is used."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class DaemonsTest(ProgramTest):
