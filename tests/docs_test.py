@@ -244,7 +244,8 @@ def main():
     dev_help, helps = output_of(root / "dev"), ""
     if "--tailrace" in sys.argv:
         program = sys.argv[sys.argv.index("--tailrace") + 1]
-        helps = dev_help + "".join(output_of(program, *words, "--help") for words in ((), ("run",), ("cat",)))
+        commands = ((), *((word,) for word in ("run", "cat", "check", "config", "status")))
+        helps = dev_help + "".join(output_of(program, *words, "--help") for words in commands)
     problems = list(check(root, dev_help, helps))
     for problem in problems:
         print(problem)
