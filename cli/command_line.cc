@@ -10,6 +10,7 @@
 #include "cli/config_command.h"
 #include "cli/options.h"
 #include "cli/run_command.h"
+#include "cli/spool_command.h"
 #include "cli/status_command.h"
 
 namespace tailrace {
@@ -19,7 +20,8 @@ namespace {
 constexpr int kWrongUsage = 2;
 
 std::vector<const Command*> commands() {
-  return {&run_command(), &cat_command(), &check_command(), &config_command(), &status_command()};
+  return {&run_command(),    &cat_command(),    &check_command(),
+          &config_command(), &status_command(), &spool_command()};
 }
 
 void print_overview(FILE* to) {

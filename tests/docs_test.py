@@ -244,7 +244,7 @@ def main():
     dev_help, helps = output_of(root / "dev"), ""
     if "--tailrace" in sys.argv:
         program = sys.argv[sys.argv.index("--tailrace") + 1]
-        commands = ((), *((word,) for word in ("run", "cat", "check", "config", "status")))
+        commands = ((), *((word,) for word in ("run", "cat", "check", "config", "status", "spool")))
         helps = dev_help + "".join(output_of(program, *words, "--help") for words in commands)
     problems = list(check(root, dev_help, helps))
     for problem in problems:

@@ -1,0 +1,197 @@
+#include "cli/spool_command.h"
+
+#include <sys/stat.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/random.h"
+#include "base/units.h"
+#include "cli/config/role_config.h"
+#include "cli/live_line.h"
+#include "cli/state_lock.h"
+#include "local/spool_view.h"
+
+namespace tailrace {
+
+namespace {
+using Json = nlohmann::ordered_json;
+constexpr int kGood = 0;
+constexpr int kBad = 1;
+constexpr int kWrongUsage = 2;
+constexpr int kWrongSettings = 78;
+constexpr size_t kMostRows = 40;
+
+int complain(const std::string& text, int code) {
+  std::fprintf(stderr, "tailrace spool: %s\n", text.c_str());
+  return code;
+}
+
+// --- ls ------------------------------------------------------------------------------------------
+
+Json as_json(const SpoolView& view) {
+  Json out;
+  out["local_id"] = hex16(view.local_id);
+  out["segments"] = view.segments;
+  out["segment_bytes"] = view.segment_bytes;
+  out["damaged"] = view.damaged;
+  out["notes"] = view.notes;
+  out["streams"] = Json::array();
+  for (const SpoolView::Stream& s : view.streams) {
+    Json waiting = Json::object();
+    for (const auto& [sink, lines] : s.waiting) waiting[hex16(sink)] = lines;
+    out["streams"].push_back({{"stream", s.stream},
+                              {"category", s.category},
+                              {"batches", s.batches},
+                              {"bytes", s.bytes},
+                              {"oldest_seq", s.oldest_seq},
+                              {"next_seq", s.next_seq},
+                              {"lost", s.lost},
+                              {"waiting", std::move(waiting)}});
+  }
+  return out;
+}
+
+int list(const std::string& directory, const Arguments& arguments) {
+  const auto view = view_spool(directory);
+  if (!view) return complain(view.error().text, kBad);
+  if (arguments.value("format") == "json") {
+    std::printf("%s\n", as_json(*view).dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+    return kGood;
+  }
+  std::printf("%s: spool %s, %s segments, %s on the disk\n", directory.c_str(),
+              hex16(view->local_id).c_str(), show_count(view->segments).c_str(),
+              show_size(view->segment_bytes).c_str());
+  std::printf("  %-24s %10s %12s %14s %14s %10s\n", "category", "batches", "size", "lines taken",
+              "waiting", "lost");
+  const std::string_view wanted = arguments.value("category");
+  size_t rows = 0;
+  for (const SpoolView::Stream& s : view->streams) {
+    if (!wanted.empty() && s.category.find(wanted) == std::string::npos) continue;
+    if (wanted.empty() && ++rows > kMostRows) continue;
+    uint64_t waiting = s.waiting.empty() ? s.next_seq - s.oldest_seq : 0;
+    for (const auto& [sink, lines] : s.waiting) waiting = std::max(waiting, lines);
+    std::printf("  %-24s %10s %12s %14s %14s %10s\n", escape(s.category, 64).c_str(),
+                show_count(s.batches).c_str(), show_size(s.bytes).c_str(),
+                show_count(s.next_seq).c_str(), show_count(waiting).c_str(),
+                show_count(s.lost).c_str());
+  }
+  if (rows > kMostRows)
+    std::printf("  and %zu more: --category TEXT shows those that have TEXT in their name\n",
+                rows - kMostRows);
+  for (const std::string& note : view->notes) std::printf("  %s\n", note.c_str());
+  return kGood;
+}
+
+// --- verify --------------------------------------------------------------------------------------
+
+int verify(const std::string& directory, bool deep) {
+  LiveLine live;
+  int64_t shown_ms = 0;
+  const auto progress = [&live, &shown_ms](uint64_t done, uint64_t all) {
+    if (!live.on_terminal() || mono_ms() - shown_ms < 200) return;
+    shown_ms = mono_ms();
+    live.show(show_size(done) + " of " + show_size(all));
+  };
+  const auto verdict = verify_spool(directory, deep, progress);
+  live.clear();
+  if (!verdict) return complain(verdict.error().text, kBad);
+  for (const std::string& damage : verdict->damage) std::printf("%s\n", damage.c_str());
+  std::printf(
+      "%s: %s batches, %s lines, %s: %s\n", directory.c_str(), show_count(verdict->batches).c_str(),
+      show_count(verdict->lines).c_str(), show_size(verdict->bytes).c_str(),
+      verdict->damage.empty() ? "all good"
+                              : (std::to_string(verdict->damage.size()) + " damaged").c_str());
+  return verdict->damage.empty() ? kGood : kBad;
+}
+
+// --- reset ---------------------------------------------------------------------------------------
+
+int reset(const std::string& state, const std::string& directory, bool sure) {
+  const auto lock = StateLock::take(state);
+  if (!lock) return complain(lock.error().text, kBad);
+  const std::string aside = directory + ".aside-" + std::to_string(wall_ms() / 1000);
+  struct stat status {};
+  if (::stat(directory.c_str(), &status) != 0)
+    return complain("there is no spool in " + directory, kBad);
+  const auto view = view_spool(directory);
+  uint64_t waiting = 0;
+  if (view)
+    for (const SpoolView::Stream& s : view->streams) {
+      uint64_t most = s.waiting.empty() ? s.next_seq - s.oldest_seq : 0;
+      for (const auto& [sink, lines] : s.waiting) most = std::max(most, lines);
+      waiting += most;
+    }
+  std::printf(
+      "%s becomes %s; nothing is deleted. The next start makes a new spool with a new identity.\n",
+      directory.c_str(), aside.c_str());
+  if (!view) std::printf("What it holds cannot be read: %s\n", view.error().text.c_str());
+  if (waiting > 0)
+    std::printf(
+        "%s lines in it are not known to be published. They stay there; the agent of this host "
+        "will hold, and say how many of them it had given (docs/operating.md, \"HOLDING\").\n",
+        show_count(waiting).c_str());
+  if (!sure) {
+    std::printf("Nothing was done: --yes does it.\n");
+    return kGood;
+  }
+  if (::rename(directory.c_str(), aside.c_str()) != 0)
+    return complain(errno_error(errno, "renaming " + directory).text, kBad);
+  if (const auto synced = sync_directory(parent_path(directory)); !synced)
+    return complain(synced.error().text, kBad);
+  std::printf("Done.\n");
+  return kGood;
+}
+
+int run_spool(const Arguments& arguments) {
+  const auto& operands = arguments.operands();
+  const std::string what = operands.size() == 1 ? operands[0] : "";
+  if (what != "ls" && what != "verify" && what != "reset")
+    return complain("one of: ls, verify, reset\nSee: tailrace spool --help", kWrongUsage);
+  std::string state(arguments.value("state"));
+  if (state.empty()) {
+    const RoleConfig config = read_role_config(std::string(arguments.value("config")), "local");
+    for (const ConfigProblem& problem : config.problems) std::fputs(problem.show().c_str(), stderr);
+    if (!config.good()) return kWrongSettings;
+    state = config.state;
+  }
+  const std::string directory = state + "/spool";
+  if (what == "ls") return list(directory, arguments);
+  if (what == "verify") return verify(directory, arguments.given("deep"));
+  return reset(state, directory, arguments.given("yes"));
+}
+
+constexpr Option kOptions[] = {
+    {"config", "FILE", "/etc/tailrace/local.yaml", "the Local's settings, for its state"},
+    {"state", "DIR", "", "the Local's state, instead"},
+    {"category", "TEXT", "", "ls: only categories with this in their name"},
+    {"format", "text|json", "text", "ls: json for programs"},
+    {"deep", "", "", "verify: inflate each batch and count its lines"},
+    {"yes", "", "", "reset: do it"},
+};
+}  // namespace
+
+const Command& spool_command() {
+  static const Command kCommand = {
+      .name = "spool",
+      .summary = "looks at a Local's spool, proves it, or sets it aside",
+      .synopsis = "ls|verify|reset [--config FILE | --state DIR] [OPTIONS]",
+      .examples =
+          "  tailrace spool ls                     what it holds, by category\n"
+          "  tailrace spool verify --deep          every batch is what was written\n"
+          "  tailrace spool reset                  what setting it aside would mean; --yes does "
+          "it\n",
+      .operands = "ls|verify|reset",
+      .notes =
+          "ls and verify change nothing and may be used while the Local runs. reset is for the\n"
+          "cases that docs/operating.md leaves to a person; it needs a Local that does not run.\n"
+          "Exit codes: 0 good, 1 damaged or not done.\n",
+      .options = kOptions,
+      .run = run_spool,
+  };
+  return kCommand;
+}
+
+}  // namespace tailrace

@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""tailrace spool: what it says of a Local's spool that runs, that stopped, that is damaged; and setting it aside."""
+import glob
+import json
+import os
+import signal
+import subprocess
+
+import daemons_test
+from program import TAILRACE, main
+
+
+class Spool(daemons_test.DaemonsTest):
+    def spool(self, *words, expect=0):
+        done = subprocess.run([TAILRACE, "spool", *words, "--state", f"{self.dir}/local"], capture_output=True, text=True,
+                              timeout=60)
+        self.assertEqual(done.returncode, expect, done.stdout + done.stderr)
+        return done.stdout + done.stderr
+
+    def fill(self, lines):
+        """The agent's lines in the spool, no Center."""
+        self.put(0, lines)
+        for role in ("local", "agent"):
+            self.up(role)
+        self.until("lines in the spool", lambda: self.waiting() == lines)
+
+    def put(self, first, end):
+        with open(f"{self.logs}/a.log", "a") as file:
+            file.writelines(f"line {n} of many\n" for n in range(first, end))
+
+    def waiting(self):
+        streams = json.loads(self.spool("ls", "--format", "json"))["streams"] if os.path.isdir(f"{self.dir}/local/spool") else []
+        return streams[0]["next_seq"] if streams else 0
+
+    def test_what_a_spool_holds(self):
+        self.fill(3000)
+        self.assertRegex(self.spool("ls"), r"web +\d+ +[\d.]+ KiB +3,000 +3,000 +0\n")
+        self.assertIn("3,000 lines", self.spool("verify", "--deep"))
+        self.assertIn("in use by a running", self.spool("reset", "--yes", expect=1))
+        self.down("local", signal.SIGTERM)
+        self.assertRegex(self.spool("ls", "--category", "we"), r"web +\d+ +[\d.]+ KiB +3,000 +3,000 +0\n")
+        self.assertNotIn("web", self.spool("ls", "--category", "other"))
+        self.assertIn("all good", self.spool("verify"))
+        self.spool("mend", expect=2)
+
+    def test_a_flipped_byte_is_found(self):
+        self.fill(3000)
+        self.down("agent", signal.SIGTERM)
+        self.down("local", signal.SIGTERM)
+        segments = sorted(glob.glob(f"{self.dir}/local/spool/*.seg"))
+        found = None
+        for path in segments:
+            with open(path, "rb") as file:
+                at = file.read().find(b"\x1f\x8b\x08")  # a gzip member's head: inside a batch's payload
+            if at >= 0:
+                found = path, at + 20
+        path, at = found
+        with open(path, "r+b") as file:
+            file.seek(at)
+            byte = file.read(1)[0]
+            file.seek(at)
+            file.write(bytes([byte ^ 1]))
+        said = self.spool("verify", expect=1)
+        self.assertIn("damaged", said)
+        self.assertIn(os.path.basename(path), said)
+
+    def test_a_spool_is_set_aside_and_put_back(self):
+        self.fill(2000)
+        self.down("local", signal.SIGTERM)
+        self.assertIn("Nothing was done", self.spool("reset"))
+        self.assertEqual(self.waiting(), 2000)
+        said = self.spool("reset", "--yes")
+        self.assertIn("2,000 lines", said)
+        aside = glob.glob(f"{self.dir}/local/spool.aside-*")
+        self.assertEqual(len(aside), 1)
+        self.up("local")
+        self.until("the agent to hold", lambda: "another spool" in self.said())
+        self.down("local", signal.SIGTERM)
+        self.spool("reset", "--yes")  # the new one; then the old one again
+        os.rename(aside[0], f"{self.dir}/local/spool")
+        for role in ("center", "local"):
+            self.up(role)
+        self.put(2000, 2500)
+        self.until("all lines", lambda: self.lines().count(b"\n") >= 2500)
+        self.assertEqual(self.lines().decode().splitlines(), [f"line {n} of many" for n in range(2500)])
+
+
+if __name__ == "__main__":
+    main()
