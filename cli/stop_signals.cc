@@ -33,6 +33,7 @@ Result<void> StopSignals::install() {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return errno_error(errno, "making a pipe");
   reader_.assign(ends[0]);
+  stops = 0;
   bell = ends[1];
   struct sigaction action {};
   action.sa_handler = stop_signal;
@@ -43,11 +44,13 @@ Result<void> StopSignals::install() {
 }
 
 StopSignals::~StopSignals() {
-  std::signal(SIGINT, SIG_DFL);
-  std::signal(SIGTERM, SIG_DFL);
+  // Once one has come the process is about to end; more of them shall not make a death of that.
+  if (stops == 0) {
+    std::signal(SIGINT, SIG_DFL);
+    std::signal(SIGTERM, SIG_DFL);
+  }
   if (bell >= 0) ::close(bell);
   bell = -1;
-  stops = 0;
 }
 
 asio::awaitable<void> StopSignals::wait() {

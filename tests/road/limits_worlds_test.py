@@ -122,7 +122,7 @@ class Storm(LimitsTest):
                 for child in children:
                     child.send_signal(signal.SIGTERM)
             for child in children:
-                self.assertIn(child.wait(10), (0, 1))
+                self.assertIn(child.wait(10), (0, 1, -signal.SIGTERM))  # the last: it had hardly begun
                 self.children.remove(child)
             self.assertLess(time.monotonic() - start, 5)
             for role in self.ROLES_UP:
