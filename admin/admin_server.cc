@@ -19,6 +19,7 @@ namespace tailrace {
 namespace {
 using Tcp = asio::ip::tcp;
 constexpr size_t kMostConnections = 16;
+constexpr size_t kMostIgnored = 256u << 10;
 constexpr std::chrono::seconds kMostTime(10);
 constexpr std::chrono::milliseconds kPause(100);
 }  // namespace
@@ -83,7 +84,13 @@ asio::awaitable<void> AdminServer::State::serve(std::shared_ptr<State> self,
     const std::string out = write_http_answer(self->answer(request), request.head);
     const auto whole = asio::buffer(out);
     co_await asio::async_write(*socket, whole, token);
-    socket->shutdown(Tcp::socket::shutdown_both, error);
+    socket->shutdown(Tcp::socket::shutdown_send, error);
+    // What it still sends is read away: a close on unread bytes would take the answer back.
+    for (size_t more = 0; !error && more < kMostIgnored;) {
+      char piece[2048];
+      const auto room = asio::buffer(piece);
+      more += co_await socket->async_read_some(room, token);
+    }
   }
   timer->cancel();
   socket->close(error);

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 import urllib.error
@@ -104,6 +105,34 @@ class Watch(daemons_test.DaemonsTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         for part in ("agent (", "local (", "center (", "web", "5,000", "Local connected", ": ready"):
             self.assertIn(part, done.stdout)
+
+    def ask(self, role, data):
+        host, port = self.admin[role].split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as s:
+            s.sendall(data)
+            out = b""
+            while piece := s.recv(65536):
+                out += piece
+            return out
+
+    def test_limit_row_32_whatever_comes_to_the_admin_port(self):
+        for role in self.ROLES:
+            self.up(role)
+        for role in self.ROLES:
+            for sent, answer in ((b"POST /metrics HTTP/1.1\r\nOrigin: http://evil\r\n\r\n", b"405"), (b"\x16\x03\x01\x02", b"400"),
+                                 (b"GET /../../etc/passwd HTTP/1.1\r\n\r\n", b"404"), (b"GET /" + b"x" * 9000, b"431"),
+                                 (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 3000, b"431"), (b"GET / HTTP/9.9\r\n\r\n", b"505")):
+                self.assertTrue(self.ask(role, sent).startswith(b"HTTP/1.1 " + answer), (role, sent[:40]))
+        host, port = self.admin["agent"].split(":")
+        silent = [socket.create_connection((host, int(port)), timeout=30) for _ in range(40)]
+        begun = time.monotonic()
+        self.put("a.log", range(2000))
+        self.arrive(2000)
+        for s in silent[16:] + silent[:16]:  # more than 16 are not kept, nor is any for longer than 10 s
+            self.assertEqual(s.recv(1), b"")
+            s.close()
+        self.assertLess(time.monotonic() - begun, 20)
+        self.assertEqual(self.get("agent", "/livez")[0], 200)
 
     def test_one_process_shows_its_balance(self):
         self.put("a.log", range(3000))
