@@ -29,6 +29,7 @@ struct AdminServer::State {
 
   static asio::awaitable<void> accept(std::shared_ptr<State> self);
   static asio::awaitable<void> serve(std::shared_ptr<State> self, std::shared_ptr<Tcp::socket> to);
+  static asio::awaitable<void> read_away(std::shared_ptr<Tcp::socket> socket);
   static asio::awaitable<void> end_after(std::shared_ptr<asio::steady_timer> timer,
                                          std::shared_ptr<Tcp::socket> socket);
   [[nodiscard]] HttpAnswer answer(const HttpRequest& request) const;
@@ -64,6 +65,17 @@ asio::awaitable<void> AdminServer::State::end_after(std::shared_ptr<asio::steady
   if (!error) socket->close(error);
 }
 
+// What a client still sends behind its request: a close on unread bytes would take the answer back.
+asio::awaitable<void> AdminServer::State::read_away(std::shared_ptr<Tcp::socket> socket) {
+  asio::error_code error;
+  auto token = asio::redirect_error(asio::use_awaitable, error);
+  std::string piece(2048, '\0');
+  for (size_t more = 0; !error && more < kMostIgnored;) {
+    const auto room = asio::buffer(piece);
+    more += co_await socket->async_read_some(room, token);
+  }
+}
+
 asio::awaitable<void> AdminServer::State::serve(std::shared_ptr<State> self,
                                                 std::shared_ptr<Tcp::socket> socket) {
   self->connections.insert(socket);
@@ -85,12 +97,7 @@ asio::awaitable<void> AdminServer::State::serve(std::shared_ptr<State> self,
     const auto whole = asio::buffer(out);
     co_await asio::async_write(*socket, whole, token);
     socket->shutdown(Tcp::socket::shutdown_send, error);
-    // What it still sends is read away: a close on unread bytes would take the answer back.
-    for (size_t more = 0; !error && more < kMostIgnored;) {
-      char piece[2048];
-      const auto room = asio::buffer(piece);
-      more += co_await socket->async_read_some(room, token);
-    }
+    co_await read_away(socket);
   }
   timer->cancel();
   socket->close(error);
