@@ -103,22 +103,36 @@ bool Center::State::on_frame(LocalLink& link, Frame& frame) {
     case FrameType::ping: return on_ping(link, frame);
     case FrameType::pong:
     case FrameType::file_def: return true;
-    case FrameType::stale: {
-      proto::Stale message;
-      if (auto r = parse_message(frame, message); !r)
-        return reject(link, proto::Reject::CORRUPT, r.error().text);
-      log::error("the Local on " + escape(link.host, 64) +
-                 " is further than this store says (stream " +
-                 std::to_string(message.position().stream()) +
-                 "): part of the control directory is missing; it holds until a person decides");
-      return true;
-    }
+    case FrameType::stale: return on_stale(link, frame);
     case FrameType::goodbye: return false;
     default:
       if (static_cast<uint8_t>(frame.type) >= 128) return true;
       return reject(link, proto::Reject::PROTOCOL,
                     "unexpected frame type " + std::to_string(static_cast<int>(frame.type)));
   }
+}
+
+// A Local has been told of more than this store says. Either another Center owns the lane now, or
+// part of the control directory is missing; the store is asked which, and the Local told again.
+bool Center::State::on_stale(LocalLink& link, const Frame& frame) {
+  proto::Stale message;
+  if (auto r = parse_message(frame, message); !r)
+    return reject(link, proto::Reject::CORRUPT, r.error().text);
+  const auto stream = link.streams.find(message.position().stream());
+  if (stream == link.streams.end())
+    return reject(link, proto::Reject::PROTOCOL, "STALE of a stream that was never named",
+                  message.position().stream());
+  const std::string text =
+      said.text("stale " + link.address,
+                "the Local on " + escape(link.host, 64) + " has been told of line " +
+                    show_count(message.position().seq()) + " of '" + stream->second.category +
+                    "' and this store says less: this Center is not its owner any "
+                    "more, or part of the control directory is missing",
+                mono_ms());
+  if (!text.empty()) log::error(text);
+  incarnation->doubt(stream->second.category, stream->second.key);
+  pump();
+  return true;
 }
 
 bool Center::State::on_ping(LocalLink& link, const Frame& frame) {

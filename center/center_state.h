@@ -61,6 +61,7 @@ struct Center::State {
   asio::awaitable<void> serve(std::shared_ptr<LocalLink> link);
   // false: the connection ends.
   bool on_frame(LocalLink& link, Frame& frame);
+  bool on_stale(LocalLink& link, const Frame& frame);
   bool on_ping(LocalLink& link, const Frame& frame);
   bool on_hello(LocalLink& link, const Frame& frame);
   bool on_stream_def(LocalLink& link, const Frame& frame);

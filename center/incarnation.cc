@@ -22,7 +22,8 @@ Incarnation::Incarnation(IncarnationOptions options, Acquirer me, Layout layout,
       not_before_ms_(not_before_ms),
       now_ms_(now_ms),
       last_reclaim_ms_(now_ms),
-      next_collect_ms_(now_ms) {
+      next_collect_ms_(now_ms),
+      proved_ms_(now_ms) {
   Announcement announcement;
   announcement.name = options_.center;
   announcement.address = me_.address;
@@ -299,6 +300,7 @@ void Incarnation::commit_done(Result<Cas> outcome, int64_t now_ms) {
     janitor_ = std::make_shared<Janitor>(me_, me_.incarnation, rng_.next(), now_ms);
     return run(janitor_);
   }
+  proved_ms_ = now_ms;
   const CommitRecord record = log_.won();
   for (const LaneRanges& lane : record.lanes) {
     OwnedLane& owned = lanes_.at(lane.lane);

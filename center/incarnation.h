@@ -19,6 +19,7 @@
 #include "center/collect.h"
 #include "center/commit_log.h"
 #include "center/janitor.h"
+#include "center/proof.h"
 #include "center/reclaim.h"
 #include "center/start_log.h"
 #include "sinks/layout.h"
@@ -140,6 +141,9 @@ class Incarnation {
   // FLUSH of a Local: commit what is held of it. A Local that has gone: its lines can't be sent
   // again.
   void flush(uint64_t local_id);
+  // A Local says that a store knew more of this stream. That this incarnation is not over is
+  // proved; then it is told where the stream stands, once more.
+  void doubt(const std::string& category, const StreamKey& stream);
   void connected(uint64_t local_id, bool is_connected);
 
   void file_finished(OpenFileId file, uint64_t bytes, uint64_t xxh3);
@@ -207,6 +211,8 @@ class Incarnation {
   void start_wishes(int64_t now_ms);
   void start_janitor(int64_t now_ms);
   void start_upkeep(int64_t now_ms);
+  void start_proof(int64_t now_ms);
+  void proved(const Proof& proof, int64_t now_ms);
   void start_publishing(int64_t now_ms);
   void commit_next(int64_t now_ms);
   void step_stop(int64_t now_ms);
@@ -249,11 +255,14 @@ class Incarnation {
   std::shared_ptr<Janitor> janitor_;
   std::shared_ptr<Reclaim> reclaim_;
   std::shared_ptr<Collect> collect_;
+  std::shared_ptr<Proof> proof_;
+  std::set<std::pair<std::string, StreamKey>> doubts_;  // to be answered after a proof
   std::shared_ptr<StartLog> start_;
   uint64_t log_epoch_ = 1;
   uint64_t first_entry_ = 1;
   int64_t last_reclaim_ms_;
   int64_t next_collect_ms_;
+  int64_t proved_ms_;  // when it was last known not to be over: by a commit or a proof
 
   enum class Stopping { no, draining, sealing, sweeping, ended };
   Stopping stopping_ = Stopping::no;

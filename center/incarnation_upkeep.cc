@@ -10,6 +10,7 @@ namespace {
 constexpr int64_t kLostAgainMs = 500;
 constexpr int64_t kBusyAgainMs = 2'000;
 constexpr int64_t kFailedAgainMs = 10'000;
+constexpr int64_t kProofMs = 30'000;  // without a commit
 }  // namespace
 
 void Incarnation::tick(int64_t now_ms) {
@@ -20,6 +21,7 @@ void Incarnation::tick(int64_t now_ms) {
   start_wishes(now_ms);
   start_janitor(now_ms);
   start_upkeep(now_ms);
+  start_proof(now_ms);
   start_publishing(now_ms);
 }
 
@@ -63,9 +65,40 @@ void Incarnation::procedure_done(const StoreProcedure& procedure, int64_t now_ms
     reclaimed(*reclaim, now_ms);
   } else if (&procedure == collect_.get()) {
     collect_.reset();
+  } else if (&procedure == proof_.get()) {
+    const auto proof = std::exchange(proof_, nullptr);
+    proved(*proof, now_ms);
   } else if (const auto* acquire = dynamic_cast<const Acquire*>(&procedure)) {
     const auto held = acquiring_.extract(acquire->lane());
     if (!held.empty()) acquired(*acquire, now_ms);
+  }
+}
+
+// --- whether it is over ------------------------------------------------------------------------
+
+void Incarnation::doubt(const std::string& category, const StreamKey& stream) {
+  if (fenced_ || !owner_of(category, stream, nullptr)) return;
+  doubts_.emplace(category, stream);
+}
+
+// Not while a record is under way: that one proves it, and what is read may be that one.
+void Incarnation::start_proof(int64_t now_ms) {
+  if (proof_ || log_.under_way() || lanes_.empty()) return;
+  if (doubts_.empty() && now_ms - proved_ms_ < kProofMs) return;
+  proof_ = std::make_shared<Proof>(me_.names.entry(me_.incarnation, log_.next_entry()),
+                                   log_.next_entry());
+  run(proof_);
+}
+
+void Incarnation::proved(const Proof& proof, int64_t now_ms) {
+  proved_ms_ = now_ms;
+  if (proof.unknown()) return;
+  if (proof.stands() && (log_.under_way() || proof.entry() != log_.next_entry()))
+    return;  // it may be one's own, written meanwhile
+  if (proof.stands()) return fail("another Center has sealed this one's commit log");
+  for (const auto& [category, stream] : std::exchange(doubts_, {})) {
+    const auto known = standing(category, stream);
+    if (known) actions_.push_back(TellCommitted{category, stream, known->committed});
   }
 }
 

@@ -12,6 +12,9 @@
 #include "cli/config/role_config.h"
 #include "cli/live_line.h"
 #include "cli/state_lock.h"
+#include "local/spool_disk.h"
+#include "local/spool_holes.h"
+#include "local/spool_recovery.h"
 #include "local/spool_view.h"
 
 namespace tailrace {
@@ -23,6 +26,7 @@ constexpr int kBad = 1;
 constexpr int kWrongUsage = 2;
 constexpr int kWrongSettings = 78;
 constexpr size_t kMostRows = 40;
+constexpr uint64_t kNoMatter = 1;  // an id for a spool that is new, which is never written
 
 int complain(const std::string& text, int code) {
   std::fprintf(stderr, "tailrace spool: %s\n", text.c_str());
@@ -82,6 +86,10 @@ int list(const std::string& directory, const Arguments& arguments) {
     std::printf("  and %zu more: --category TEXT shows those that have TEXT in their name\n",
                 rows - kMostRows);
   for (const std::string& note : view->notes) std::printf("  %s\n", note.c_str());
+  if (const auto holes = spool_holes(directory); holes && !holes->empty())
+    std::printf(
+        "  %zu streams held because a store has forgotten lines: see tailrace spool adopt\n",
+        holes->size());
   return kGood;
 }
 
@@ -145,48 +153,107 @@ int reset(const std::string& state, const std::string& directory, bool sure) {
   return kGood;
 }
 
+// --- adopt ---------------------------------------------------------------------------------------
+
+// What each hole would mean; with `sure` the spool is changed.
+int adopt(const std::string& state, const std::string& directory, const Arguments& arguments,
+          uint64_t quota_bytes) {
+  const auto lock = StateLock::take(state);
+  if (!lock) return complain(lock.error().text, kBad);
+  const auto holes = spool_holes(directory);
+  if (!holes) return complain(holes.error().text, kBad);
+  if (holes->empty()) {
+    std::printf("%s: its Local held for no hole when it ran last; there is nothing to adopt.\n",
+                directory.c_str());
+    return kGood;
+  }
+  SpoolDisk disk(directory);
+  auto spool = recover_spool(disk, kNoMatter);
+  if (!spool) return complain(spool.error().within("the spool " + directory).text, kBad);
+  const std::string_view wanted = arguments.value("category");
+  std::vector<SpoolHole> rest;
+  uint64_t lines = 0;
+  for (const SpoolHole& hole : *holes) {
+    const auto stream = spool->tables.streams.find(hole.stream);
+    const bool named = stream != spool->tables.streams.end() && stream->second.category == wanted;
+    if (!wanted.empty() && !named) {
+      rest.push_back(hole);
+      continue;
+    }
+    const HoleVerdict verdict = adopt_hole(hole, *spool);
+    std::printf("  %-24s sink %s: %s\n", escape(verdict.category, 64).c_str(),
+                hex16(hole.sink).c_str(),
+                verdict.why_not.empty() ? (show_count(verdict.lines) + " lines, from line " +
+                                           show_count(hole.store.seq) + " on, count as lost there")
+                                              .c_str()
+                                        : ("stays as it is: " + verdict.why_not).c_str());
+    lines += verdict.why_not.empty() ? verdict.lines : 0;
+  }
+  if (lines == 0) return complain("there is nothing that could be adopted", kBad);
+  std::printf(
+      "The store has forgotten %s lines that it had said to be published. Look whether their files "
+      "still stand there. Nothing is sent twice; what follows them is sent.\n",
+      show_count(lines).c_str());
+  if (!arguments.given("yes")) {
+    std::printf("Nothing was done: --yes does it.\n");
+    return kGood;
+  }
+  if (const auto written = rewrite_spool(directory, quota_bytes, std::move(*spool)); !written)
+    return complain(written.error().text, kBad);
+  if (const auto kept = keep_spool_holes(directory, rest); !kept)
+    return complain(kept.error().text, kBad);
+  std::printf("Done. Start the Local.\n");
+  return kGood;
+}
+
 int run_spool(const Arguments& arguments) {
   const auto& operands = arguments.operands();
   const std::string what = operands.size() == 1 ? operands[0] : "";
-  if (what != "ls" && what != "verify" && what != "reset")
-    return complain("one of: ls, verify, reset\nSee: tailrace spool --help", kWrongUsage);
+  if (what != "ls" && what != "verify" && what != "adopt" && what != "reset")
+    return complain("one of: ls, verify, adopt, reset\nSee: tailrace spool --help", kWrongUsage);
   std::string state(arguments.value("state"));
+  uint64_t quota_bytes = LocalSettings{}.quota_bytes;
   if (state.empty()) {
     const RoleConfig config = read_role_config(std::string(arguments.value("config")), "local");
     for (const ConfigProblem& problem : config.problems) std::fputs(problem.show().c_str(), stderr);
     if (!config.good()) return kWrongSettings;
     state = config.state;
+    quota_bytes = config.local->settings.quota_bytes;
   }
   const std::string directory = state + "/spool";
   if (what == "ls") return list(directory, arguments);
   if (what == "verify") return verify(directory, arguments.given("deep"));
+  if (what == "adopt") return adopt(state, directory, arguments, quota_bytes);
   return reset(state, directory, arguments.given("yes"));
 }
 
 constexpr Option kOptions[] = {
     {"config", "FILE", "/etc/tailrace/local.yaml", "the Local's settings, for its state"},
     {"state", "DIR", "", "the Local's state, instead"},
-    {"category", "TEXT", "", "ls: only categories with this in their name"},
+    {"category", "TEXT", "", "ls: only those with this in their name; adopt: only this one"},
     {"format", "text|json", "text", "ls: json for programs"},
     {"deep", "", "", "verify: inflate each batch and count its lines"},
-    {"yes", "", "", "reset: do it"},
+    {"yes", "", "", "adopt, reset: do it"},
 };
 }  // namespace
 
 const Command& spool_command() {
   static const Command kCommand = {
       .name = "spool",
-      .summary = "looks at a Local's spool, proves it, or sets it aside",
-      .synopsis = "ls|verify|reset [--config FILE | --state DIR] [OPTIONS]",
+      .summary = "looks at a Local's spool, proves it, mends it, or sets it aside",
+      .synopsis = "ls|verify|adopt|reset [--config FILE | --state DIR] [OPTIONS]",
       .examples =
           "  tailrace spool ls                     what it holds, by category\n"
           "  tailrace spool verify --deep          every batch is what was written\n"
+          "  tailrace spool adopt                  go on although a store has forgotten lines; "
+          "--yes "
+          "does it\n"
           "  tailrace spool reset                  what setting it aside would mean; --yes does "
           "it\n",
-      .operands = "ls|verify|reset",
+      .operands = "ls|verify|adopt|reset",
       .notes =
-          "ls and verify change nothing and may be used while the Local runs. reset is for the\n"
-          "cases that docs/operating.md leaves to a person; it needs a Local that does not run.\n"
+          "ls and verify change nothing and may be used while the Local runs. adopt and reset are\n"
+          "for the cases that docs/operating.md leaves to a person; the Local must not run.\n"
           "Exit codes: 0 good, 1 damaged or not done.\n",
       .options = kOptions,
       .run = run_spool,

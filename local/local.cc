@@ -1,25 +1,19 @@
+// Start, end, the spool's groups and the agent; local_uplink.cc has the way to the Center.
 #include "local/local.h"
 
 #include <algorithm>
 #include <cstdlib>
 
-#include "base/bell.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "base/sparingly.h"
 #include "base/spawn.h"
 #include "base/units.h"
-#include "base/worker.h"
 #include "control.pb.h"
 #include "flow/peer_address.h"
-#include "local/agent_session.h"
-#include "local/figures.h"
-#include "local/spool.h"
-#include "local/spool_disk.h"
+#include "local/local_state.h"
 #include "local/spool_opening.h"
 #include "local/spool_recovery.h"
-#include "local/uplink.h"
 
 namespace tailrace {
 
@@ -28,7 +22,6 @@ namespace {
 constexpr int64_t kTickMs = 1'000;
 constexpr uint64_t kMostPendingBytes = 8u << 20;  // taken and in no group: reading waits above it
 constexpr size_t kMostQueuedBytes = 1u << 20;     // answers that the agent does not read
-constexpr size_t kPooledBatches = 64;
 constexpr int kFatalExit = 70;
 
 // Whether it can keep its promises is unknown now, so nothing more may be acked or sent.
@@ -40,97 +33,7 @@ constexpr int kFatalExit = 70;
   std::_Exit(kFatalExit);
 }
 
-void send(Connection& connection, const Outgoing& out) {
-  if (out.batch)
-    connection.send(out.type, out.before, out.batch);
-  else if (out.message)
-    connection.send(out.type, *out.message);
-  else
-    connection.send(out.type);
-}
-
-void say(const std::vector<std::string>& alarms) {
-  for (const std::string& alarm : alarms) log::warning(alarm);
-}
-
 }  // namespace
-
-struct Local::State : std::enable_shared_from_this<State> {
-  State(asio::io_context& r, LocalSettings s, Connect c)
-      : road(r),
-        settings(std::move(s)),
-        connect_center(std::move(c)),
-        disk(std::make_shared<SpoolDisk>(settings.spool_dir)),
-        batches(kPooledBatches),
-        writer(r, "spool"),
-        reader(r, "spool-read"),
-        group_bell(r),
-        agent_bell(r),
-        center_bell(r),
-        tick_bell(r),
-        run_bell(r) {}
-
-  Result<void> open();
-  void accept_agent(StreamSocket socket);
-  asio::awaitable<void> run(std::shared_ptr<State> self);
-  void leave();
-
-  // Coroutines; each holds `self`, and run() waits for their end.
-  void begin(const char* name, asio::awaitable<void> task);
-  asio::awaitable<void> counted(asio::awaitable<void> task, std::shared_ptr<State> self);
-  asio::awaitable<void> commit_groups();
-  asio::awaitable<void> write_group();
-  asio::awaitable<void> shut_down();
-  asio::awaitable<void> serve_agent(std::shared_ptr<Connection> connection);
-  asio::awaitable<void> serve_center();
-  asio::awaitable<void> serve_connection(StreamSocket socket);
-  asio::awaitable<void> read_cold(ColdRead read);
-  asio::awaitable<void> quarantine(RefusedBatch batch);
-  asio::awaitable<void> tick();
-  void say_trouble();
-  void say_refused(const std::string& peer, const std::string& why);
-
-  // What the machines want done, carried out.
-  void settle_agent();
-  void settle_center();
-  void wake_committer();
-  [[nodiscard]] int64_t group_due_ms() const;
-
-  asio::io_context& road;
-  LocalSettings settings;
-  Connect connect_center;
-  std::shared_ptr<SpoolDisk> disk;  // the workers' jobs hold it too
-  std::unique_ptr<Spool> spool;
-  uint64_t quota_bytes = 0;
-  Pool<Batch> batches;
-  Worker writer;
-  Worker reader;  // a cold read must not wait for an fsync, nor a group for a backlog
-  Bell group_bell, agent_bell, center_bell, tick_bell, run_bell;
-  bool committer_sleeps = false;  // without a time to wake
-  bool served = false;            // what recovery found is safe
-  bool leaving = false;
-  size_t tasks = 0;
-
-  struct GroupJob {
-    SpoolGroup group;
-    Result<void> outcome;
-  };
-  std::shared_ptr<GroupJob> job = std::make_shared<GroupJob>();
-
-  std::shared_ptr<Connection> agent;
-  std::unique_ptr<AgentSession> session;
-  bool agent_read = true;  // false: reading waits for the disk
-  AgentActions agent_actions;
-  std::string said_trouble;
-  uint64_t lines_taken = 0;  // of sessions that have ended
-  uint64_t refused = 0;
-  Sparingly refusals;
-
-  std::shared_ptr<Connection> center;
-  std::unique_ptr<Uplink> uplink;
-  std::unique_ptr<LocalFigures> figures;
-  UplinkActions uplink_actions;
-};
 
 // --- start and end ---------------------------------------------------------------------------
 
@@ -347,6 +250,19 @@ asio::awaitable<void> Local::State::serve_agent(std::shared_ptr<Connection> conn
   }
 }
 
+void Local::State::send(Connection& connection, const Outgoing& out) {
+  if (out.batch)
+    connection.send(out.type, out.before, out.batch);
+  else if (out.message)
+    connection.send(out.type, *out.message);
+  else
+    connection.send(out.type);
+}
+
+void Local::State::say(const std::vector<std::string>& alarms) {
+  for (const std::string& alarm : alarms) log::warning(alarm);
+}
+
 void Local::State::say_refused(const std::string& peer, const std::string& why) {
   const std::string text = refusals.text(peer, why, mono_ms());
   if (!text.empty()) log::warning(text);
@@ -366,100 +282,6 @@ void Local::State::settle_agent() {
   if (agent_actions.close) agent->close();
   if (!agent_actions.flush) return;
   uplink->flush(agent_actions.flush_streams);
-  settle_center();
-}
-
-// --- the Center ------------------------------------------------------------------------------
-
-asio::awaitable<void> Local::State::serve_center() {
-  Frame frame;
-  while (!leaving) {
-    const int64_t due_ms = served ? uplink->connect_due_ms(mono_ms()) : -1;
-    if (due_ms != 0) {
-      co_await center_bell.wait(due_ms);
-      continue;
-    }
-    Result<StreamSocket> socket = co_await connect_center();
-    if (leaving) break;
-    if (!socket) {
-      uplink->disconnected(socket.error().text, os_random(), mono_ms());
-      settle_center();
-      continue;
-    }
-    auto connection = std::make_shared<Connection>(road, std::move(*socket), "center");
-    center = connection;
-    connection->on_drained([weak = weak_from_this()] {
-      if (const auto self = weak.lock()) self->settle_center();
-    });
-    uplink->connected(mono_ms());
-    settle_center();
-    std::string why;
-    while (why.empty()) {
-      const Result<void> read = co_await connection->read(frame);
-      if (read) {
-        uplink->frame(frame, mono_ms());
-        // What a Center says at once is heard at once: a REWIND behind a CREDIT spares a resend.
-        if (!connection->more_waiting()) settle_center();
-      } else {
-        why = read.error().text;
-        if (connection->other_version()) uplink->other_version();
-      }
-    }
-    connection->close();
-    center.reset();
-    if (leaving) break;
-    uplink->disconnected(why, os_random(), mono_ms());
-    settle_center();
-  }
-}
-
-void Local::State::settle_center() {
-  uplink->pump(center ? center->queued_bytes() : 0, mono_ms());
-  uplink->take(uplink_actions);
-  if (center)
-    for (const Outgoing& out : uplink_actions.frames) send(*center, out);
-  say(uplink_actions.alarms);
-  if (center && uplink_actions.close) center->close();
-  for (ColdRead& read : uplink_actions.reads) begin("a cold read", read_cold(std::move(read)));
-  for (RefusedBatch& batch : uplink_actions.quarantines)
-    begin("a quarantine", quarantine(std::move(batch)));
-  for (Outgoing& out : uplink_actions.frames) out = {};  // batches go back to their pool
-  wake_committer();                                      // for cursors
-  if (!session || uplink_actions.committed.empty()) return;
-  session->committed(uplink_actions.committed);
-  settle_agent();
-}
-
-asio::awaitable<void> Local::State::read_cold(ColdRead read) {
-  auto bytes = std::make_shared<Result<std::string>>(std::string());
-  auto work = [disk = disk, place = read.place, bytes] { *bytes = disk->read_record(place); };
-  co_await reader.run(std::move(work));
-  if (*bytes)
-    uplink->cold(read, spool->decode_record(read.place, **bytes));
-  else
-    uplink->cold(read, bytes->error());
-  settle_center();
-}
-
-// A batch that no Center takes: its bytes are kept for a person, a gap takes its place, the stream
-// goes on.
-asio::awaitable<void> Local::State::quarantine(RefusedBatch batch) {
-  const std::optional<Spool::Place> place = spool->find(batch.stream, batch.first_seq);
-  if (!place || place->gap != nullptr) co_return;
-  auto kept = std::make_shared<Result<std::string>>(std::string());
-  auto work = [disk = disk, at = *place, name = batch.name, kept] {
-    *kept = disk->set_aside(at, name);
-  };
-  co_await reader.run(std::move(work));
-  if (!*kept) {
-    log::error("a refused batch could not be set aside: " + kept->error().text +
-               "; its stream waits");
-    co_return;
-  }
-  log::error("LOST " + show_count(place->end_seq - batch.first_seq) + " lines of '" +
-             batch.category + "': QUARANTINE, " + batch.why + "; their bytes are in " + **kept +
-             ", a gap takes their place");
-  spool->give_up(batch.stream, batch.first_seq, "quarantine: " + batch.why, mono_ms());
   settle_center();
 }
 

@@ -331,8 +331,8 @@ void Recovery::close_stream(StreamInfo& stream) {
   };
   SpoolIndex::Ranges& ranges = out_.index.streams()[stream.stream];
   for (SpoolRange& r : ranges) {
-    const GapInfo* const gap = gap_at(out_.tables, stream.stream, r.first_seq);
-    if (gap && gap->first_seq == r.first_seq) r.era = r.offset = r.bytes = 0;  // given up before
+    if (gap_at(out_.tables, stream.stream, r.first_seq))
+      r.era = r.offset = r.bytes = 0;  // given up before
     if (end || r.first_seq > low.seq) fill_up_to({r.first_seq, r.chain_before});
     end = {r.end_seq, r.chain_after};
     closed.push_back(std::move(r));

@@ -36,6 +36,7 @@ struct RecoveredSpool {
   uint64_t snapshot_bytes = 0;
   uint64_t log_bytes = 0;          // since the newest SNAPSHOT, `tail` not counted
   bool damaged = false;            // synced bytes are not what was written
+  bool tables_changed = false;     // by hand since: the log before does not say so
   std::vector<std::string> notes;  // for the log: what was found, one message each
 };
 

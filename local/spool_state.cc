@@ -37,7 +37,7 @@ std::vector<FirstRecord> first_records(RecoveredSpool& recovered, SpoolTables& t
   encode_start(start, records.emplace_back(FirstRecord{RecordType::start, {}, nullptr}).body);
   for (const GapInfo& gap : recovered.gaps)
     encode_gap(gap, records.emplace_back(FirstRecord{RecordType::gap, {}, nullptr}).body);
-  if (recovered.damaged || recovered.log.segments.empty())
+  if (recovered.damaged || recovered.tables_changed || recovered.log.segments.empty())
     encode_snapshot(tables,
                     records.emplace_back(FirstRecord{RecordType::snapshot, {}, nullptr}).body);
   return records;

@@ -28,6 +28,7 @@ void UplinkActions::clear() {
   quarantines.clear();
   committed.clear();
   alarms.clear();
+  holes_changed = false;
 }
 
 // --- the connection's life -------------------------------------------------------------------
@@ -126,6 +127,7 @@ void Uplink::tick(int64_t now_ms) {
   if (now_ms - s.heard_ms >= kDeadMs)
     return s.close("the Center has said nothing for " + show_duration(kDeadMs) +
                    ": the connection is closed");
+  if (s.phase == State::Phase::open) s.tell_stale_again();
   const bool fills = s.last_fill_percent < kFullPercent && s.fill_percent() >= kFullPercent;
   if (s.phase != State::Phase::open || (now_ms - s.pinged_ms < kPingMs && !fills)) return;
   s.pinged_ms = now_ms;
@@ -384,6 +386,13 @@ std::string Uplink::held() const {
   for (const auto& [key, trouble] : state_->troubles)
     if (!trouble.held.empty()) return trouble.held;
   return {};
+}
+
+std::vector<SpoolHole> Uplink::holes() const {
+  std::vector<SpoolHole> holes;
+  for (const auto& [key, trouble] : state_->troubles)
+    if (trouble.hole) holes.push_back({key.first, key.second, trouble.store});
+  return holes;
 }
 
 const Uplink::LinesLost& Uplink::lines_lost() const { return state_->lines_lost; }

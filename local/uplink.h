@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "local/outgoing.h"
 #include "local/spool.h"
+#include "local/spool_holes.h"
 
 namespace tailrace {
 
@@ -53,6 +54,7 @@ struct UplinkActions {
   std::vector<RefusedBatch> quarantines;
   std::vector<SinkPlace> committed;  // for the agent
   std::vector<std::string> alarms;   // to be logged, once
+  bool holes_changed = false;        // Uplink::holes()
 
   void clear();
 };
@@ -91,6 +93,8 @@ class Uplink {
   [[nodiscard]] int64_t connect_due_ms(int64_t now_ms) const;
   // Empty, or why something is not sent any more.
   [[nodiscard]] std::string held() const;
+  // What is held because a store has forgotten it: for `tailrace spool adopt`.
+  [[nodiscard]] std::vector<SpoolHole> holes() const;
   // Since the start, at the slowest sink.
   [[nodiscard]] uint64_t lines_committed() const;
   [[nodiscard]] uint64_t refused() const;  // by the Center: REJECTs

@@ -9,9 +9,13 @@
 namespace tailrace {
 
 namespace {
+constexpr int64_t kStaleAgainMs = 15'000;
+
 // Few words, for they become a label; the log has the whole reason.
 std::string kind_of_gap(const GapInfo& gap) {
-  return gap.reason.starts_with("quarantine") ? "quarantine" : "damaged";
+  for (const char* kind : {"quarantine", "adopted"})
+    if (gap.reason.starts_with(kind)) return kind;
+  return "damaged";
 }
 }  // namespace
 
@@ -39,8 +43,8 @@ bool Uplink::State::position(const proto::SinkStreamPosition& p, Said said) {
   const PositionCheck check = check_position(spool, sinks[*sink].uuid, s->stream, at);
   switch (check.verdict) {
     case PositionCheck::Verdict::good: follow(*sink, *s, at, said); break;
-    case PositionCheck::Verdict::behind: behind(*sink, *s, check.why); break;
-    case PositionCheck::Verdict::broken: hold(*sink, *s, check.why, false); break;
+    case PositionCheck::Verdict::behind: behind(*sink, *s, at, check.why); break;
+    case PositionCheck::Verdict::broken: hold(*sink, *s, check.why); break;
   }
   return true;
 }
@@ -50,8 +54,10 @@ void Uplink::State::follow(size_t sink, UplinkStream& s, Position at, Said said)
   if (held_streams.contains(s.stream)) return;  // the operator decides
   if (Trouble* const t = trouble(sink, s.stream)) {
     if (!t->held.empty() && !t->hole) return;  // the operator decides
-    if (t->hole)
+    if (t->hole) {
       out.alarms.push_back("'" + s.category + "' goes on: the Center stands where it should again");
+      out.holes_changed = true;
+    }
     troubles.erase({sinks[sink].uuid, s.stream});
     course.held = false;
   }
@@ -94,8 +100,7 @@ void Uplink::State::commit(size_t sink, UplinkStream& s, Position at) {
   const uint64_t before = slowest(s.stream);
   const std::vector<GapInfo> gaps = gaps_from(s.stream, before);
   if (!spool.advance_cursor(uuid, s.stream, at, now_ms))
-    return hold(sink, s, "the spool does not know the position that the Center has committed",
-                false);
+    return hold(sink, s, "the spool does not know the position that the Center has committed");
   const uint64_t after = slowest(s.stream);
   lines_committed += after - before;
   for (const GapInfo& gap : gaps)
@@ -107,19 +112,28 @@ void Uplink::State::commit(size_t sink, UplinkStream& s, Position at) {
 
 // Never followed: the Center is told, and nothing is sent until it names another position. Doing so
 // again is a hole, unless what comes now is an answer from before it was told.
-void Uplink::State::behind(size_t sink, UplinkStream& s, const std::string& why) {
+void Uplink::State::behind(size_t sink, UplinkStream& s, Position at, const std::string& why) {
   Course& course = s.courses[sink];
   Trouble& t = troubles[{sinks[sink].uuid, s.stream}];
   if (!t.held.empty()) return;
   course.known = false;
   if (t.stale) {
     if (course.barrier > pongs) return;
-    return hold(sink, s,
-                "HOLE: " + why + "; published files or control records at sink '" +
-                    sinks[sink].name + "' are missing",
-                true);
+    hold(sink, s,
+         "HOLE: " + why + "; published files or control records at sink '" + sinks[sink].name +
+             "' are missing (`tailrace spool adopt` says what going on would mean)");
+    t.hole = true;
+    t.store = at;
+    out.holes_changed = true;
+    return;
   }
   t.stale = true;
+  tell_stale(sink, s);
+  out.alarms.push_back("'" + s.category + "': " + why + "; it was told so");
+}
+
+void Uplink::State::tell_stale(size_t sink, UplinkStream& s) {
+  troubles[{sinks[sink].uuid, s.stream}].told_ms = now_ms;
   const Position cursor = spool.cursor(sinks[sink].uuid, s.stream);
   proto::Stale stale;
   proto::SinkStreamPosition& p = *stale.mutable_position();
@@ -129,15 +143,23 @@ void Uplink::State::behind(size_t sink, UplinkStream& s, const std::string& why)
   p.set_chain(cursor.chain);
   send(FrameType::stale, std::move(stale));
   ping();
-  course.barrier = pings;
-  out.alarms.push_back("'" + s.category + "': " + why + "; it was told so");
+  s.courses[sink].barrier = pings;
 }
 
-void Uplink::State::hold(size_t sink, UplinkStream& s, const std::string& why, bool hole) {
+// What came before the PONG counted for nothing, and the answer may have been among it.
+void Uplink::State::tell_stale_again() {
+  for (UplinkStream& s : streams)
+    for (size_t i = 0; i < s.courses.size(); ++i) {
+      const Trouble* const t = trouble(i, s.stream);
+      if (t && t->stale && t->held.empty() && now_ms - t->told_ms >= kStaleAgainMs)
+        tell_stale(i, s);
+    }
+}
+
+void Uplink::State::hold(size_t sink, UplinkStream& s, const std::string& why) {
   Trouble& t = troubles[{sinks[sink].uuid, s.stream}];
   if (!t.held.empty()) return;
   t.held = "'" + s.category + "': " + why;
-  t.hole = hole;
   s.courses[sink].held = true;
   flushes.erase(s.stream);
   alarm_held(t.held);

@@ -26,8 +26,10 @@ struct Course {
 // What outlives a connection: why a stream is not sent to a sink.
 struct Trouble {
   bool stale = false;  // the Center named a position below the cursor and was told STALE
+  int64_t told_ms = 0;
   std::string held;
   bool hole = false;  // held because it did so again: a good position ends that
+  Position store;     // of a hole: what the Center named
 };
 
 struct Allowance {
@@ -131,8 +133,10 @@ struct Uplink::State {
   void follow(size_t sink, UplinkStream& s, Position at, Said said);
   void commit(size_t sink, UplinkStream& s, Position at);
   std::vector<GapInfo> gaps_from(StreamId stream, uint64_t seq) const;
-  void behind(size_t sink, UplinkStream& s, const std::string& why);
-  void hold(size_t sink, UplinkStream& s, const std::string& why, bool hole);
+  void tell_stale(size_t sink, UplinkStream& s);
+  void tell_stale_again();
+  void behind(size_t sink, UplinkStream& s, Position at, const std::string& why);
+  void hold(size_t sink, UplinkStream& s, const std::string& why);
   void hold_everywhere(UplinkStream& s, const std::string& why);
   void alarm_held(const std::string& what);
   void recall_held(UplinkStream& s);

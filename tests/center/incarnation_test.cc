@@ -188,6 +188,58 @@ BOOST_AUTO_TEST_CASE(categories_and_a_lanes_streams_have_their_most) {
   BOOST_TEST(me.standing("app", {4, 0})->committed.seq == 0u);
 }
 
+// --- whether it is over -----------------------------------------------------------------------
+
+struct OneStream {
+  OneStream(uint64_t local, uint64_t state_uuid, std::shared_ptr<MemoryStore> store) {
+    SentStream s;
+    s.category = "app";
+    s.key = StreamKey{local, 0};
+    s.write(2, bucket_of(kStart));
+    streams.push_back(std::move(s));
+    IncarnationOptions options;
+    options.center = "c" + std::to_string(state_uuid);
+    options.roll.age_ms = 100;
+    rig.emplace(std::move(store), streams, options, state_uuid, local, kStart);
+  }
+  std::vector<SentStream> streams;
+  std::optional<CenterRig> rig;
+};
+
+BOOST_AUTO_TEST_CASE(who_doubts_is_told_once_more_where_the_stream_stands) {
+  OneStream world(1, 1, MemoryStore::make());
+  CenterRig& rig = *world.rig;
+  rig.incarnation().doubt("app", {1, 0});  // nobody owns that lane yet: nothing to say
+  rig.run_for(10'000);
+  BOOST_REQUIRE(all_committed(world.streams));
+  BOOST_TEST(rig.told_again == 0u);
+  rig.incarnation().doubt("app", {1, 0});
+  rig.incarnation().doubt("app", {1, 0});
+  rig.run_for(5'000);
+  BOOST_TEST(rig.told_again == 1u);
+  rig.run_for(120'000);  // it proves itself again and again
+  BOOST_TEST(rig.told_again == 1u);
+  BOOST_TEST(rig.fences == 0u);
+}
+
+// Another Center takes the lane of one that has nothing to commit, and so would not notice.
+BOOST_AUTO_TEST_CASE(an_idle_Center_learns_that_it_is_over) {
+  for (const bool doubted : {false, true}) {
+    auto store = MemoryStore::make();
+    OneStream idle(1, 1, store);
+    idle.rig->run_for(10'000);
+    BOOST_REQUIRE(all_committed(idle.streams));
+    OneStream other(2, 2, store);
+    other.rig->run_for(30'000);
+    BOOST_REQUIRE(all_committed(other.streams));
+    BOOST_REQUIRE_EQUAL(idle.rig->fences, 0u);
+    if (doubted) idle.rig->incarnation().doubt("app", {1, 0});
+    idle.rig->run_for(doubted ? 3'000 : 60'000);
+    BOOST_TEST(idle.rig->fences == 1u);
+    BOOST_TEST(idle.rig->told_again == 0u);
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace

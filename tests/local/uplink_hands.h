@@ -40,6 +40,7 @@ struct UplinkHop {
       for (std::string& alarm : got.alarms) alarms.push_back(std::move(alarm));
       for (const SinkPlace& place : got.committed) committed.push_back(place);
       closed = closed || got.close;
+      holes_changes += got.holes_changed;
       if (got.reads.empty() || !read_cold) return;
       const std::vector<ColdRead> reads = got.reads;
       for (const ColdRead& read : reads) {
@@ -129,6 +130,7 @@ struct UplinkHop {
   std::vector<SinkPlace> committed;
   bool closed = false;
   bool read_cold = true;
+  size_t holes_changes = 0;
   size_t cold_reads = 0;
 };
 

@@ -237,11 +237,41 @@ BOOST_AUTO_TEST_CASE(a_position_below_the_cursor_is_never_followed) {
   BOOST_TEST(hop.data().size() == 1u);  // and nothing is sent to who stands behind
   hop.rewind(1, p1);
   BOOST_TEST(hop.uplink.held().find("HOLE") != std::string::npos);
+  BOOST_TEST((hop.uplink.holes() == std::vector<SpoolHole>{{kSink, 1, p1}}));
+  BOOST_TEST(hop.holes_changes == 1u);
   BOOST_TEST(hop.data().size() == 1u);
   // Another Center, or this one after it learnt better, stands where it should: it goes on.
   hop.commit(1, p2);
   BOOST_TEST(hop.uplink.held().empty());
+  BOOST_TEST(hop.uplink.holes().empty());
+  BOOST_TEST(hop.holes_changes == 2u);
   BOOST_TEST((hop.data() == Data{{1, 2}, {1, 2}}));
+}
+
+BOOST_AUTO_TEST_CASE(stale_is_said_again_until_it_is_answered) {
+  Filled paper;
+  const Position p1 = paper.add(1);
+  const Position p2 = paper.add(1);
+  UplinkHop hop(paper);
+  hop.connect();
+  hop.welcome({UplinkHop::at(1, p2)});
+  hop.rewind(1, p1);
+  hop.commit(1, p1);  // the answer, before the PONG: it may be of what was on its way
+  hop.say(FrameType::pong);
+  const auto tick = [&](int64_t ms) {
+    paper.now_ms += ms;
+    hop.uplink.tick(paper.now_ms);
+    hop.say(FrameType::pong);
+  };
+  for (int i = 0; i < 7; ++i) tick(2'000);
+  BOOST_TEST(hop.count(FrameType::stale) == 1u);
+  tick(2'000);
+  BOOST_TEST(hop.count(FrameType::stale) == 2u);
+  BOOST_TEST(hop.uplink.held() == "");
+  hop.commit(1, p1);
+  BOOST_TEST(hop.uplink.held().find("HOLE") != std::string::npos);
+  for (int i = 0; i < 20; ++i) tick(2'000);
+  BOOST_TEST(hop.count(FrameType::stale) == 2u);
 }
 
 BOOST_AUTO_TEST_CASE(a_rewind_is_followed_once_however_often_it_is_said) {

@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import shutil
 import signal
 import subprocess
 
@@ -27,6 +28,11 @@ class Spool(daemons_test.DaemonsTest):
     def put(self, first, end):
         with open(f"{self.logs}/a.log", "a") as file:
             file.writelines(f"line {n} of many\n" for n in range(first, end))
+
+    def spooled(self, what):
+        """Of the first stream; `waiting` is summed over the sinks."""
+        stream = json.loads(self.spool("ls", "--format", "json"))["streams"][0]
+        return sum(stream[what].values()) if what == "waiting" else stream[what]
 
     def waiting(self):
         streams = json.loads(self.spool("ls", "--format", "json"))["streams"] if os.path.isdir(f"{self.dir}/local/spool") else []
@@ -83,6 +89,44 @@ class Spool(daemons_test.DaemonsTest):
         self.put(2000, 2500)
         self.until("all lines", lambda: self.lines().count(b"\n") >= 2500)
         self.assertEqual(self.lines().decode().splitlines(), [f"line {n} of many" for n in range(2500)])
+
+    def test_a_store_put_back_to_an_earlier_state_is_a_hole_that_a_person_adopts(self):
+        def restart_center(control=None):
+            self.down("center", signal.SIGTERM)
+            if control:
+                shutil.rmtree(f"{self.out}/_tailrace")
+                shutil.copytree(control, f"{self.out}/_tailrace", symlinks=True)
+            self.up("center")
+
+        self.put(0, 1000)
+        for role in self.ROLES:
+            self.up(role)
+        self.until("1000 lines", lambda: self.lines().count(b"\n") == 1000)
+        self.down("center", signal.SIGTERM)
+        shutil.copytree(f"{self.out}/_tailrace", f"{self.dir}/backup", symlinks=True)
+        self.up("center")
+        self.put(1000, 1600)
+        self.until("1600 lines", lambda: self.lines().count(b"\n") == 1600)
+        self.until("the spool to know it", lambda: self.spooled("waiting") == 0)
+        restart_center(f"{self.dir}/backup")
+        self.put(1600, 2000)
+        self.until("the hole", lambda: "HOLE" in self.said())
+        self.until("the list of holes", lambda: os.path.exists(f"{self.dir}/local/spool/holes"))
+        self.assertIn("in use by a running", self.spool("adopt", "--yes", expect=1))
+        self.assertEqual(self.lines().count(b"\n"), 1600)
+        self.down("local", signal.SIGTERM)
+        self.assertIn("1 streams held", self.spool("ls"))
+        said = self.spool("adopt")
+        self.assertIn("600 lines, from line 1,000 on, count as lost there", said)
+        self.assertIn("Nothing was done", said)
+        self.spool("adopt", "--category", "other", "--yes", expect=1)
+        self.assertIn("Done", self.spool("adopt", "--yes"))
+        self.assertIn("nothing to adopt", self.spool("adopt"))
+        self.up("local")
+        self.until("all lines", lambda: self.lines().count(b"\n") >= 2000)
+        self.put(2000, 2100)
+        self.until("what follows", lambda: self.lines().count(b"\n") >= 2100)
+        self.assertEqual(sorted(self.lines().splitlines()), sorted(b"line %d of many" % n for n in range(2100)))
 
 
 if __name__ == "__main__":
