@@ -6,6 +6,7 @@
 #include "agent/agent_state.h"
 #include "agent/messages.h"
 #include "base/log.h"
+#include "base/units.h"
 
 namespace tailrace {
 
@@ -81,6 +82,17 @@ void Agent::State::send_batch(size_t category, int64_t wall) {
   bytes_read += builder.source_bytes();
   lines_read += builder.lines();
   split_lines += builder.split_lines();
+  if (builder.split_file()) say_split(name);
+}
+
+void Agent::State::say_split(const std::string& category) {
+  const std::string text = splits.text(
+      category,
+      "a line of '" + category + "' in " + escape(builder.split_file()->path()) +
+          " is longer than " + show_size(settings.max_record_bytes) +
+          " (max_record): it is cut into several, nothing is dropped",
+      mono_ms());
+  if (!text.empty()) log::warning(text);
 }
 
 void Agent::State::place_if_known() {

@@ -18,6 +18,7 @@
 #include "base/age_track.h"
 #include "base/bell.h"
 #include "base/clock.h"
+#include "base/sparingly.h"
 #include "base/worker.h"
 
 namespace tailrace {
@@ -63,6 +64,7 @@ struct Agent::State {
   bool read_step();
   std::optional<size_t> next_due();
   void send_batch(size_t category, int64_t wall);
+  void say_split(const std::string& category);
   void take_tick();
   void hear_writes(FileTable::Clock clock);
   void note_ages(int64_t wall_ms);
@@ -107,6 +109,7 @@ struct Agent::State {
   uint64_t bytes_read = 0;
   uint64_t lines_read = 0;
   uint64_t split_lines = 0;
+  Sparingly splits;  // by category
   uint64_t refused = 0;
   AgeTrack unacked;
   std::map<std::string, AgeTrack> unpublished;  // by category

@@ -31,6 +31,7 @@ void BatchBuilder::reset() {
   lines_ = 0;
   source_bytes_ = 0;
   split_lines_ = 0;
+  split_file_ = nullptr;
   ranges_.clear();
   marks_.clear();
   files_.clear();
@@ -99,7 +100,10 @@ BatchBuilder::Step BatchBuilder::read_some(TailedFile& file, size_t share, Error
     const size_t marks = marks_.size();
     const CutLines cut = apply_cut(at, plan, cuts_, lines_, marks_);
     for (size_t i = marks; i < marks_.size(); ++i)
-      if (marks_[i].mark == kBatchSplit) ++split_lines_;
+      if (marks_[i].mark == kBatchSplit) {
+        ++split_lines_;
+        split_file_ = &file;
+      }
     raw_len_ += cut.bytes;
     lines_ += cut.lines;
     source_bytes_ += plan.taken;

@@ -32,6 +32,8 @@ class BatchBuilder {
   [[nodiscard]] uint32_t lines() const { return lines_; }
   [[nodiscard]] uint64_t source_bytes() const { return source_bytes_; }
   [[nodiscard]] uint64_t split_lines() const { return split_lines_; }
+  // Whose line was cut; null: nobody's.
+  [[nodiscard]] const TailedFile* split_file() const { return split_file_; }
 
   // The files that gave lines, in the order of ranges(); those with id 0 must be given one now.
   [[nodiscard]] const std::vector<TailedFile*>& files() const { return files_; }
@@ -68,6 +70,7 @@ class BatchBuilder {
   uint32_t lines_ = 0;
   uint64_t source_bytes_ = 0;
   uint64_t split_lines_ = 0;
+  const TailedFile* split_file_ = nullptr;
   int64_t wall_ms_ = 0;
   std::vector<SourceRange> ranges_;
   std::vector<MarkedLine> marks_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/own_directory.h"
 #include "base/units.h"
 
 namespace tailrace {
@@ -94,6 +95,8 @@ void FileTable::found(const std::string& path, size_t source, const LogPlace& pl
 void FileTable::add(const std::string& path, std::string identity, const LogPlace& place,
                     size_t source, Clock now) {
   if (draining_ || (options_.once && scans_ > 1)) return;
+  // What was watched before it got its mark.
+  if (leads_into_own_directory(place.target)) return;
   auto made = std::make_unique<TailedFile>(path, identity, place, source);
   TailedFile& file = *made;
   files_.emplace(std::move(identity), std::move(made));

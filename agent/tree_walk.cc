@@ -10,6 +10,8 @@
 #include <memory>
 #include <unordered_set>
 
+#include "base/own_directory.h"
+
 namespace tailrace {
 
 namespace {
@@ -39,6 +41,8 @@ class Walker {
 
  private:
   static constexpr int kDeepest = 64;
+  static constexpr const char* kLeadsHome =
+      "it leads into a directory of Tailrace's own, which is never watched";
 
   static std::string join(const std::string& dir, std::string_view name) {
     std::string path = dir;
@@ -58,7 +62,9 @@ class Walker {
   }
 
   void visit(const std::string& dir, Glob::Parts parts, int depth) {
-    if (depth > kDeepest || never(dir)) return;
+    if (depth > kDeepest) return;
+    if (never(dir) || is_own_directory(dir))
+      return skip(dir, "it is a directory of Tailrace's own, which is never watched", false);
     std::vector<std::string> names;
     if (pattern_->glob.literal(parts, names)) {
       for (const std::string& name : names) entry(dir, name, parts, depth, true);
@@ -110,7 +116,11 @@ class Walker {
     struct stat to {};
     if (::stat(path.c_str(), &to) != 0 || !S_ISDIR(to.st_mode)) return false;
     char real[PATH_MAX];
-    if (!::realpath(path.c_str(), real) || rules_.never(real)) return false;
+    if (!::realpath(path.c_str(), real)) return false;
+    if (rules_.never(real) || leads_into_own_directory(real)) {
+      skip(path, kLeadsHome, false);
+      return false;
+    }
     if (by_name) return true;
     struct stat in {};
     if (::stat(dir.c_str(), &in) != 0) return false;
@@ -129,7 +139,8 @@ class Walker {
       skip(path, place.error().text, may_hold_lines(path));
       return;
     }
-    if (place->linked && rules_.never(place->target)) return;
+    if (place->linked && (rules_.never(place->target) || leads_into_own_directory(place->target)))
+      return skip(path, kLeadsHome, false);
     out_.files.push_back({path, *source, std::move(*place)});
   }
 

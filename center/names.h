@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/own_directory.h"
 #include "flow/batch.h"
 #include "flow/stream.h"
 
@@ -30,7 +31,7 @@ struct IncarnationId {
 // A path below the root: 1 to 1,024 bytes, no empty, "." or ".." part, no control byte.
 [[nodiscard]] bool valid_store_path(std::string_view path);
 
-inline constexpr std::string_view kSinkIdentityName = "_tailrace.sink";
+inline constexpr std::string_view kSinkIdentityName = kOutputMark;
 inline constexpr std::string_view kDefaultControl = "_tailrace";
 
 // Names below <control>/<sink>.

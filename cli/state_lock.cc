@@ -6,6 +6,8 @@
 
 #include <cerrno>
 
+#include "base/own_directory.h"
+
 namespace tailrace {
 
 namespace {
@@ -36,6 +38,8 @@ Result<StateLock> StateLock::take(const std::string& state) {
   if (::ftruncate(fd->get(), 0) != 0) return errno_error(errno, "writing " + state + "/lock");
   auto written = write_at(fd->get(), std::to_string(::getpid()) + "\n", 0);
   if (!written) return written.error().within(state + "/lock");
+  if (auto marked = open_file(state + "/" + std::string(kStateMark), O_RDWR | O_CREAT); !marked)
+    return marked.error();
   return StateLock(std::move(*fd));
 }
 

@@ -110,7 +110,7 @@ class Lines(Files):
         expected = b"before\n" + cut(just) + cut(over) + cut(long) + b"after\n"
         self.arrives("web", expected)
         self.assertEqual(self.metrics("agent")["tailrace_agent_split_lines_total"], 1 + 3)
-        self.is_said(r"a line of 'web' .* longer than 1.0 MiB .*a\.log.*cut")
+        self.is_said(r"a line of 'web' in \S+/a\.log is longer than 1\.0 MiB \(max_record\): it is cut into several")
         # One that grows bit by bit and has no end yet: cut at the same places, and not before it must be.
         growing = os.urandom(2 * MAX_RECORD + 3).replace(b"\n", b"\r")
         for at in range(0, len(growing), 300_000):
@@ -139,7 +139,7 @@ class Lines(Files):
 
 class Names(Files):
     READ = [b"with spaces and 'quotes' \".log", b"with\nnewline.log", b"\x1b[31mred\x07.log", b"-rf .log", b"$(id);`id`.log",
-            b"\xff\xfe not utf-8.log", "größe 🪵.log".encode(), b"x" * 251 + b".log", b"%s%n.log", b"..log", b"{category}.log"]
+            b"\xff\xfe not utf-8.log", "größe 🪵.log".encode(), b"x" * 251 + b".log", b"%s%n.log", b"{category}.log"]
 
     def make(self, name):
         return os.path.join(os.fsencode(self.logs), name)
@@ -159,17 +159,17 @@ class Names(Files):
         os.symlink(b"/dev/zero", self.make(b"endless.log"))
 
     def no_files(self):
-        """What a name may be that is no file, by what the log calls it."""
+        """What a name may be that is no file: how the log shows it, and what it calls it."""
         os.mkfifo(self.make(b"a fifo\n.log"))
         door = socket.socket(socket.AF_UNIX)
         door.bind(self.logs + "/socket.log")
         self.addCleanup(door.close)
         os.mkdir(self.make(b"folder.log"))
-        kinds = ["FIFO", "socket"]
+        kinds = {r"a fifo\\x0a\.log": "FIFO", r"socket\.log": "socket", r"endless\.log": "device"}
         if os.geteuid() == 0:
             try:
                 os.mknod(self.make(b"zero.log"), stat.S_IFCHR | 0o666, os.makedev(1, 5))
-                kinds.append("character device")
+                kinds[r"zero\.log"] = "device"
             except OSError:
                 pass  # not here
         return kinds
@@ -194,11 +194,8 @@ class Names(Files):
         expected = [b"%s of %d" % (word, i) for word in (b"first", b"later", b"second") for i in range(count)]
         self.wait_for("all lines", lambda: self.category("web").count(b"\n") >= len(expected))
         self.assertEqual(sorted(self.category("web").splitlines()), sorted(expected))
-        for kind in kinds:
-            self.is_said(rf"skipping .*: it is a {kind}, not a regular file" if kind != "character device" else
-                         rf"skipping .*zero\.log: it is a {kind}, not a regular file",
-                         1 if kind != "FIFO" else len(re.findall("it is a FIFO", self.said())))
-        self.is_said(r"skipping .*endless\.log: it is a character device")
+        for name, kind in kinds.items():
+            self.is_said(rf"skipping \S*/{name}: it is a {kind}, not a regular file")
         self.is_said(r"cannot read .*evil\\x0a\\x1b\[31m link\.log: it is a symlink that belongs")
         self.log_is_clean()
         shown = subprocess.run([TAILRACE, "status", "--admin", self.admin["agent"]], capture_output=True, timeout=30).stdout
@@ -321,8 +318,7 @@ class Sparse(Files):
         waiting = lambda: self.metrics("local").get("tailrace_local_spool_bytes", 0)  # noqa: E731
         self.wait_for("the category's share", lambda: waiting() > 28 << 20)
         still = self.wait_for("reading to wait", lambda: self.unmoved("tailrace_agent_read_bytes_total", 2))
-        self.assertLess(still, 200 << 20)
-        self.assertLess(waiting(), 40 << 20)
+        self.assertLess(still, 48 << 20)
         self.good_lines(5000)
         self.wait_for("the good ones", lambda: self.metrics("local").get("tailrace_local_lines_taken_total" + good) == 5000)
         self.assertEqual(self.metrics("agent")["tailrace_agent_lines_waiting" + good], 0)
