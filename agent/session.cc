@@ -62,7 +62,7 @@ bool Session::take_ack(StreamId stream, Lane& lane, uint64_t next_seq) {
   if (next_seq <= s.acked_seq) return true;
   uint64_t order = 0;
   while (!lane.window.empty() && lane.window.front().batch->fields.end_seq() <= next_seq) {
-    window_bytes_ -= lane.window.front().batch->bytes();
+    lane.window_bytes -= lane.window.front().batch->bytes();
     order = std::max(order, lane.window.front().order);
     lane.window.pop_front();
   }
@@ -195,8 +195,8 @@ void Session::append(BatchPtr batch, const std::vector<SourceRange>& ranges) {
   TAILRACE_CHECK(s && s->next_seq == f.first_seq && s->bucket <= f.bucket,
                  "a batch that is not at its stream's next");
   journal_.add_batch(f.stream, f.count, f.bucket, ranges);
-  window_bytes_ += batch->bytes();
   Lane& lane = lanes_[f.stream];
+  lane.window_bytes += batch->bytes();
   lane.window.push_back({std::move(batch), 0});
   if (phase_ == Phase::live) send(lane, lane.window.back(), false);
 }
@@ -313,6 +313,15 @@ bool Session::may_read(const std::string& category) const {
   const auto lane = s ? lanes_.find(s->id) : lanes_.end();
   if (lane == lanes_.end()) return true;
   return !lane->second.paused && !lane->second.refused && !lane->second.resend;
+}
+
+bool Session::window_full() const {
+  size_t moving = 0, all = 0;
+  for (const auto& [id, lane] : lanes_) {
+    all += lane.window_bytes;
+    if (!lane.paused && !lane.refused) moving += lane.window_bytes;
+  }
+  return moving >= window_limit_ || all >= 3 * window_limit_;
 }
 
 bool Session::all_acked() const {

@@ -59,7 +59,8 @@ struct SessionAction {
 class Session {
  public:
   // `journal` must outlive the session. `window_bytes`: sent and not acked; one batch may exceed
-  // it.
+  // it. What waits for room (a category at its share of the spool, a refused stream) leaves it to
+  // the others, up to twice as much besides.
   Session(Journal& journal, size_t window_bytes);
 
   // --- events of the connection
@@ -112,7 +113,7 @@ class Session {
   [[nodiscard]] bool placed() const { return placed_; }
   [[nodiscard]] const std::string& held() const { return held_; }  // not empty: holding, and why
   [[nodiscard]] bool may_read(const std::string& category) const;
-  [[nodiscard]] bool window_full() const { return window_bytes_ >= window_limit_; }
+  [[nodiscard]] bool window_full() const;
   [[nodiscard]] bool all_acked() const;
   [[nodiscard]] bool all_final() const;
   [[nodiscard]] uint64_t lines_final() const;  // of those appended in this run
@@ -134,6 +135,7 @@ class Session {
   };
   struct Lane {  // one stream
     std::deque<InFlight> window;
+    size_t window_bytes = 0;
     bool told = false;  // STREAM_DEF
     bool paused = false;
     bool refused = false;
@@ -163,7 +165,6 @@ class Session {
 
   Journal& journal_;
   size_t window_limit_;
-  size_t window_bytes_ = 0;
   Phase phase_ = Phase::disconnected;
   bool placed_ = false;
   bool flushing_ = false;

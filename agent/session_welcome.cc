@@ -90,7 +90,7 @@ bool Session::judge_stream(const WelcomePart::Stream& theirs) {
 
   if (next > s->acked_seq) {
     while (!lane.window.empty() && lane.window.front().batch->fields.end_seq() <= next) {
-      window_bytes_ -= lane.window.front().batch->bytes();
+      lane.window_bytes -= lane.window.front().batch->bytes();
       lane.window.pop_front();
     }
     journal_.acked(theirs.id, next);

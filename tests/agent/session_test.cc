@@ -269,6 +269,43 @@ BOOST_AUTO_TEST_CASE(refusals_are_not_answered_one_by_one) {
   BOOST_TEST(rig.session->may_read("a"));
 }
 
+BOOST_AUTO_TEST_CASE(what_waits_for_room_leaves_the_window_to_the_others) {
+  Rig rig(1000);
+  ModelLocal local(1);
+  rig.connect(local);
+  for (const std::string name : {"a", "b", "c", "d"}) rig.written[name] = 1000;
+  const auto fill = [&](const std::string& category) {
+    while (!rig.session->window_full() && rig.session->may_read(category))
+      rig.read_batch(category, {category}, 10);
+    while (!rig.to_local.empty()) rig.deliver_to_local(local);
+    while (!rig.to_agent.empty()) rig.deliver_to_agent();
+  };
+  for (const std::string name : {"a", "b"}) {  // each at its share, with a full window under way
+    local.full[name] = true;
+    fill(name);
+    BOOST_TEST(!rig.session->may_read(name));
+    BOOST_TEST(!rig.session->window_full());
+  }
+  rig.read_batch("c", {"c"}, 10);
+  rig.settle(local);
+  BOOST_TEST(rig.session->flows()["c"].taken == 10u);
+  BOOST_TEST(rig.session->flows()["c"].waiting == 0u);
+  // But not without end, whatever waits.
+  local.full["c"] = local.full["d"] = true;
+  fill("c");
+  fill("d");
+  BOOST_TEST(rig.session->window_full());
+  local.full.clear();
+  for (const std::string name : {"a", "b", "c", "d"})
+    rig.to_agent.push_back(ModelLocal::Credit{name, false});
+  for (const std::string name : {"a", "b", "c", "d"}) {
+    rig.settle(local);
+    while (rig.read_batch(name, {name}, 10)) rig.settle(local);
+  }
+  BOOST_TEST(rig.session->all_acked());
+  judge(rig, local);
+}
+
 BOOST_AUTO_TEST_CASE(a_spool_put_back_is_not_believed) {
   Rig rig;
   ModelLocal local(1);

@@ -32,6 +32,8 @@ class Files(WatchedTest):
         super().setUp()
         self.good = b""
         self.set_pipelines(self.PIPELINES)
+        center = self.settings["center"].replace("{age: 2s, idle: 1s}", "{age: 1s, idle: 100ms}")
+        self.configure("center", f"role: center\ncluster: test\nstate: {self.dir}/center\n{center}")
 
     def tearDown(self):
         for name in os.listdir(os.fsencode(self.logs)):  # what tempfile's removal might stumble over
@@ -186,7 +188,7 @@ class Names(Files):
         self.wait_for("the first lines", lambda: self.category("web").count(b"first of") == count)
         # All of them while it runs, too.
         for i, name in enumerate(self.READ):
-            with open(self.make(b"later " + name[7:]), "wb") as file:
+            with open(self.make(b"L" + name[1:]), "wb") as file:
                 file.write(b"later of %d\n" % i)
             with open(self.make(name), "ab") as file:
                 file.write(b"second of %d\n" % i)
@@ -320,8 +322,7 @@ class Sparse(Files):
         still = self.wait_for("reading to wait", lambda: self.unmoved("tailrace_agent_read_bytes_total", 2))
         self.assertLess(still, 48 << 20)
         self.good_lines(5000)
-        self.wait_for("the good ones", lambda: self.metrics("local").get("tailrace_local_lines_taken_total" + good) == 5000)
-        self.assertEqual(self.metrics("agent")["tailrace_agent_lines_waiting" + good], 0)
+        self.wait_for("the good ones", lambda: self.metrics("agent").get("tailrace_agent_lines_passed_total" + good) == 5000)
         for role in ("agent", "local"):
             self.assertLess(self.rss_kib(role), 80_000, role)
         self.assertLess(self.metrics("agent")["tailrace_agent_lines_taken_total" + web], 2000)
@@ -357,7 +358,7 @@ class SparseAndFast(Files):
         os.truncate(sparse, 1 << 40)
         self.all_up()
         written = 0
-        for _ in range(5):
+        for _ in range(3):
             self.good_lines(2000)
             self.write("beside.log", b"".join(b"beside %d\n" % i for i in range(written, written + 2000)), "ab")
             written += 2000
