@@ -25,7 +25,8 @@ def cut(line, most=MAX_RECORD):
 class Files(WatchedTest):
     """All of <logs> is category web; good.txt beside it is category good, and must arrive whatever stands in web."""
 
-    PIPELINES = "  web: {{files: [\"{logs}/*.log*\"], codec: {codec}}}\n  good: {{files: [\"{dir}/good.txt\"]}}\n"
+    PIPELINES = ("  web: {{files: [\"{logs}/*.log*\"], codec: {codec}, latency: low}}\n"
+                 "  good: {{files: [\"{dir}/good.txt\"]}}\n")
     CODEC = "gzip"
 
     def setUp(self):
@@ -379,7 +380,7 @@ class SparseAndFast(Files):
 
 class Loop(Files):
     """The agent's glob means everything: the Center's output, all three state directories, and more names of them."""
-    PIPELINES = ("  web:\n    files: [\"{dir}/**/*\", \"{logs}/again/**/*\", \"{logs}/spool/*\"]\n    codec: none\n"
+    PIPELINES = ("  web:\n    files: [\"{dir}/**/*\", \"{logs}/again/**/*\", \"{logs}/spool/*\"]\n    codec: none\n    latency: low\n"
                  "    exclude: [stderr.txt, good.txt, \"*.yaml\"]\n  good: {{files: [\"{dir}/good.txt\"]}}\n")
 
     def test_row_41_our_own_directories_are_never_watched(self):
