@@ -205,7 +205,7 @@ void FileTable::note_unreadable(const std::string& path, const std::string& reas
   }
   unreadable_[path] = reason;
   if (said_.size() < kMostSaid && said_.emplace(path, true).second)
-    log::warning("cannot read " + escape(path) + ": " + reason);
+    log::warning("cannot read " + escape(path) + ": " + reason, {{"path", path}});
 }
 
 void FileTable::note_skipped(const std::vector<SkippedFile>& skipped) {
@@ -213,7 +213,7 @@ void FileTable::note_skipped(const std::vector<SkippedFile>& skipped) {
     if (s.unreadable)
       note_unreadable(s.path, s.reason);
     else if (said_.size() < kMostSaid && said_.emplace(s.path, true).second)
-      log::info("skipping " + escape(s.path) + ": " + s.reason);
+      log::info("skipping " + escape(s.path) + ": " + s.reason, {{"path", s.path}});
   }
 }
 

@@ -130,9 +130,10 @@ void FileTable::find_missing(const FileRecord& record, Clock now) {
   if (!fd) {
     if (!record.parked) {
       log::warning(escape(record.path) +
-                   " was deleted or moved while the agent did not run; what it got "
-                   "after byte " +
-                   std::to_string(record.acked.offset) + ", if anything, is lost");
+                       " was deleted or moved while the agent did not run; what it got "
+                       "after byte " +
+                       std::to_string(record.acked.offset) + ", if anything, is lost",
+                   {{"path", record.path}});
       session_.gap(record.id, record.acked.offset, UINT64_MAX, "deleted");
     }
     session_.gone(record.id, record.acked.offset);
@@ -173,8 +174,9 @@ void FileTable::changed(TailedFile& file, Clock now) {
   const uint64_t at = file.position().offset;
   const FileId id = id_of(file);
   log::warning(escape(file.path()) + " was truncated or written anew: what it had after byte " +
-               std::to_string(at) +
-               " and was not read, if anything, is lost; reading on from its start");
+                   std::to_string(at) +
+                   " and was not read, if anything, is lost; reading on from its start",
+               {{"path", file.path()}});
   session_.gap(id, at, UINT64_MAX, "copytruncate");
   session_.gone(id, at);
   file.start_over();
@@ -330,7 +332,8 @@ void FileTable::lose(TailedFile& file) {
   const uint64_t at = file.position().offset;
   if (file.size() > at) {
     log::warning(escape(file.path()) + " was deleted before it was read to its end: " +
-                 show_size(file.size() - at) + " are lost");
+                     show_size(file.size() - at) + " are lost",
+                 {{"path", file.path()}});
     session_.gap(id_of(file), at, UINT64_MAX, "deleted");
   }
   if (file.id() != 0) session_.gone(file.id(), at);

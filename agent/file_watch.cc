@@ -98,7 +98,8 @@ void FileWatch::complain(int error, const std::string& path) {
   if (error == ENOENT || error == ENOTDIR || error == EACCES || complained_) return;
   complained_ = true;
   log::warning("cannot watch " + escape(path) + " (" + std::strerror(error) +
-               "): new lines there are found by scans only; raise fs.inotify.max_user_watches");
+                   "): new lines there are found by scans only; raise fs.inotify.max_user_watches",
+               {{"path", path}});
 }
 
 bool FileWatch::read_names(Names& into) {

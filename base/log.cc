@@ -8,10 +8,15 @@
 #include <cstdlib>
 #include <string>
 
+#include "base/units.h"
+
 namespace tailrace::log {
 
 namespace {
+constexpr size_t kMostValueBytes = 4096;  // a path
+
 std::atomic<const char*> prefix{""};
+std::atomic<const char*> role{""};
 std::atomic<bool> as_json{false};
 
 bool in_journal() {
@@ -51,11 +56,21 @@ std::string quoted(std::string_view text) {
   return out;
 }
 
-void write(spdlog::level::level_enum level, std::string_view text) {
+void add_field(std::string_view name, std::string_view value, std::string& out) {
+  out.append(",\"").append(name).append("\":\"").append(quoted(value)).append("\"");
+}
+
+void write(spdlog::level::level_enum level, std::string_view text, Fields fields) {
   std::fputs(prefix.load(), stderr);
-  std::string line(text);
-  if (as_json) line = quoted(text);
-  if (!as_json && in_journal()) line = std::string(journal_level(level)) + line;
+  std::string line;
+  if (as_json) {
+    if (*role.load() != '\0') add_field("role", role.load(), line);
+    add_field("text", text, line);
+    for (const auto& [name, value] : fields) add_field(name, escape(value, kMostValueBytes), line);
+  } else {
+    if (in_journal()) line = journal_level(level);
+    line += text;
+  }
   out().log(level, spdlog::string_view_t(line.data(), line.size()));
 }
 }  // namespace
@@ -67,13 +82,14 @@ void set_level(Level level) {
 }
 void set_format(Format format) {
   as_json = format == Format::json;
-  if (as_json) out().set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","text":"%v"})");
+  if (as_json) out().set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l"%v})");
 }
+void set_role(const char* name) { role = name; }
 void set_prefix(const char* erase) { prefix = erase; }
 
-void debug(std::string_view text) { write(spdlog::level::debug, text); }
-void info(std::string_view text) { write(spdlog::level::info, text); }
-void warning(std::string_view text) { write(spdlog::level::warn, text); }
-void error(std::string_view text) { write(spdlog::level::err, text); }
+void debug(std::string_view text, Fields fields) { write(spdlog::level::debug, text, fields); }
+void info(std::string_view text, Fields fields) { write(spdlog::level::info, text, fields); }
+void warning(std::string_view text, Fields fields) { write(spdlog::level::warn, text, fields); }
+void error(std::string_view text, Fields fields) { write(spdlog::level::err, text, fields); }
 
 }  // namespace tailrace::log

@@ -2,7 +2,9 @@
 // Thread: any.
 #pragma once
 
+#include <initializer_list>
 #include <string_view>
+#include <utility>
 
 namespace tailrace::log {
 
@@ -14,13 +16,19 @@ void set_level(Level level);
 // carries its level in front and no time, which journald has itself.
 enum class Format { text, json };
 void set_format(Format format);
+// What this program is: the field "role" of each JSON line. A literal.
+void set_role(const char* role);
 // When a live line stands on the terminal, it is erased before each message: `erase` is written
 // first (a literal; "" by default).
 void set_prefix(const char* erase);
 
-void debug(std::string_view text);
-void info(std::string_view text);
-void warning(std::string_view text);
-void error(std::string_view text);
+// What a text is about, for programs: further fields of the JSON line (path, peer, category,
+// lines). The text says all of it too. Names are plain words; values may be any bytes.
+using Fields = std::initializer_list<std::pair<std::string_view, std::string_view>>;
+
+void debug(std::string_view text, Fields fields = {});
+void info(std::string_view text, Fields fields = {});
+void warning(std::string_view text, Fields fields = {});
+void error(std::string_view text, Fields fields = {});
 
 }  // namespace tailrace::log

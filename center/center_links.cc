@@ -73,7 +73,8 @@ void Center::State::drop_silent_links() {
       link->connection.close();
     } else if (link->greeted && now - link->connection.last_heard_ms() >= kDeadMs) {
       log::warning("the Local on " + escape(link->host, 64) + " has said nothing for " +
-                   show_duration(kDeadMs) + ": its connection is closed");
+                       show_duration(kDeadMs) + ": its connection is closed",
+                   {{"peer", link->host}});
       link->connection.close();
     } else if (link->connection.too_slow(now)) {
       reject(*link, proto::Reject::PROTOCOL, "a frame comes too slowly");
@@ -129,7 +130,7 @@ bool Center::State::on_stale(LocalLink& link, const Frame& frame) {
                     "' and this store says less: this Center is not its owner any "
                     "more, or part of the control directory is missing",
                 mono_ms());
-  if (!text.empty()) log::error(text);
+  if (!text.empty()) log::error(text, {{"peer", link.host}, {"category", stream->second.category}});
   incarnation->doubt(stream->second.category, stream->second.key);
   pump();
   return true;
@@ -196,8 +197,9 @@ bool Center::State::on_hello(LocalLink& link, const Frame& frame) {
       LocalLink::Stream& known = link.streams[stream.stream()];
       known.origin = Position{origin.seq(), origin.chain()};
       log::warning("'" + known.category + "' of " + escape(link.host, 64) +
-                   " starts here at line " + std::to_string(origin.seq()) +
-                   ": what came before was published elsewhere");
+                       " starts here at line " + std::to_string(origin.seq()) +
+                       ": what came before was published elsewhere",
+                   {{"peer", link.host}, {"category", known.category}});
       incarnation->begin_at(known.category, known.key, known.origin);
     }
   for (const auto& [number, stream] : link.streams)
@@ -329,8 +331,10 @@ bool Center::State::on_gap(LocalLink& link, const Frame& frame) {
   const Incarnation::Verdict verdict =
       incarnation->gap(stream.category, stream.key, gap, message.chain_after(), wall_ms());
   if (verdict.kind == Incarnation::Verdict::Kind::take)
-    log::error("LOST " + show_count(gap.count) + " lines of '" + stream.category + "' from " +
-               escape(link.host, 64) + ": " + gap.reason);
+    log::error(
+        "LOST " + show_count(gap.count) + " lines of '" + stream.category + "' from " +
+            escape(link.host, 64) + ": " + gap.reason,
+        {{"peer", link.host}, {"category", stream.category}, {"lines", std::to_string(gap.count)}});
   const bool on = verdict.kind == Incarnation::Verdict::Kind::take ||
                   not_taken(link, message.stream(), verdict);
   pump();

@@ -265,7 +265,7 @@ void Local::State::say(const std::vector<std::string>& alarms) {
 
 void Local::State::say_refused(const std::string& peer, const std::string& why) {
   const std::string text = refusals.text(peer, why, mono_ms());
-  if (!text.empty()) log::warning(text);
+  if (!text.empty()) log::warning(text, {{"peer", peer}});
 }
 
 void Local::State::settle_agent() {

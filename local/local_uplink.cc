@@ -93,9 +93,11 @@ asio::awaitable<void> Local::State::quarantine(RefusedBatch batch) {
                "; its stream waits");
     co_return;
   }
-  log::error("LOST " + show_count(place->end_seq - batch.first_seq) + " lines of '" +
-             batch.category + "': QUARANTINE, " + batch.why + "; their bytes are in " + **kept +
-             ", a gap takes their place");
+  log::error(
+      "LOST " + show_count(place->end_seq - batch.first_seq) + " lines of '" + batch.category +
+          "': QUARANTINE, " + batch.why + "; their bytes are in " + **kept +
+          ", a gap takes their place",
+      {{"category", batch.category}, {"lines", std::to_string(place->end_seq - batch.first_seq)}});
   spool->give_up(batch.stream, batch.first_seq, "quarantine: " + batch.why, mono_ms());
   settle_center();
 }

@@ -273,6 +273,7 @@ int run_center(asio::io_context& road, StopSignals& signals, const RoleConfig& c
 
 int start(const RoleConfig& config) {
   if (config.log_json) log::set_format(log::Format::json);
+  log::set_role(config.agent ? "agent" : config.local ? "local" : "center");
   raise_open_files();
   if (auto made = make_directories(config.state); !made) return failed(made.error().text);
   const auto lock = StateLock::take(config.state);

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The three daemons as their user starts them: settings, a socket, a port; kill -9 of any of them; what is refused."""
+import json
 import os
 import random
 import signal
@@ -100,6 +101,29 @@ class Daemons(DaemonsTest):
         got = self.lines().splitlines()
         self.assertEqual(len(got), written)
         self.assertEqual(sorted(got), sorted(b"line %d" % i for i in range(written)))
+
+    def test_messages_are_objects_where_that_is_asked_for(self):
+        os.mkfifo(self.logs + "/pipe \"one\"\n.log")
+        self.write("a.log", b"one\n")
+        for role in self.ROLES:
+            with open(f"{self.dir}/{role}.yaml", "a") as file:
+                file.write("log_format: json\n")
+            self.up(role)
+        self.until("the line", lambda: self.lines() == b"one\n")
+        with socket.create_connection(("127.0.0.1", self.port)) as peer:
+            peer.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            self.until("its refusal", lambda: '"refused' in self.said())
+        for role in self.ROLES:
+            self.down(role, signal.SIGTERM)
+        said = [json.loads(line) for line in self.said().splitlines()]
+        for one in said:
+            self.assertIn(one["role"], self.ROLES)
+            self.assertLessEqual({"time", "level", "text"}, set(one))
+        self.assertEqual({one["role"] for one in said}, set(self.ROLES))
+        paths = [one["path"] for one in said if "skipping" in one["text"]]
+        self.assertEqual(paths, [self.logs + '/pipe "one"\\x0a.log'])
+        refused = [one for one in said if one["text"].startswith("refused")]
+        self.assertTrue(refused and all("HTTP" in one["reason"] and one["level"] == "warning" for one in refused), refused)
 
     def test_a_second_one_with_the_same_state_is_refused(self):
         self.up("center")
