@@ -111,7 +111,7 @@ class Daemons(DaemonsTest):
             self.up(role)
         self.until("the line", lambda: self.lines() == b"one\n")
         with socket.create_connection(("127.0.0.1", self.port)) as peer:
-            peer.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            peer.sendall(b"GET / HTTP/1.1\r\nHost: center\r\n\r\n")
             self.until("its refusal", lambda: '"refused' in self.said())
         for role in self.ROLES:
             self.down(role, signal.SIGTERM)
