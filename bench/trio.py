@@ -91,18 +91,20 @@ class Trio:
 
     def stop(self):
         for role in ROLES:
-            child = self.children.get(role)
-            if child is None or role in self.usage:
-                continue
-            target = child.pid
-            if role in self.under:  # the tracer's child is the one to stop
-                target = int(Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()[0])
-            os.kill(target, signal.SIGTERM)
-            _, status, usage = os.wait4(child.pid, 0)
-            child.returncode = os.waitstatus_to_exitcode(status)
-            self.usage[role] = usage
-            if child.returncode != 0:
-                raise Failed(f"tailrace-{role} ended with {child.returncode}:\n" + (self.folder / f"{role}.log").read_text())
+            if role in self.children and role not in self.usage:
+                self.stop_one(role)
+
+    def stop_one(self, role):
+        child = self.children[role]
+        target = child.pid
+        if role in self.under:  # the tracer's child is the one to stop
+            target = int(Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()[0])
+        os.kill(target, signal.SIGTERM)
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        self.usage[role] = usage
+        if child.returncode != 0:
+            raise Failed(f"tailrace-{role} ended with {child.returncode}:\n" + (self.folder / f"{role}.log").read_text())
 
     def cpu_s(self, role):
         return self.usage[role].ru_utime + self.usage[role].ru_stime
