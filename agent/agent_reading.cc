@@ -86,12 +86,12 @@ void Agent::State::send_batch(size_t category, int64_t wall) {
 }
 
 void Agent::State::say_split(const std::string& category) {
-  const std::string text = splits.text(
-      category,
-      "a line of '" + category + "' in " + escape(builder.split_file()->path()) +
-          " is longer than " + show_size(settings.max_record_bytes) +
-          " (max_record): it is cut into several, nothing is dropped",
-      mono_ms());
+  const std::string text =
+      splits.text(category,
+                  "a line of '" + category + "' in " + escape(builder.split_file()->path()) +
+                      " is longer than " + show_size(settings.max_record_bytes) +
+                      " (max_record): it is cut into several, nothing is dropped",
+                  mono_ms());
   if (!text.empty()) log::warning(text);
 }
 

@@ -202,6 +202,8 @@ std::string metrics_page() {
       "```\nagent   taken                = waiting + passed\n"
       "Local   before + taken       = waiting + passed + lost\n"
       "Center  committed            = unpublished + passed\n```\n\n"
+      "They hold within a process at every moment; only a Center's right side may be larger, since "
+      "it also publishes what an earlier life had committed.\n\n"
       "**The balance**, by category, in lines: what the agent has taken (and the spool held "
       "before) = what the Center has passed (published) + what is in flight (agent waiting, Local "
       "waiting, Center unpublished) + lost. It closes exactly when nothing is under way between "

@@ -4,8 +4,11 @@ import random
 import signal
 import socket
 import subprocess
+import sys
 
-from rig import PROGRAM, Failure, Life, Rig, wait_for
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../road"))
+import balance  # noqa: E402
+from rig import PROGRAM, Failure, Life, Rig, wait_for  # noqa: E402
 
 ROLES = ("agent", "local", "center")
 
@@ -99,6 +102,7 @@ class Trio(Rig):
         except Failure:
             self.judge(optional)
             raise
+        self.balanced()
         if look:
             look(self)
         for role in ROLES:
@@ -108,6 +112,22 @@ class Trio(Rig):
         if not found.clean:
             raise Failure("after the stop: " + found.summary())
         return found
+
+    def balanced(self):
+        """Each daemon accounts for all that it took; and if none was killed, the three of them together."""
+        figures = {}
+        for role, life in self.running.items():
+            figures[role] = balance.lines(balance.address_of(life.pid, self.port))
+            faults = balance.faults(role, figures[role])
+            if faults:
+                raise Failure("the balance does not close: " + "; ".join(faults))
+        if self.lives > len(ROLES):
+            return
+        for category in {c for of in figures.values() for c, _ in of}:
+            read, flying, published, lost = balance.whole(figures["agent"], figures["local"], figures["center"], category)
+            if (flying, published, lost) != (0, read, 0):
+                raise Failure("%s: %d lines read, %d in flight, %d published, %d lost" % (
+                    category, read, flying, published, lost))
 
     def judge_quietly(self, optional):
         import judge

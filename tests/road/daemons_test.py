@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 
+import balance
 from program import ROOT, TAILRACE, ProgramTest, main
 
 
@@ -57,6 +58,9 @@ class DaemonsTest(ProgramTest):
 
     def down(self, role, number):
         child = self.running.pop(role)
+        address = balance.address_of(child.pid, self.port)
+        if address:  # within a process what came in is what went out, at every moment
+            self.assertEqual(balance.faults(role, balance.lines(address)), [])
         child.send_signal(number)
         self.assertEqual(child.wait(30), -9 if number == signal.SIGKILL else 0, self.said()[-2000:])
 
