@@ -15,6 +15,7 @@ import time
 
 import judge
 from rig import SKIPPED, Failure, Rig, run, wait_for
+from trio import ROLES, Trio
 
 MIB = 1 << 20
 
@@ -55,6 +56,43 @@ def published(rig):
     return sum(1 for _ in judge.in_sight(rig.out))
 
 
+class Three:
+    """The three daemons, taken for one life."""
+
+    def __init__(self, trio):
+        self.trio = trio
+
+    def must_live(self):
+        for life in self.trio.running.values():
+            life.must_live()
+
+    def said(self):
+        return "".join(life.said() for life in self.trio.running.values())
+
+
+def three_daemons(trio, args, disk):
+    """As body(): every second turn one of them is killed and started while the disk is full."""
+    ballast, lives, rnd = disk + "/ballast", Three(trio), random.Random(args.seed)
+    trio.stand()
+    writer = trio.write("--seed", str(args.seed), "--rate", "2000", "--rotate-every", "2")
+    wait_for("a first published file", 30, lambda: published(trio))
+    for turn in range(args.turns):
+        keep_full(ballast, args.seconds, lives)
+        if turn % 2:
+            trio.kill(*rnd.sample(ROLES, rnd.choice((1, 2, 3))))
+            trio.stand()
+            keep_full(ballast, 3, lives)
+        if not re.search(r"full|no space|ENOSPC|room", lives.said(), re.IGNORECASE):
+            raise Failure("the disk is full and nobody says so:\n" + lives.said()[-2000:])
+        before = published(trio)
+        os.unlink(ballast)
+        wait_for("files published once there is room", 60, lambda: published(trio) > before)
+        trio.look()
+    lives.must_live()
+    trio.end_writer(writer)
+    trio.settle()
+
+
 def body(rig, args, disk):
     ballast = disk + "/ballast"
     life = rig.start(what="before")
@@ -88,6 +126,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=5, help="how long it is full")
     parser.add_argument("--turns", type=int, default=2, help="every second one with kill -9 and a start while it is full")
     parser.add_argument("--holds", choices=("both", "output", "state"), default="both")
+    parser.add_argument("--daemons", action="store_true", help="the three programs instead of `tailrace run`")
     args = parser.parse_args()
     args.seed = args.seed or random.SystemRandom().randrange(1, 1 << 31)
     if "TAILRACE_CHAOS_MOUNTS" not in os.environ:
@@ -98,15 +137,19 @@ def main():
         os.environ["TAILRACE_CHAOS_MOUNTS"] = "own"  # the mounts below vanish with this namespace
         os.execvp("unshare", [*own, sys.executable, os.path.abspath(__file__), *sys.argv[1:], "--seed", str(args.seed)])
 
-    name = "full_disk --seed %d --size %d --holds %s" % (args.seed, args.size, args.holds)
+    name = "full_disk --seed %d --size %d --holds %s%s" % (args.seed, args.size, args.holds, " --daemons" if args.daemons else "")
     rig = Rig("full-disk")
     disk = rig.folder + "/disk"
     os.mkdir(disk)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%dm" % args.size, "tailrace-chaos", disk], check=True)
-    rig = Rig("full-disk", folder=rig.folder, out=disk + "/out" if args.holds != "state" else None,
-              state=disk + "/state" if args.holds == "state" else rig.folder + "/state" if args.holds == "output" else None)
+    out, state = disk + "/out" if args.holds != "state" else None, disk + "/state" if args.holds != "output" else None
+    if args.daemons:
+        rig = Trio("full-disk", folder=rig.folder, out=out, state=state)
+    else:
+        rig = Rig("full-disk", folder=rig.folder, out=out,
+                  state=state if args.holds == "state" else rig.folder + "/state" if args.holds == "output" else None)
     try:
-        return run(name, lambda r: body(r, args, disk), rig)
+        return run(name, lambda r: (three_daemons if args.daemons else body)(r, args, disk), rig)
     finally:
         if os.path.isdir(disk):  # a kept folder shall show what was on the disk
             subprocess.run(["cp", "-a", disk + "/.", rig.folder + "/disk-copy"], stderr=subprocess.DEVNULL)
