@@ -60,7 +60,7 @@ class ProgramTest(unittest.TestCase):
         return done
 
     def once(self, *more, expect=0, **options):
-        fresh = not os.path.exists(self.out)
+        fresh = not os.path.exists(self.out) and "--state" not in more
         done = self.tailrace("run", "--from", "web=" + self.logs + "/*.log", "--to", self.out, "--once", *more,
                              expect=expect, **options)
         if expect == 0:  # a state that was there before may hold lines of earlier
