@@ -141,14 +141,21 @@ TailedFile::Read TailedFile::read(char* into, size_t room) {
   if (const auto seen = observe(); !seen) return failed(seen.error().text);
 
   const auto bytes = static_cast<size_t>(got);
-  const size_t n = bytes > before ? bytes - before : 0;
+  size_t n = bytes > before ? bytes - before : 0;
   if (bytes < before || size() < at + n ||
       (before > 0 && source_hash({tail, before}) != position_.tail_hash)) {
     r.kind = Read::Kind::changed;
     return r;
   }
+  // It has grown since, and there is room: without the rest of it, what was read would look like
+  // all that there is room for.
+  if (const size_t more = std::min<uint64_t>(room - n, size() - at - n); more > 0) {
+    const auto rest = read_at(fd_.get(), into + n, more, at + n);
+    if (!rest) return failed(rest.error().text);
+    n += *rest;
+  }
   r.n = n;
-  r.at_end = at + n >= std::min(size(), limit_);
+  r.at_end = n < room || at + n >= std::min(size(), limit_);
   r.after_newline = before == 0 || tail[before - 1] == '\n';
   return r;
 }

@@ -66,7 +66,8 @@ class TailedFile {
     enum class Kind { bytes, changed, failed };
     Kind kind = Kind::bytes;
     size_t n = 0;               // bytes now at `into`; 0: nothing new
-    bool at_end = false;        // they reach the end of the file, or the limit
+    bool at_end = false;        // they reach the end of the file, or the limit; else there are
+                                // as many as there is room for
     bool after_newline = true;  // a line starts with them
     std::string why;            // failed
   };

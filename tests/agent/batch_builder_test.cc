@@ -1,7 +1,11 @@
 #include "agent/batch_builder.h"
 
+#include <fcntl.h>
+
+#include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <map>
+#include <thread>
 
 #include "base/random.h"
 #include "tests/agent/temp_dir.h"
@@ -166,6 +170,32 @@ BOOST_AUTO_TEST_CASE(long_lines_are_cut_and_marked) {
   BOOST_CHECK((head->marked(1) == MarkedLine{1, kBatchSplit}));
   BOOST_TEST(builder.split_lines() == 2u);
   BOOST_TEST(builder.ranges()[0].end == 26u + 6 + 11);
+}
+
+// Bytes that come between a read and the look at the file's size are neither the end of the file
+// nor the proof of a long line.
+BOOST_AUTO_TEST_CASE(a_line_that_grows_while_it_is_read) {
+  constexpr size_t kLine = 900'000;  // bytes; never longer than a line may be
+  Shelf shelf;
+  TailedFile& file = shelf.add("grows", "");
+  std::atomic<bool> whole = false;
+  std::thread writer([&] {
+    const Fd fd = *open_file(file.path(), O_WRONLY | O_APPEND);
+    for (size_t at = 0; at < kLine; at += 30) (void)write_all(fd.get(), std::string(30, 'x'));
+    whole = true;
+  });
+  BatchBuilder builder(64u << 10, 1u << 20);
+  do {
+    if (!file.notes.queued) shelf.ready(file);
+    BOOST_CHECK(!next(builder, shelf));
+  } while (!whole);
+  writer.join();
+  shelf.dir.append("grows", "\n");
+  if (!file.notes.queued) shelf.ready(file);
+  const BatchPtr batch = next(builder, shelf);
+  BOOST_REQUIRE(batch);
+  BOOST_TEST(raw(*batch).size() == kLine + 1);
+  BOOST_TEST(builder.split_lines() == 0u);
 }
 
 // An unterminated end is sent with a newline of ours. Its own, when it comes after all, adds no
