@@ -14,7 +14,7 @@
 #include "cli/state_lock.h"
 #include "local/spool_disk.h"
 #include "local/spool_holes.h"
-#include "local/spool_recovery.h"
+#include "local/spool_opening.h"
 #include "local/spool_view.h"
 
 namespace tailrace {
@@ -26,7 +26,6 @@ constexpr int kBad = 1;
 constexpr int kWrongUsage = 2;
 constexpr int kWrongSettings = 78;
 constexpr size_t kMostRows = 40;
-constexpr uint64_t kNoMatter = 1;  // an id for a spool that is new, which is never written
 
 int complain(const std::string& text, int code) {
   std::fprintf(stderr, "tailrace spool: %s\n", text.c_str());
@@ -75,11 +74,9 @@ int list(const std::string& directory, const Arguments& arguments) {
   for (const SpoolView::Stream& s : view->streams) {
     if (!wanted.empty() && s.category.find(wanted) == std::string::npos) continue;
     if (wanted.empty() && ++rows > kMostRows) continue;
-    uint64_t waiting = s.waiting.empty() ? s.next_seq - s.oldest_seq : 0;
-    for (const auto& [sink, lines] : s.waiting) waiting = std::max(waiting, lines);
     std::printf("  %-24s %10s %12s %14s %14s %10s\n", escape(s.category, 64).c_str(),
                 show_count(s.batches).c_str(), show_size(s.bytes).c_str(),
-                show_count(s.next_seq).c_str(), show_count(waiting).c_str(),
+                show_count(s.next_seq).c_str(), show_count(s.waiting_most).c_str(),
                 show_count(s.lost).c_str());
   }
   if (rows > kMostRows)
@@ -127,11 +124,7 @@ int reset(const std::string& state, const std::string& directory, bool sure) {
   const auto view = view_spool(directory);
   uint64_t waiting = 0;
   if (view)
-    for (const SpoolView::Stream& s : view->streams) {
-      uint64_t most = s.waiting.empty() ? s.next_seq - s.oldest_seq : 0;
-      for (const auto& [sink, lines] : s.waiting) most = std::max(most, lines);
-      waiting += most;
-    }
+    for (const SpoolView::Stream& s : view->streams) waiting += s.waiting_most;
   std::printf(
       "%s becomes %s; nothing is deleted. The next start makes a new spool with a new identity.\n",
       directory.c_str(), aside.c_str());
@@ -155,7 +148,7 @@ int reset(const std::string& state, const std::string& directory, bool sure) {
 
 // --- adopt ---------------------------------------------------------------------------------------
 
-// What each hole would mean; with `sure` the spool is changed.
+// What each hole would mean; with --yes the spool is changed.
 int adopt(const std::string& state, const std::string& directory, const Arguments& arguments,
           uint64_t quota_bytes) {
   const auto lock = StateLock::take(state);
@@ -168,8 +161,8 @@ int adopt(const std::string& state, const std::string& directory, const Argument
     return kGood;
   }
   SpoolDisk disk(directory);
-  auto spool = recover_spool(disk, kNoMatter);
-  if (!spool) return complain(spool.error().within("the spool " + directory).text, kBad);
+  auto spool = recover_existing(disk, directory);
+  if (!spool) return complain(spool.error().text, kBad);
   const std::string_view wanted = arguments.value("category");
   std::vector<SpoolHole> rest;
   uint64_t lines = 0;
@@ -181,13 +174,16 @@ int adopt(const std::string& state, const std::string& directory, const Argument
       continue;
     }
     const HoleVerdict verdict = adopt_hole(hole, *spool);
+    std::string said = "stays as it is: " + verdict.why_not;
+    if (verdict.why_not.empty()) {
+      lines += verdict.lines;
+      said = show_count(verdict.lines) + " lines, from line " + show_count(hole.store.seq) +
+             " on, count as lost there";
+    } else {
+      rest.push_back(hole);
+    }
     std::printf("  %-24s sink %s: %s\n", escape(verdict.category, 64).c_str(),
-                hex16(hole.sink).c_str(),
-                verdict.why_not.empty() ? (show_count(verdict.lines) + " lines, from line " +
-                                           show_count(hole.store.seq) + " on, count as lost there")
-                                              .c_str()
-                                        : ("stays as it is: " + verdict.why_not).c_str());
-    lines += verdict.why_not.empty() ? verdict.lines : 0;
+                hex16(hole.sink).c_str(), said.c_str());
   }
   if (lines == 0) return complain("there is nothing that could be adopted", kBad);
   std::printf(
@@ -245,8 +241,7 @@ const Command& spool_command() {
       .examples =
           "  tailrace spool ls                     what it holds, by category\n"
           "  tailrace spool verify --deep          every batch is what was written\n"
-          "  tailrace spool adopt                  go on although a store has forgotten lines; "
-          "--yes "
+          "  tailrace spool adopt                  what going on over a hole would mean; --yes "
           "does it\n"
           "  tailrace spool reset                  what setting it aside would mean; --yes does "
           "it\n",

@@ -12,8 +12,8 @@
 #include "control.pb.h"
 #include "flow/peer_address.h"
 #include "local/local_state.h"
+#include "local/spool_holes.h"
 #include "local/spool_opening.h"
-#include "local/spool_recovery.h"
 
 namespace tailrace {
 
@@ -40,17 +40,17 @@ constexpr int kFatalExit = 70;
 Result<void> Local::State::open() {
   const Result<void> opened = disk->open();
   if (!opened) return opened;
-  const Result<uint64_t> quota = quota_on(settings.spool_dir, settings.quota_bytes);
-  if (!quota) return quota.error();
+  const Result<SpoolOptions> options =
+      spool_options_on(settings.spool_dir, settings.quota_bytes, settings.segment_bytes);
+  if (!options) return options.error();
   Result<RecoveredSpool> recovered = recover_spool(*disk, os_random());
   if (!recovered) return recovered.error().within("the spool " + settings.spool_dir);
   for (const std::string& note : recovered->notes) log::warning("spool: " + note);
+  if (auto r = keep_spool_holes(settings.spool_dir, {}); !r) return r.error();
   if (auto r = forget_other_sinks(recovered->tables, settings.sinks); !r)
     return r.error().within("the spool " + settings.spool_dir);
-  SpoolOptions options;
-  options.segment_bytes = segment_bytes_for(*quota, settings.segment_bytes);
-  options.quota_bytes = quota_bytes = std::max(*quota, 4 * options.segment_bytes);
-  spool = std::make_unique<Spool>(options, std::move(*recovered), os_random());
+  quota_bytes = options->quota_bytes;
+  spool = std::make_unique<Spool>(*options, std::move(*recovered), os_random());
   uplink = std::make_unique<Uplink>(*spool,
                                     UplinkOptions{settings.cluster, settings.host, TAILRACE_VERSION,
                                                   settings.window_bytes, quota_bytes});

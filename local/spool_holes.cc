@@ -115,16 +115,13 @@ HoleVerdict adopt_hole(const SpoolHole& hole, RecoveredSpool& spool) {
 
 Result<void> rewrite_spool(const std::string& directory, uint64_t quota_bytes,
                            RecoveredSpool recovered) {
-  const auto quota = quota_on(directory, quota_bytes);
-  if (!quota) return quota.error();
+  const auto options = spool_options_on(directory, quota_bytes, SpoolOptions().segment_bytes);
+  if (!options) return options.error();
   SpoolDisk disk(directory);
   if (auto opened = disk.open(); !opened) return opened;
-  SpoolOptions options;
-  options.segment_bytes = segment_bytes_for(*quota, options.segment_bytes);
-  options.quota_bytes = std::max(*quota, 4 * options.segment_bytes);
   // A Center with a half-open connection of the last life must know the next one by that number.
   const uint64_t start = recovered.tables.start;
-  Spool spool(options, std::move(recovered), start);
+  Spool spool(*options, std::move(recovered), start);
   while (!spool.all_durable())
     if (auto done = carry_out(spool, disk, spool.begin_group(mono_ms())); !done) return done;
   for (bool ended = false; !ended;) {

@@ -22,9 +22,9 @@ struct SpoolHole {
   bool operator==(const SpoolHole&) const = default;
 };
 
-// The file `holes` in the spool's directory: what its Local held for when it ran last. A hint: what
-// is adopted is checked against the spool, and the store says so again if it does not fit. An empty
-// list removes the file.
+// The file `holes` in the spool's directory: what its Local held for when it ran last; a start
+// removes it. A hint: what is adopted is checked against the spool, and the store says so again if
+// it does not fit. An empty list removes the file.
 [[nodiscard]] Result<void> keep_spool_holes(const std::string& directory,
                                             const std::vector<SpoolHole>& holes);
 // No file: none.

@@ -1,5 +1,6 @@
 #include "local/spool_opening.h"
 
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include <algorithm>
@@ -15,19 +16,30 @@ namespace tailrace {
 namespace {
 constexpr uint64_t kDiskPercent = 10;
 constexpr uint64_t kLeastSegmentBytes = 1u << 20;
+constexpr uint64_t kNoMatter = 1;  // an id for a spool that is new, which is never written
 }  // namespace
 
-Result<uint64_t> quota_on(const std::string& directory, uint64_t wanted) {
+Result<SpoolOptions> spool_options_on(const std::string& directory, uint64_t quota_bytes,
+                                      uint64_t segment_bytes) {
   struct statvfs disk {};
   if (::statvfs(directory.c_str(), &disk) != 0)
     return errno_error(errno, "asking for the size of the disk of " + directory);
   const uint64_t total = uint64_t{disk.f_blocks} * disk.f_frsize;
-  return std::min(wanted, total / 100 * kDiskPercent);
+  const uint64_t quota = std::min(quota_bytes, total / 100 * kDiskPercent);
+  const uint64_t eighth = quota / 8 / kLeastSegmentBytes * kLeastSegmentBytes;
+  SpoolOptions options;
+  options.segment_bytes = std::min(segment_bytes, std::max(eighth, kLeastSegmentBytes));
+  options.quota_bytes = std::max(quota, 4 * options.segment_bytes);
+  return options;
 }
 
-uint64_t segment_bytes_for(uint64_t quota_bytes, uint64_t wanted) {
-  const uint64_t eighth = quota_bytes / 8 / kLeastSegmentBytes * kLeastSegmentBytes;
-  return std::min(wanted, std::max(eighth, kLeastSegmentBytes));
+Result<RecoveredSpool> recover_existing(SpoolDisk& disk, const std::string& directory) {
+  struct stat status {};
+  if (::stat(directory.c_str(), &status) != 0 || !S_ISDIR(status.st_mode))
+    return Error{Error::Kind::closed, "there is no spool in " + directory};
+  auto spool = recover_spool(disk, kNoMatter);
+  if (!spool) return spool.error().within("the spool " + directory);
+  return spool;
 }
 
 Result<void> forget_other_sinks(SpoolTables& tables, const std::vector<uint64_t>& sinks) {

@@ -1,28 +1,15 @@
 #include "local/spool_view.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 
 #include "flow/codec.h"
 #include "local/spool.h"
 #include "local/spool_disk.h"
-#include "local/spool_recovery.h"
+#include "local/spool_opening.h"
 
 namespace tailrace {
 
 namespace {
-constexpr uint64_t kNoMatter = 1;  // an id for a spool that is new, which is never written
-
-Result<RecoveredSpool> recovered(SpoolDisk& disk, const std::string& directory) {
-  struct stat status {};
-  if (::stat(directory.c_str(), &status) != 0 || !S_ISDIR(status.st_mode))
-    return Error{Error::Kind::closed, "there is no spool in " + directory};
-  auto spool = recover_spool(disk, kNoMatter);
-  if (!spool) return spool.error().within("the spool " + directory);
-  return spool;
-}
-
 // That the lines are those that the head counts.
 Result<void> inflate(const Batch& batch, std::string& out) {
   const BatchFields& f = batch.fields;
@@ -38,7 +25,7 @@ Result<void> inflate(const Batch& batch, std::string& out) {
 
 Result<SpoolView> view_spool(const std::string& directory) {
   SpoolDisk disk(directory);
-  auto spool = recovered(disk, directory);
+  auto spool = recover_existing(disk, directory);
   if (!spool) return spool.error();
   SpoolView out;
   out.local_id = spool->tables.local_id;
@@ -68,6 +55,9 @@ Result<SpoolView> view_spool(const std::string& directory) {
           cursor == spool->tables.cursors.end() ? info.oldest.seq : cursor->second.seq;
       stream.waiting[sink] = info.next.seq - at;
     }
+    stream.waiting_most = sinks.empty() ? info.next.seq - info.oldest.seq : 0;
+    for (const auto& [sink, lines] : stream.waiting)
+      stream.waiting_most = std::max(stream.waiting_most, lines);
     out.streams.push_back(std::move(stream));
   }
   return out;
@@ -77,7 +67,7 @@ Result<SpoolVerdict> verify_spool(
     const std::string& directory, bool deep,
     const std::function<void(uint64_t done, uint64_t all)>& progress) {
   SpoolDisk disk(directory);
-  auto found = recovered(disk, directory);
+  auto found = recover_existing(disk, directory);
   if (!found) return found.error();
   std::map<uint64_t, std::string> names;  // of segments, by era
   for (const SpoolSegment& segment : found->log.segments) names[segment.era] = segment.file.name;
@@ -94,7 +84,7 @@ Result<SpoolVerdict> verify_spool(
   std::sort(all.begin(), all.end(), [](const SpoolRange& a, const SpoolRange& b) {
     return std::pair(a.era, a.offset) < std::pair(b.era, b.offset);
   });
-  const Spool spool(SpoolOptions{}, std::move(*found), kNoMatter);  // only to decode
+  const Spool spool(SpoolOptions{}, std::move(*found), 1);  // only to decode: no START is written
   std::string scratch;
   for (const SpoolRange& range : all) {
     Spool::Place place;

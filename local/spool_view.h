@@ -26,6 +26,7 @@ struct SpoolView {
     uint64_t next_seq = 0;                 // lines [oldest, next) are kept, but for gaps
     uint64_t lost = 0;                     // lines in gaps
     std::map<uint64_t, uint64_t> waiting;  // by sink: lines that it has not committed
+    uint64_t waiting_most = 0;             // for the slowest; all that is kept if there is no sink
   };
   std::vector<Stream> streams;
   std::vector<std::string> notes;  // what recovery would say

@@ -114,6 +114,17 @@ class Spool(daemons_test.DaemonsTest):
         self.until("the list of holes", lambda: os.path.exists(f"{self.dir}/local/spool/holes"))
         self.assertIn("in use by a running", self.spool("adopt", "--yes", expect=1))
         self.assertEqual(self.lines().count(b"\n"), 1600)
+        # A start knows of no hole until a Center has named it: what an earlier one wrote is over.
+        self.down("center", signal.SIGTERM)
+        self.down("local", signal.SIGTERM)
+        self.up("local")
+        self.until("the start", lambda: self.said().count("takes an agent") == 2)
+        self.down("local", signal.SIGTERM)
+        self.assertIn("nothing to adopt", self.spool("adopt", "--yes"))
+        for role in ("center", "local"):
+            self.up(role)
+        self.until("the hole again", lambda: self.said().count("HOLDING") == 2)
+        self.until("the list of holes", lambda: os.path.exists(f"{self.dir}/local/spool/holes"))
         self.down("local", signal.SIGTERM)
         self.assertIn("1 streams held", self.spool("ls"))
         said = self.spool("adopt")
