@@ -13,6 +13,7 @@ from pathlib import Path
 
 from trio import Failed
 
+QUIET_S = 5  # without a line: the rest comes at its end
 SETTINGS = """
 global(workDirectory="{folder}" maxMessageSize="64k" parser.escapeControlCharactersOnReceive="off")
 main_queue(queue.type="linkedList" queue.timeoutShutdown="60000")
@@ -31,9 +32,6 @@ def find(tools):
         if program.exists() and modules:
             return program, modules
     raise Failed("rsyslogd is missing: ./dev bench R6 gets it")
-
-
-QUIET_S = 5
 
 
 class Sink:
@@ -59,11 +57,10 @@ def rsyslog_cpu_s(bench, program, modules, folder, facts):
     sink = Sink()
     try:
         (work / "rsyslog.conf").write_text(SETTINGS.format(folder=work, port=sink.port, log=folder / "app.log"))
-        libraries = str(modules.parent)
         child = subprocess.Popen([program, "-n", "-f", work / "rsyslog.conf", "-i", work / "pid", "-M", modules],
-                                 env={**os.environ, "LD_LIBRARY_PATH": libraries}, stderr=subprocess.DEVNULL)
+                                 env={**os.environ, "LD_LIBRARY_PATH": str(modules.parent)}, stderr=subprocess.DEVNULL)
         seen, since = 0, time.monotonic()
-        while sink.lines < facts["lines"] and time.monotonic() - since < QUIET_S:  # what it holds back, it sends at its end
+        while sink.lines < facts["lines"] and time.monotonic() - since < QUIET_S:
             time.sleep(0.05)
             if sink.lines != seen:
                 seen, since = sink.lines, time.monotonic()

@@ -4,15 +4,13 @@ import re
 import statistics
 import struct
 import time
-import urllib.request
 
 from trio import ROLES, Failed, Trio
 
 RELAY_BATCH = 1 << 20  # of the bare loop: a group of the spool at full speed
 RELAY_FILE = 64 << 20
 SEGMENT_HEAD, RECORD_HEAD, BATCH = 64, 29, 6
-CALL = re.compile(r"(\w+)\(\d+<([^>]*)>.* = (\d+)$", re.M)
-TAKEN = re.compile(r'^tailrace_local_lines_taken_total\{category="app"\} (\d+)$', re.M)
+CALL = re.compile(r"\(\d+<([^>]*)>.* = (\d+)$", re.M)  # to what, how many bytes
 
 
 def payload_bytes(spool):
@@ -43,15 +41,14 @@ def amplification(bench):
         stored = payload_bytes(trio.folder / "state-local" / "spool")
     finally:
         trio.close()
-    sent = {role: sum_calls(path, lambda name, to: to.startswith("socket:") or to.startswith("TCP") or to.startswith("UNIX"))
-            for role, path in said.items()}
-    spooled = sum_calls(said["local"], lambda name, to: "/spool/" in to)
+    sent = {role: bytes_to(path, "socket:") for role, path in said.items()}
+    spooled = bytes_to(said["local"], "/spool/")
     return {"stored": stored, "spooled": spooled, "sent": sent, "published": judged["published_bytes"],
             "common": {"stored_bytes": stored, "bytes": facts["bytes"], "sha256": judged["sha256"]}}
 
 
-def sum_calls(path, wanted):
-    return sum(int(n) for name, to, n in CALL.findall(path.read_text()) if wanted(name, to))
+def bytes_to(calls, part):
+    return sum(int(n) for to, n in CALL.findall(calls.read_text()) if part in to)
 
 
 def r10(bench, part):
@@ -93,16 +90,14 @@ def relay_rate(bench, folder, facts):
     trio = Trio(bench.bin, bench.work, folder, "none")
     try:
         trio.up("local")
-        local = trio.address("local")
+        trio.stands("local")
         end = time.monotonic() + 120
         trio.up("agent")
         taken, first = 0, None
         while taken < facts["lines"]:
             if time.monotonic() > end:
                 raise Failed(f"the Local has {taken} of {facts['lines']} lines")
-            with urllib.request.urlopen(f"http://{local}/metrics", timeout=30) as answer:
-                found = TAKEN.search(answer.read().decode())
-            taken = int(found[1]) if found else 0
+            taken = trio.lines("local", "taken")
             if first is None and taken >= facts["lines"] / 10:
                 first = (time.monotonic(), taken)
             time.sleep(0.005)

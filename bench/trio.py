@@ -1,36 +1,25 @@
 """The three daemons, measured: each one's CPU by wait4, from the corpus' file to published files."""
 import os
-import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
+import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "road"))
+import balance  # noqa: E402
+from ports import free_port  # noqa: E402
 
 ROLES = ("agent", "local", "center")
 PORT = re.compile(r"admin port: http://(127\.0\.0\.1:\d+)/")
 PATIENCE_S = 300
-PASSED = re.compile(r'^tailrace_center_lines_passed_total\{category="app"\} (\d+)$', re.M)
 
 
 class Failed(Exception):
     pass
-
-
-def free_port():
-    """Below those that the system gives away by itself: nobody shall get it before it is used."""
-    while True:
-        port = random.randrange(20000, 32000)
-        with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
 
 
 class Trio:
@@ -40,7 +29,7 @@ class Trio:
         self.programs, self.under = programs, under or {}
         self.folder = Path(tempfile.mkdtemp(prefix="trio-", dir=work))
         self.to = self.folder / "to"
-        self.children, self.usage = {}, {}
+        self.children, self.usage, self.addresses = {}, {}, {}
         port = free_port()
         head = "role: {role}\ncluster: bench\nstate: {folder}/state-{role}\nadmin: 127.0.0.1:0\n"
         more = {
@@ -57,28 +46,30 @@ class Trio:
             command = [*self.under.get(role, []), self.programs / f"tailrace-{role}", "--config", self.folder / f"{role}.yaml"]
             self.children[role] = subprocess.Popen([str(c) for c in command], stdout=log, stderr=log)
 
-    def address(self, role):
+    def stands(self, role):
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
             said = (self.folder / f"{role}.log").read_text()
             if found := PORT.search(said):
-                return found[1]
+                self.addresses[role] = found[1]
+                return
             if self.children[role].poll() is not None:
                 raise Failed(f"tailrace-{role} ended:\n{said}")
             time.sleep(0.05)
         raise Failed(f"tailrace-{role} does not stand")
 
+    def lines(self, role, figure):
+        """Of the corpus' category, as the role counts them (docs/metrics.md)."""
+        return balance.lines(self.addresses[role])["app", figure]
+
     def published(self):
-        with urllib.request.urlopen(f"http://{self.center}/metrics", timeout=30) as answer:
-            found = PASSED.search(answer.read().decode())
-        return int(found[1]) if found else 0
+        return self.lines("center", "passed")
 
     def run(self, lines):
         """From the start of the agent to the last published line; then all are stopped and measured."""
         for role in ("center", "local"):
             self.up(role)
-        self.center = self.address("center")
-        self.address("local")
+            self.stands(role)
         begun = time.monotonic()
         self.up("agent")
         while self.published() < lines:

@@ -43,12 +43,12 @@ def fill(path):
     return size
 
 
-def keep_full(path, seconds, life):
+def keep_full(path, seconds, subject):
     """What the program frees (a trimmed segment, a staged file) is taken again."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         fill(path)
-        life.must_live()
+        subject.must_live()
         time.sleep(0.1)
 
 
@@ -56,11 +56,38 @@ def published(rig):
     return sum(1 for _ in judge.in_sight(rig.out))
 
 
-class Three:
-    """The three daemons, taken for one life."""
+class One:
+    """`tailrace run` on the full disk: what body() does with it."""
+    PATIENCE_S = 30
 
-    def __init__(self, trio):
-        self.trio = trio
+    def __init__(self, rig, _):
+        self.rig, self.life = rig, rig.start(what="before")
+
+    def must_live(self):
+        self.life.must_live()
+
+    def said(self):
+        return self.life.said()
+
+    def kill_and_start(self):
+        self.life.kill()
+        self.life = self.rig.start(what="started on a full disk")
+
+    def end(self):
+        self.life.end(60)
+        self.rig.look()
+        found = self.rig.judge()
+        if not found.clean:
+            raise Failure(found.summary())
+
+
+class Three:
+    """The three daemons: one, two or all of them are killed and started."""
+    PATIENCE_S = 60
+
+    def __init__(self, trio, rnd):
+        self.trio, self.rnd = trio, rnd
+        trio.stand()
 
     def must_live(self):
         for life in self.trio.running.values():
@@ -69,54 +96,33 @@ class Three:
     def said(self):
         return "".join(life.said() for life in self.trio.running.values())
 
+    def kill_and_start(self):
+        self.trio.kill(*self.rnd.sample(ROLES, self.rnd.choice((1, 2, 3))))
+        self.trio.stand()
 
-def three_daemons(trio, args, disk):
-    """As body(): every second turn one of them is killed and started while the disk is full."""
-    ballast, lives, rnd = disk + "/ballast", Three(trio), random.Random(args.seed)
-    trio.stand()
-    writer = trio.write("--seed", str(args.seed), "--rate", "2000", "--rotate-every", "2")
-    wait_for("a first published file", 30, lambda: published(trio))
-    for turn in range(args.turns):
-        keep_full(ballast, args.seconds, lives)
-        if turn % 2:
-            trio.kill(*rnd.sample(ROLES, rnd.choice((1, 2, 3))))
-            trio.stand()
-            keep_full(ballast, 3, lives)
-        if not re.search(r"full|no space|ENOSPC|room", lives.said(), re.IGNORECASE):
-            raise Failure("the disk is full and nobody says so:\n" + lives.said()[-2000:])
-        before = published(trio)
-        os.unlink(ballast)
-        wait_for("files published once there is room", 60, lambda: published(trio) > before)
-        trio.look()
-    lives.must_live()
-    trio.end_writer(writer)
-    trio.settle()
+    def end(self):
+        self.trio.settle()
 
 
 def body(rig, args, disk):
     ballast = disk + "/ballast"
-    life = rig.start(what="before")
+    subject = (Three if args.daemons else One)(rig, random.Random(args.seed))
     writer = rig.write("--seed", str(args.seed), "--rate", "2000", "--rotate-every", "2")
     wait_for("a first published file", 30, lambda: published(rig))
     for turn in range(args.turns):
-        keep_full(ballast, args.seconds, life)
+        keep_full(ballast, args.seconds, subject)
         if turn % 2:
-            life.kill()
-            life = rig.start(what="started on a full disk")
-            keep_full(ballast, 3, life)
-        if not re.search(r"full|no space|ENOSPC|room", life.said(), re.IGNORECASE):
-            raise Failure("the disk is full and nobody says so:\n" + life.said()[-2000:])
+            subject.kill_and_start()
+            keep_full(ballast, 3, subject)
+        if not re.search(r"full|no space|ENOSPC|room", subject.said(), re.IGNORECASE):
+            raise Failure("the disk is full and nobody says so:\n" + subject.said()[-2000:])
         before = published(rig)
         os.unlink(ballast)
-        wait_for("files published once there is room", 30, lambda: published(rig) > before)
+        wait_for("files published once there is room", subject.PATIENCE_S, lambda: published(rig) > before)
         rig.look()
-    life.must_live()
+    subject.must_live()
     rig.end_writer(writer)
-    life.end(60)
-    rig.look()
-    found = rig.judge()
-    if not found.clean:
-        raise Failure(found.summary())
+    subject.end()
 
 
 def main():
@@ -149,7 +155,7 @@ def main():
         rig = Rig("full-disk", folder=rig.folder, out=out,
                   state=state if args.holds == "state" else rig.folder + "/state" if args.holds == "output" else None)
     try:
-        return run(name, lambda r: (three_daemons if args.daemons else body)(r, args, disk), rig)
+        return run(name, lambda r: body(r, args, disk), rig)
     finally:
         if os.path.isdir(disk):  # a kept folder shall show what was on the disk
             subprocess.run(["cp", "-a", disk + "/.", rig.folder + "/disk-copy"], stderr=subprocess.DEVNULL)

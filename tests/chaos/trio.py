@@ -1,28 +1,15 @@
 """tailrace-agent, tailrace-local and tailrace-center in one run's folder: what the chaos of the daemons shares."""
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../road"))
 import balance  # noqa: E402
+from ports import free_port  # noqa: E402
 from rig import PROGRAM, Failure, Life, Rig, wait_for  # noqa: E402
 
 ROLES = ("agent", "local", "center")
-
-
-def free_port():
-    """Below those that the system gives away by itself: nobody shall get it before it is used."""
-    while True:
-        port = random.randrange(20000, 32000)
-        with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
 
 
 class Trio(Rig):

@@ -9,19 +9,8 @@ import subprocess
 import time
 
 import balance
+from ports import free_port
 from program import ROOT, TAILRACE, ProgramTest, main
-
-
-def free_port():
-    """Below those that the system gives away by itself: nobody shall get it before it is used."""
-    while True:
-        port = random.randrange(20000, 32000)
-        with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
 
 
 class DaemonsTest(ProgramTest):
@@ -128,6 +117,7 @@ class Daemons(DaemonsTest):
         self.assertEqual(paths, [self.logs + '/pipe "one"\\x0a.log'])
         refused = [one for one in said if one["text"].startswith("refused")]
         self.assertTrue(refused and all("HTTP" in one["reason"] and one["level"] == "warning" for one in refused), refused)
+        self.assertTrue(all(one["peer"].startswith("127.0.0.1:") for one in refused), refused)
 
     def test_a_second_one_with_the_same_state_is_refused(self):
         self.up("center")
