@@ -86,13 +86,14 @@ void Agent::State::send_batch(size_t category, int64_t wall) {
 }
 
 void Agent::State::say_split(const std::string& category) {
+  const std::string& path = builder.split_file()->path();
   const std::string text =
       splits.text(category,
-                  "a line of '" + category + "' in " + escape(builder.split_file()->path()) +
-                      " is longer than " + show_size(settings.max_record_bytes) +
+                  "a line of '" + category + "' in " + escape(path) + " is longer than " +
+                      show_size(settings.max_record_bytes) +
                       " (max_record): it is cut into several, nothing is dropped",
                   mono_ms());
-  if (!text.empty()) log::warning(text);
+  if (!text.empty()) log::warning(text, {{"path", path}, {"category", category}});
 }
 
 void Agent::State::place_if_known() {

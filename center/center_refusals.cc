@@ -13,7 +13,7 @@ constexpr size_t kMostQueuedBytes = 1u << 20;  // answers that a Local does not 
 void Center::State::say_refused(const std::string& who, const std::string& name,
                                 std::string_view why) {
   const std::string text = said.text(who, "refused " + name + ": " + std::string(why), mono_ms());
-  if (!text.empty()) log::warning(text, {{"peer", who}, {"reason", why}});
+  if (!text.empty()) log::warning(text, {{"peer", name}, {"reason", why}});
 }
 
 bool Center::State::reject(LocalLink& link, proto::Reject::Code code, const std::string& text,
