@@ -159,7 +159,7 @@ void Center::State::end_incarnation(const std::string& reason) {
   writers.clear();
   drop_links();
   if (stop_asked) {
-    trouble = reason;
+    end_trouble = reason;
     stopped = true;
     ++incarnation_number;  // nothing of the old one is current any more
     bell.ring();
@@ -234,6 +234,7 @@ CenterStatus Center::status() const {
   for (const auto& [name, of] : all.categories) {
     out.categories[name].committed = of.committed;
     out.categories[name].published = of.published;
+    out.categories[name].lost = of.lost;
     out.categories[name].files = of.files;
   }
   for (const auto& [name, of] : s.incarnation->waiting()) {
@@ -246,7 +247,10 @@ CenterStatus Center::status() const {
   for (const auto& link : s.links)
     if (link->greeted) ++out.locals;
   out.newest_published_ms = s.newest_published_ms;
-  out.trouble = s.driver.trouble().empty() ? s.trouble : s.driver.trouble();
+  out.lines_clock_skewed = s.lines_clock_skewed;
+  for (const std::string& trouble : {s.driver.trouble(), s.write_trouble, s.finish_trouble,
+                                     s.incarnation->trouble(), s.end_trouble})
+    if (out.trouble.empty()) out.trouble = trouble;
   return out;
 }
 

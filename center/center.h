@@ -37,6 +37,7 @@ struct CenterFlow {
   uint64_t committed = 0;
   uint64_t unpublished = 0;  // committed and not yet in readers' sight
   uint64_t published = 0;    // also what a dead Center had committed
+  uint64_t lost = 0;         // committed, and removed by somebody before it was published
   uint64_t files = 0;        // published
   uint64_t open_files = 0;
   uint64_t lanes = 0;
@@ -53,7 +54,8 @@ struct CenterStatus {
   uint64_t files_pending = 0;  // committed, not yet published
   uint64_t lanes = 0;
   uint64_t refused = 0;
-  std::string trouble;  // not empty: what the store says, since when is logged
+  uint64_t lines_clock_skewed = 0;  // filed under the Center's time: their host's was impossible
+  std::string trouble;              // not empty: what keeps files or lanes waiting now
   std::map<std::string, CenterFlow> categories;
   uint64_t locals = 0;               // connected now
   int64_t newest_published_ms = -1;  // wall: when a file was last published

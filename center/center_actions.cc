@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/spawn.h"
+#include "base/units.h"
 #include "center/center_state.h"
 
 namespace tailrace {
@@ -46,11 +47,12 @@ asio::awaitable<void> Center::State::finish_file(OpenFileId id, std::shared_ptr<
       pump();
       co_return;
     }
-    trouble = "finishing a file: " + outcome->error().text;
+    finish_trouble = "finishing a file: " + outcome->error().text;
     asio::steady_timer timer(road, std::chrono::seconds(1));
     co_await timer.async_wait(asio::use_awaitable);
     if (!current()) co_return;
   }
+  finish_trouble.clear();
   incarnation->file_finished(id, writer->size(), writer->xxh3());
   pump();
 }
@@ -137,9 +139,16 @@ void Center::State::act(Stopped&) {
   bell.ring();
 }
 
-void Center::State::act(Trouble& action) {
-  trouble = action.text;
-  log::warning(action.text);
+void Center::State::act(Trouble& action) { log::warning(action.text); }
+
+void Center::State::act(LostFile& action) {
+  const CommittedFile& file = action.file;
+  log::error(
+      "LOST " + show_count(file.lines) + " lines of '" + file.category + "': " + file.final_path +
+          " was removed by somebody before it was published; its record names " + action.ranges,
+      {{"path", file.final_path},
+       {"category", file.category},
+       {"lines", std::to_string(file.lines)}});
 }
 
 }  // namespace tailrace

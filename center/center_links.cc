@@ -392,8 +392,9 @@ bool Center::State::write_batch(LocalLink& link, uint32_t number, const BatchFie
       return true;
     }
     // No room: nothing was taken, the Local sends it again. An alarm, not a loss.
-    if (trouble != written.error().text) log::warning("writing waits: " + written.error().text);
-    trouble = written.error().text;
+    if (write_trouble != written.error().text)
+      log::warning("writing waits: " + written.error().text);
+    write_trouble = written.error().text;
     if (verdict.file->lines == 0) writers.erase(verdict.file->id);
     incarnation->not_taken(stream.category, verdict);
     link.rewinds.insert(number);
@@ -401,6 +402,8 @@ bool Center::State::write_batch(LocalLink& link, uint32_t number, const BatchFie
     return true;
   }
   stream.ours = false;
+  write_trouble.clear();
+  if (verdict.clock_skewed) note_clock(link, fields);
   lines_received += fields.count;
   received_of[stream.category] += fields.count;
   incarnation->took(stream.category, stream.key, fields, verdict, writer->estimated_size(), now);

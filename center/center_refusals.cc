@@ -1,4 +1,6 @@
 // What a Center refuses, and how it says so: to the Local, and once in a while to the operator.
+#include <cstdlib>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/units.h"
@@ -14,6 +16,18 @@ void Center::State::say_refused(const std::string& who, const std::string& name,
                                 std::string_view why) {
   const std::string text = said.text(who, "refused " + name + ": " + std::string(why), mono_ms());
   if (!text.empty()) log::warning(text, {{"peer", name}, {"reason", why}});
+}
+
+void Center::State::note_clock(const LocalLink& link, const BatchFields& fields) {
+  lines_clock_skewed += fields.count;
+  const int64_t off_ms = bucket_start_ms(fields.bucket) - wall_ms();
+  const std::string text =
+      skews.text(link.who(),
+                 "the clock of " + escape(link.host, 64) + " is " +
+                     show_duration(std::abs(off_ms)) + (off_ms > 0 ? " ahead" : " behind") +
+                     ": lines of it are filed under this Center's time until it is set",
+                 mono_ms());
+  if (!text.empty()) log::warning(text, {{"peer", link.host}});
 }
 
 bool Center::State::reject(LocalLink& link, proto::Reject::Code code, const std::string& text,

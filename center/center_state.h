@@ -47,6 +47,7 @@ struct Center::State {
   void act(Fenced& action);
   void act(Stopped& action);
   void act(Trouble& action);
+  void act(LostFile& action);
   void send_committed();
   asio::awaitable<void> finish_file(OpenFileId id, std::shared_ptr<LineFile> writer);
   asio::awaitable<void> commit_entry(CommitEntry action);
@@ -80,6 +81,7 @@ struct Center::State {
   bool refuse_stream(LocalLink& link, uint32_t number, proto::Reject::Code code,
                      const std::string& text);
   void say_refused(const std::string& who, const std::string& name, std::string_view why);
+  void note_clock(const LocalLink& link, const BatchFields& fields);
   bool add_stream(LocalLink& link, uint32_t number, const std::string& category, uint32_t sub);
   void tell_standing(LocalLink& link, uint32_t number);
   void give_credit(LocalLink& link, const std::string& category, const StreamKey& key);
@@ -119,7 +121,12 @@ struct Center::State {
   Door door;
   PenaltyBox box;
   int64_t newest_published_ms = -1;
-  std::string trouble;
+  uint64_t lines_clock_skewed = 0;
+  Sparingly skews;
+  // Each empty once it is over.
+  std::string write_trouble;
+  std::string finish_trouble;
+  std::string end_trouble;  // why the last incarnation ended, when no other follows
   bool stop_asked = false;
   bool stop_everything = false;
   bool stopped = false;

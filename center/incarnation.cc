@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "center/ranges.h"
+
 namespace tailrace {
 
 namespace {
@@ -47,6 +49,7 @@ IncarnationCounts& IncarnationCounts::operator+=(const IncarnationCounts& more) 
   for (const auto& [name, of] : more.categories) {
     categories[name].committed += of.committed;
     categories[name].published += of.published;
+    categories[name].lost += of.lost;
     categories[name].files += of.files;
   }
   lines_committed += more.lines_committed;
@@ -70,6 +73,10 @@ void Incarnation::trouble(const std::string& key, std::string text) {
   if (known == text) return;
   known = text;
   actions_.push_back(Trouble{std::move(text)});
+}
+
+std::string Incarnation::trouble() const {
+  return troubles_.empty() ? std::string() : troubles_.begin()->second;
 }
 
 void Incarnation::fail(std::string reason) {
@@ -158,7 +165,9 @@ Incarnation::Verdict Incarnation::judge(const std::string& name, const StreamKey
     verdict.lane_tag = owned->tag;
     // Within a stream the bucket never goes back: whatever a host's clock does, what is closed by a
     // directory's end is a prefix of each stream.
-    const Bucket bucket = std::max(row.last_bucket, sane_bucket(fields.bucket, now_ms));
+    const Bucket sane = sane_bucket(fields.bucket, now_ms);
+    verdict.clock_skewed = sane != fields.bucket;
+    const Bucket bucket = std::max(row.last_bucket, sane);
     const FileKey key{layout_.directory_end_ms(bucket, zone_), fields.file_codec};
     Category& files = category(name);
     verdict.file = files.find(key);
@@ -301,8 +310,8 @@ void Incarnation::commit_done(Result<Cas> outcome, int64_t now_ms) {
     return run(janitor_);
   }
   proved_ms_ = now_ms;
-  const CommitRecord record = log_.won();
-  for (const LaneRanges& lane : record.lanes) {
+  const auto record = std::make_shared<const CommitRecord>(log_.won());
+  for (const LaneRanges& lane : record->lanes) {
     OwnedLane& owned = lanes_.at(lane.lane);
     for (const StreamRange& range : lane.ranges) {
       Row& row = owned.rows[range.key];
@@ -315,7 +324,8 @@ void Incarnation::commit_done(Result<Cas> outcome, int64_t now_ms) {
       actions_.push_back(TellCommitted{lane.lane.category, range.key, row.committed});
     }
   }
-  for (const CommittedFile& file : record.files) publishing_[file.stage] = Publishing{file};
+  for (const CommittedFile& file : record->files)
+    publishing_[file.stage] = Publishing{file, record};
   start_publishing(now_ms);
   commit_next(now_ms);
 }
@@ -346,11 +356,12 @@ void Incarnation::publish_done(const std::string& stage, const Result<Published>
                                            "; it is committed and tried again until it works");
   }
   troubles_.erase("publish " + stage);
-  if (*outcome == Published::before)
-    trouble("gone " + stage, p.file.final_path +
-                                 " was removed by somebody before it was published (" +
-                                 std::to_string(p.file.lines) + " lines)");
-  counts_.add_published(p.file);
+  if (*outcome == Published::before) {
+    counts_.categories[p.file.category].lost += p.file.lines;
+    actions_.push_back(LostFile{p.file, show_ranges(p.record->lanes, p.file.category)});
+  } else {
+    counts_.add_published(p.file);
+  }
   log_.published(stage);
   publishing_.erase(found);
 }

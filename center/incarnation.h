@@ -70,16 +70,21 @@ struct Fenced {  // this incarnation is over
   std::string reason;
 };
 struct Stopped {};  // stop() was carried out
-struct Trouble {    // for the operator; empty: over
+struct Trouble {    // for the operator, when it begins; trouble() tells whether it lasts
   std::string text;
 };
+struct LostFile {  // it was committed, and is neither staged nor published: somebody removed it
+  CommittedFile file;
+  std::string ranges;  // the lines that it may have held, for a person
+};
 using CenterAction = std::variant<FinishFile, DropFile, CommitEntry, PublishFile, RunProcedure,
-                                  TellCommitted, TellLane, Fenced, Stopped, Trouble>;
+                                  TellCommitted, TellLane, Fenced, Stopped, Trouble, LostFile>;
 
 struct IncarnationCounts {
   struct OfCategory {  // lines, but for `files`
     uint64_t committed = 0;
     uint64_t published = 0;
+    uint64_t lost = 0;  // of LostFile
     uint64_t files = 0;
   };
   std::map<std::string, OfCategory> categories;
@@ -123,7 +128,8 @@ class Incarnation {
     Kind kind{};
     Position position;
     OpenFile* file = nullptr;
-    uint64_t lane_tag = 0;  // (lane, epoch), for the writer
+    uint64_t lane_tag = 0;      // (lane, epoch), for the writer
+    bool clock_skewed = false;  // its bucket is impossible: it is filed under my time
   };
   Verdict judge(const std::string& category, const StreamKey& stream, const BatchFields& fields,
                 int64_t now_ms);
@@ -177,6 +183,8 @@ class Incarnation {
   [[nodiscard]] std::map<std::string, Waiting> waiting() const;  // by category
   [[nodiscard]] size_t open_files() const;
   [[nodiscard]] size_t pending_files() const { return log_.pending().size(); }
+  // One of the troubles that last; empty: none.
+  [[nodiscard]] std::string trouble() const;
 
  private:
   struct Row {
@@ -193,6 +201,7 @@ class Incarnation {
   };
   struct Publishing {
     CommittedFile file;
+    std::shared_ptr<const CommitRecord> record;  // that committed it
     bool under_way = false;
     int64_t again_ms = 0;
     int64_t pause_ms = 0;

@@ -2,7 +2,13 @@
 
 #include <algorithm>
 
+#include "base/random.h"
+
 namespace tailrace {
+
+namespace {
+constexpr size_t kMostShown = 16;  // ranges
+}
 
 void join_ranges(const std::vector<LaneRanges>& from, std::vector<LaneRanges>& to) {
   for (const LaneRanges& lane : from) {
@@ -27,6 +33,25 @@ void join_ranges(const std::vector<LaneRanges>& from, std::vector<LaneRanges>& t
       same->gaps.insert(same->gaps.end(), range.gaps.begin(), range.gaps.end());
     }
   }
+}
+
+std::string show_ranges(const std::vector<LaneRanges>& lanes, const std::string& category) {
+  std::string out;
+  size_t shown = 0, more = 0;
+  for (const LaneRanges& lane : lanes) {
+    if (lane.lane.category != category) continue;
+    for (const StreamRange& range : lane.ranges) {
+      if (shown == kMostShown) {
+        ++more;
+        continue;
+      }
+      if (shown++ > 0) out += ", ";
+      out += "Local " + hex16(range.key.local_id) + " lines " + std::to_string(range.from_seq) +
+             " to " + std::to_string(range.to_seq);
+    }
+  }
+  if (more > 0) out += " and of " + std::to_string(more) + " streams more";
+  return out;
 }
 
 }  // namespace tailrace

@@ -2,6 +2,7 @@
 // Thread: any; pure functions.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "center/record.h"
@@ -11,5 +12,9 @@ namespace tailrace {
 // Adds `from` to `to`: ranges of a stream that continue each other become one. That they do is a
 // check: what comes later in `from` must have been written after what stands in `to`.
 void join_ranges(const std::vector<LaneRanges>& from, std::vector<LaneRanges>& to);
+
+// For a person: "Local 00f3… lines 0 to 200, …" of one category's ranges; of many, the first ones.
+[[nodiscard]] std::string show_ranges(const std::vector<LaneRanges>& lanes,
+                                      const std::string& category);
 
 }  // namespace tailrace

@@ -130,6 +130,7 @@ void show_center(const Json& s, std::string_view wanted) {
          {"uncommitted", "waiting"},
          {"unpublished", "unpublished"},
          {"published", "passed"},
+         {"lost", "lost"},
          {"files", "files"},
          {"lanes", "lanes"}},
         wanted);

@@ -52,6 +52,10 @@ constexpr Metric kMetrics[] = {
     {"tailrace_center_lines_unpublished", gauge, "category",
      "lines committed and not yet in readers' sight"},
     {"tailrace_center_lines_passed_total", counter, "category", "lines published"},
+    {"tailrace_center_lines_lost_total", counter, "category",
+     "lines committed, in files that somebody removed before they were published"},
+    {"tailrace_center_lines_clock_skewed_total", counter, "",
+     "lines filed under this Center's time, since their host's clock was impossible"},
     {"tailrace_center_refused_total", counter, "", "frames and connections refused"},
     {"tailrace_center_files_published_total", counter, "category", "files published"},
     {"tailrace_center_files_open", gauge, "category", "files being written"},
@@ -128,10 +132,12 @@ void set_center(const CenterStatus& s, MetricValues& out) {
     out.set("tailrace_center_lines_committed_total", as_double(flow.committed), category);
     out.set("tailrace_center_lines_unpublished", as_double(flow.unpublished), category);
     out.set("tailrace_center_lines_passed_total", as_double(flow.published), category);
+    out.set("tailrace_center_lines_lost_total", as_double(flow.lost), category);
     out.set("tailrace_center_files_published_total", as_double(flow.files), category);
     out.set("tailrace_center_files_open", as_double(flow.open_files), category);
     out.set("tailrace_center_lanes", as_double(flow.lanes), category);
   }
+  out.set("tailrace_center_lines_clock_skewed_total", as_double(s.lines_clock_skewed));
   out.set("tailrace_center_refused_total", as_double(s.refused));
   out.set("tailrace_center_published_bytes_total", as_double(s.file_bytes_published));
   out.set("tailrace_center_published_raw_bytes_total", as_double(s.raw_bytes_published));
@@ -201,12 +207,13 @@ std::string metrics_page() {
       "what it has *passed* on, what was *refused*. What one stop passes, the next one takes:\n\n"
       "```\nagent   taken                = waiting + passed\n"
       "Local   before + taken       = waiting + passed + lost\n"
-      "Center  committed            = unpublished + passed\n```\n\n"
+      "Center  committed            = unpublished + passed + lost\n```\n\n"
       "They hold within a process at every moment; only a Center's right side may be larger, since "
       "it also publishes what an earlier life had committed.\n\n"
       "**The balance**, by category, in lines: what the agent has taken (and the spool held "
       "before) = what the Center has passed (published) + what is in flight (agent waiting, Local "
-      "waiting, Center unpublished) + lost. It closes exactly when nothing is under way between "
+      "waiting, Center unpublished) + lost (Local, Center). It closes exactly when nothing is "
+      "under way between "
       "two roles; a line under way may be counted at both. Counters begin at 0 with each process, "
       "so compare processes that have run together. `tailrace status` shows it for `tailrace "
       "run`.\n";

@@ -68,6 +68,7 @@ std::map<std::string, Balance> balance_of(const Snapshot& now) {
     Balance& b = out[name];
     b.in_flight += flow.unpublished;
     b.published += flow.published;
+    b.lost += flow.lost;
   }
   return out;
 }

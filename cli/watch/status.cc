@@ -82,12 +82,14 @@ Json center_json(const CenterStatus& s, int64_t now_ms) {
   out["published_raw_bytes"] = s.raw_bytes_published;
   out["newest_published_seconds"] = age(s.newest_published_ms, now_ms);
   out["refused"] = s.refused;
+  out["lines_clock_skewed"] = s.lines_clock_skewed;
   out["categories"] = Json::object();
   for (const auto& [name, flow] : s.categories)
-    out["categories"][name] = {{"taken", flow.taken},           {"waiting", flow.uncommitted},
-                               {"committed", flow.committed},   {"unpublished", flow.unpublished},
-                               {"passed", flow.published},      {"files", flow.files},
-                               {"files_open", flow.open_files}, {"lanes", flow.lanes}};
+    out["categories"][name] = {{"taken", flow.taken},         {"waiting", flow.uncommitted},
+                               {"committed", flow.committed}, {"unpublished", flow.unpublished},
+                               {"passed", flow.published},    {"lost", flow.lost},
+                               {"files", flow.files},         {"files_open", flow.open_files},
+                               {"lanes", flow.lanes}};
   return out;
 }
 

@@ -76,6 +76,7 @@ class CenterRig {
   uint64_t fences = 0;
   uint64_t told_again = 0;  // COMMITTED of a position that was known
   std::vector<std::string> troubles;
+  std::vector<std::string> lost;  // the ranges of each LostFile
   Incarnation& incarnation() { return *incarnation_; }
   int64_t now_ms() const { return now_ms_; }
 
@@ -296,6 +297,7 @@ class CenterRig {
   void on(Fenced&) {}
   void on(Stopped&) { stopped = true; }
   void on(Trouble& a) { troubles.push_back(a.text); }
+  void on(LostFile& a) { lost.push_back(a.ranges); }
 
   std::shared_ptr<MemoryStore> store_;
   std::unique_ptr<Records> records_;

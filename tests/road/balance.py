@@ -7,7 +7,7 @@ import urllib.request
 LINE = re.compile(r'^tailrace_(agent|local|center)_lines_(\w+?)(?:_total)?\{category="([^"]*)"(?:,reason="[^"]*")?\} (\S+)$')
 # What came in = what went out, in lines, within each process at every moment.
 IN = {"agent": ("taken",), "local": ("before", "taken"), "center": ("committed",)}
-OUT = {"agent": ("waiting", "passed"), "local": ("waiting", "passed", "lost"), "center": ("unpublished", "passed")}
+OUT = {"agent": ("waiting", "passed"), "local": ("waiting", "passed", "lost"), "center": ("unpublished", "passed", "lost")}
 
 
 def lines(address):
@@ -52,4 +52,4 @@ def whole(agent, local, center, category):
     """(read, in flight, published, lost) over three processes that have run together from their start."""
     read = agent[category, "taken"] + local[category, "before"]
     in_flight = agent[category, "waiting"] + local[category, "waiting"] + center[category, "unpublished"]
-    return read, in_flight, center[category, "passed"], local[category, "lost"]
+    return read, in_flight, center[category, "passed"], local[category, "lost"] + center[category, "lost"]
