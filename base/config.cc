@@ -1,6 +1,7 @@
 #include "base/config.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 
 #include "base/address.h"
@@ -54,14 +55,16 @@ Result<std::string> resolve(std::string_view reference) {
 // What a value of this type is; rejected: it is none.
 Result<uint64_t> parse_number(const ConfigKey& key, std::string_view text) {
   if (key.type == ConfigKey::Type::size) return parse_size(text);
+  if (key.type == ConfigKey::Type::count) {
+    uint64_t n = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+    if (error == std::errc() && end == text.data() + text.size()) return n;
+    return Error{Error::Kind::rejected,
+                 "expected a whole number such as 64, got '" + escape(text, 64) + "'"};
+  }
   const auto ms = parse_duration_ms(text);
   if (!ms) return ms.error();
   return static_cast<uint64_t>(*ms);
-}
-
-std::string show_number(const ConfigKey& key, uint64_t number) {
-  return key.type == ConfigKey::Type::size ? show_size(number)
-                                           : show_duration(static_cast<int64_t>(number));
 }
 
 Result<void> check_text(const ConfigKey& key, const std::string& value) {
@@ -76,7 +79,8 @@ Result<void> check_text(const ConfigKey& key, const std::string& value) {
       return {};
     }
     case ConfigKey::Type::size:
-    case ConfigKey::Type::duration: {
+    case ConfigKey::Type::duration:
+    case ConfigKey::Type::count: {
       const auto number = parse_number(key, value);
       if (!number) return number.error();
       if (*number < key.least || *number > key.most)
@@ -88,6 +92,12 @@ Result<void> check_text(const ConfigKey& key, const std::string& value) {
   }
 }
 }  // namespace
+
+std::string show_number(const ConfigKey& key, uint64_t number) {
+  if (key.type == ConfigKey::Type::count) return std::to_string(number);
+  return key.type == ConfigKey::Type::size ? show_size(number)
+                                           : show_duration(static_cast<int64_t>(number));
+}
 
 Result<std::string> expand_references(std::string_view text) {
   std::string out;

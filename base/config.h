@@ -25,6 +25,7 @@ struct ConfigKey {
     address,   // host:port
     size,      // "256MiB", in bytes
     duration,  // "10s", in ms
+    count,     // "64", of things
     word,      // one of `words`
     list,      // of texts
   };
@@ -34,7 +35,7 @@ struct ConfigKey {
   std::string_view fallback{};  // as it would be written; empty: none
   std::string_view help{};
   std::string_view words{};  // "gzip|zstd|none"
-  uint64_t least = 0;        // of a size or a duration
+  uint64_t least = 0;        // of a size, a duration or a count
   uint64_t most = UINT64_MAX;
   std::string_view required{};  // not empty: it must be there, and what to write
 };
@@ -63,7 +64,7 @@ class ConfigMap {
   // --- values: what the file says, else the default; "", 0 or {} if there is neither ------------
   // Scalars may hold ${env:NAME}, ${env:NAME:-default} and ${file:PATH}; $$ is one $.
   [[nodiscard]] std::string text(std::string_view key) const;
-  [[nodiscard]] uint64_t number(std::string_view key) const;  // bytes, ms
+  [[nodiscard]] uint64_t number(std::string_view key) const;  // bytes, ms, things
   [[nodiscard]] std::vector<std::string> texts(std::string_view key) const;
   [[nodiscard]] bool has(std::string_view key) const;
   // Whether there is anything: the file's or a default.
@@ -98,6 +99,9 @@ class ConfigMap {
   std::string path_;     // "" is the file
   std::string pattern_;  // the same with '*' for chosen names
 };
+
+// A number of that key's type as it would be written.
+[[nodiscard]] std::string show_number(const ConfigKey& key, uint64_t number);
 
 // ${env:NAME}, ${env:NAME:-default}, ${file:PATH}, $$. rejected: what is not there.
 [[nodiscard]] Result<std::string> expand_references(std::string_view text);

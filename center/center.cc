@@ -19,8 +19,10 @@ constexpr int64_t kLongestFencePauseMs = 300'000;
 constexpr uint64_t kDescriptorsKept = 256;      // for files, records and what else is opened
 constexpr std::string_view kFirstTmp = "tmp-";  // of the sink's identity, while it has no name yet
 
-DoorLimits limits_of_this_process() {
+DoorLimits door_limits(const CenterLimits& set) {
   DoorLimits limits;
+  limits.most = set.connections;
+  limits.most_of_address = set.per_address;
   struct rlimit files {};
   if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return limits;
   const uint64_t spare =
@@ -55,7 +57,7 @@ Center::State::State(asio::io_context& road_in, CenterSettings settings_in,
       records(std::move(records_in)),
       files(std::move(files_in)),
       rng(os_random()),
-      door(limits_of_this_process()),
+      door(door_limits(settings.limits)),
       bell(road_in),
       store_worker(road_in, "store"),
       upload_worker(road_in, "upload"),
@@ -138,6 +140,7 @@ void Center::State::begin_incarnation(int64_t not_before_ms) {
   IncarnationOptions options;
   options.center = settings.name;
   options.version = TAILRACE_VERSION;
+  options.most_categories = settings.limits.categories;
   options.roll = RollPolicy{settings.roll_bytes, settings.roll_age_ms, settings.roll_idle_ms,
                             settings.bucket_grace_ms, settings.bucket_jitter_ms};
   Acquirer me{.names = StoreNames(sink.control, sink.sink),
@@ -181,6 +184,7 @@ asio::awaitable<void> Center::State::run() {
     co_await bell.wait(tick_ms);
     if (stopped || leaving) break;
     drop_silent_links();
+    shed_links();
     incarnation->tick(wall_ms());
     if (stop_asked) incarnation->stop(stop_everything);
     pump();
@@ -231,6 +235,7 @@ CenterStatus Center::status() const {
   out.lanes = s.incarnation->lanes();
   out.refused = s.refused;
   for (const auto& [name, lines] : s.received_of) out.categories[name].taken = lines;
+  for (const auto& [name, lines] : s.refused_of) out.categories[name].refused = lines;
   for (const auto& [name, of] : all.categories) {
     out.categories[name].committed = of.committed;
     out.categories[name].published = of.published;

@@ -15,6 +15,14 @@
 
 namespace tailrace {
 
+// What Locals may ask of a Center together. docs/operating.md, "Limits".
+struct CenterLimits {
+  uint64_t connections = 12'000;
+  uint64_t per_address = 64;  // connections; those of this machine are exempt
+  uint64_t categories = 4'096;
+  uint64_t memory_bytes = 2ull << 30;  // of frames that came in part, and answers not read
+};
+
 struct CenterSettings {
   std::string name = "center";
   std::string state_dir;  // lock and state uuid: proves that a predecessor is dead
@@ -28,11 +36,13 @@ struct CenterSettings {
   int64_t roll_idle_ms = -1;           // -1: off
   int64_t bucket_grace_ms = 120'000;   // after the end of a bucket's directory
   int64_t bucket_jitter_ms = 120'000;
+  CenterLimits limits;
 };
 
 // What the Center did with one category's lines since it started.
 struct CenterFlow {
   uint64_t taken = 0;        // received, each as often as it came
+  uint64_t refused = 0;      // the same of those that are not taken whenever they come
   uint64_t uncommitted = 0;  // received and not committed: their Locals keep them
   uint64_t committed = 0;
   uint64_t unpublished = 0;  // committed and not yet in readers' sight

@@ -15,8 +15,8 @@ namespace {
 // but each may always send a batch.
 constexpr uint64_t kMostCreditBytes = 8u << 20;
 constexpr uint64_t kLeastCreditBytes = 1u << 20;
-constexpr uint64_t kAllCreditBytes = 1ull << 30;
-constexpr uint32_t kOurSink = 1;  // bit 0: this Center's first and only sink
+constexpr uint64_t kCreditShare = 2;  // of limits.memory all credit is a half
+constexpr uint32_t kOurSink = 1;      // bit 0: this Center's first and only sink
 constexpr size_t kSinksBytes = 4;
 constexpr uint32_t kSpoolFullPercent = 70;
 constexpr int64_t kGreetMs = 10'000;
@@ -40,7 +40,7 @@ void Center::State::accept(StreamSocket socket) {
 }
 
 asio::awaitable<void> Center::State::serve(std::shared_ptr<LocalLink> link) {
-  Frame frame;
+  Frame& frame = link->frame;
   for (;;) {
     auto read = co_await link->connection.read(frame);
     if (!read) {
@@ -300,13 +300,17 @@ bool Center::State::on_data(LocalLink& link, Frame& frame) {
   if (fields.sub != stream.key.sub)
     return reject(link, proto::Reject::PROTOCOL, "DATA with another sub", fields.stream);
   LocalLink::Credit& credit = link.credits[stream.category];
-  if (credit.used >= credit.allowed)
+  const bool overdrawn = credit.used >= credit.allowed;
+  credit.used += frame.header.size() - kSinksBytes + frame.payload.size();
+  const Result<void> whole = overdrawn || stream.refused
+                                 ? Result<void>()
+                                 : verifier.check(fields, frame.payload, link.batches++);
+  if (overdrawn || stream.refused || !whole) refused_of[stream.category] += fields.count;
+  if (overdrawn)
     return reject(link, proto::Reject::PROTOCOL,
                   "DATA of " + stream.category + " beyond its credit", fields.stream);
-  credit.used += frame.header.size() - kSinksBytes + frame.payload.size();
   if (stream.refused) return true;
-  if (auto r = verifier.check(fields, frame.payload, link.batches++); !r)
-    return reject_batch(link, fields, r.error().text);
+  if (!whole) return reject_batch(link, fields, whole.error().text);
   const bool on = write_batch(link, fields.stream, fields, frame);
   give_credit(link, stream.category, stream.key);
   pump();
@@ -375,6 +379,7 @@ bool Center::State::write_batch(LocalLink& link, uint32_t number, const BatchFie
   LocalLink::Stream& stream = link.streams[number];
   const int64_t now = wall_ms();
   const Incarnation::Verdict verdict = incarnation->judge(stream.category, stream.key, fields, now);
+  if (verdict.refused()) refused_of[stream.category] += fields.count;
   if (verdict.kind != Incarnation::Verdict::Kind::take) return not_taken(link, number, verdict);
   auto& writer = writers[verdict.file->id];
   Result<void> written;
@@ -413,8 +418,9 @@ bool Center::State::write_batch(LocalLink& link, uint32_t number, const BatchFie
 void Center::State::give_credit(LocalLink& link, const std::string& category,
                                 const StreamKey& key) {
   LocalLink::Credit& credit = link.credits[category];
-  const uint64_t most = std::clamp<uint64_t>(kAllCreditBytes / std::max<size_t>(1, links.size()),
-                                             kLeastCreditBytes, kMostCreditBytes);
+  const uint64_t most = std::clamp<uint64_t>(
+      settings.limits.memory_bytes / kCreditShare / std::max<size_t>(1, links.size()),
+      kLeastCreditBytes, kMostCreditBytes);
   if (credit.allowed >= credit.used + most / 2) return;
   if (!incarnation->takes(category, key)) return;
   credit.allowed = credit.used + most;

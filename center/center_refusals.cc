@@ -1,4 +1,5 @@
 // What a Center refuses, and how it says so: to the Local, and once in a while to the operator.
+#include <algorithm>
 #include <cstdlib>
 
 #include "base/clock.h"
@@ -10,6 +11,8 @@ namespace tailrace {
 
 namespace {
 constexpr size_t kMostQueuedBytes = 1u << 20;  // answers that a Local does not read
+constexpr int64_t kQuietMs = 1'000;            // then what a link's last frame took is given back
+constexpr uint32_t kShedMs = 5'000;
 }  // namespace
 
 void Center::State::say_refused(const std::string& who, const std::string& name,
@@ -66,6 +69,36 @@ bool Center::State::refuse_stream(LocalLink& link, uint32_t number, proto::Rejec
   const auto known = link.streams.find(number);
   if (known != link.streams.end()) known->second.refused = true;
   return true;
+}
+
+void Center::State::shed_links() {
+  const int64_t now = mono_ms();
+  uint64_t held = 0;
+  std::vector<std::pair<uint64_t, LocalLink*>> holders;
+  for (const auto& link : links) {
+    if (link->connection.closed()) continue;
+    if (now - link->connection.last_heard_ms() >= kQuietMs && link->connection.between_frames())
+      link->frame = {};
+    const uint64_t bytes = link->frame.header.capacity() + link->frame.payload.capacity() +
+                           link->connection.queued_bytes();
+    held += bytes;
+    holders.emplace_back(bytes, link.get());
+  }
+  if (held <= settings.limits.memory_bytes) return;
+  std::sort(holders.rbegin(), holders.rend());
+  for (const auto& [bytes, link] : holders) {
+    if (held <= settings.limits.memory_bytes) break;
+    held -= bytes;
+    ++refused;
+    say_refused("memory", link->connection.peer(),
+                "all Locals together hold more than limits.memory (" +
+                    show_size(settings.limits.memory_bytes) + "); it may come again in " +
+                    show_duration(kShedMs));
+    proto::Busy busy;
+    busy.set_retry_ms(kShedMs);
+    link->connection.send(FrameType::busy, busy);
+    link->connection.close();
+  }
 }
 
 // False: it has done so too often within a minute.

@@ -91,7 +91,10 @@ struct Center::State {
   bool strike(LocalLink& link);
   bool must_wait(LocalLink& link, uint64_t local_id);
   void drop_links();
-  void drop_silent_links();  // on each tick
+  // --- on each tick
+  void drop_silent_links();
+  // Sends away those who hold most, until all together hold what they may.
+  void shed_links();
 
   asio::io_context& road;
   CenterSettings settings;
@@ -116,6 +119,7 @@ struct Center::State {
 
   uint64_t lines_received = 0;
   std::map<std::string, uint64_t> received_of;  // by category
+  std::map<std::string, uint64_t> refused_of;   // lines, by category
   uint64_t refused = 0;
   Sparingly said;
   Door door;

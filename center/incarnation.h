@@ -130,6 +130,11 @@ class Incarnation {
     OpenFile* file = nullptr;
     uint64_t lane_tag = 0;      // (lane, epoch), for the writer
     bool clock_skewed = false;  // its bucket is impossible: it is filed under my time
+
+    // Sending it again will not help.
+    [[nodiscard]] bool refused() const {
+      return kind == Kind::chain || kind == Kind::retired || kind == Kind::too_many;
+    }
   };
   Verdict judge(const std::string& category, const StreamKey& stream, const BatchFields& fields,
                 int64_t now_ms);

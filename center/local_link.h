@@ -35,6 +35,7 @@ class LocalLink {
   };
 
   Connection connection;
+  Frame frame;           // the one that is being read
   std::string address;   // empty: this machine
   bool counted = false;  // the door was told that he has said HELLO
   int64_t since_ms = mono_ms();

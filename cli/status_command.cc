@@ -114,7 +114,11 @@ void show_local(const Json& s, std::string_view wanted) {
               s.value("agent_connected", false) ? "connected" : "NOT connected",
               center.empty() ? "NONE connected" : escape(center, 64).c_str());
   table(s["categories"],
-        {{"taken", "taken"}, {"waiting", "waiting"}, {"committed", "passed"}, {"lost", "lost"}},
+        {{"taken", "taken"},
+         {"waiting", "waiting"},
+         {"committed", "passed"},
+         {"refused", "refused"},
+         {"lost", "lost"}},
         wanted);
 }
 
@@ -130,6 +134,7 @@ void show_center(const Json& s, std::string_view wanted) {
          {"uncommitted", "waiting"},
          {"unpublished", "unpublished"},
          {"published", "passed"},
+         {"refused", "refused"},
          {"lost", "lost"},
          {"files", "files"},
          {"lanes", "lanes"}},

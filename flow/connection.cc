@@ -181,6 +181,7 @@ bool Connection::too_slow(int64_t now_ms) const {
   const State& s = *state_;
   return s.frame_since_ms != 0 && now_ms - s.frame_since_ms >= s.reader.patience_ms();
 }
+bool Connection::between_frames() const { return state_->reader.between_frames(); }
 bool Connection::other_version() const { return state_->reader.other_version(); }
 int64_t Connection::last_heard_ms() const { return state_->last_heard_ms; }
 

@@ -57,6 +57,8 @@ class Connection {
   // A frame has begun and does not come on as fast as it must (FrameReader::patience_ms). Time in
   // which nobody reads does not count.
   [[nodiscard]] bool too_slow(int64_t now_ms) const;
+  // No frame has begun: nobody holds on to what read() was given.
+  [[nodiscard]] bool between_frames() const;
   // read() was refused since the peer speaks another version.
   [[nodiscard]] bool other_version() const;
   // mono_ms() of the last bytes that came in; any frame counts as life.

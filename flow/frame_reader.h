@@ -58,7 +58,7 @@ class FrameReader {
   std::array<char, kFramePrefixBytes> prefix_bytes_{};
   size_t have_ = 0;  // bytes of the header or payload that are in place
   size_t open_ = 0;  // bytes at the front of room() that belong to the header or payload
-  std::unique_ptr<char[]> buffer_ = std::make_unique<char[]>(kBufferBytes);
+  std::unique_ptr<char[]> buffer_ = std::make_unique_for_overwrite<char[]>(kBufferBytes);
   size_t begin_ = 0;
   size_t end_ = 0;
 };

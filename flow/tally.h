@@ -15,6 +15,7 @@ struct Tally {
   uint64_t waiting = 0;  // are here now
   uint64_t passed = 0;   // went on, to the slowest sink
   uint64_t lost = 0;     // can't be had any more
+  uint64_t refused = 0;  // came and were not taken, each as often as it came
   bool operator==(const Tally&) const = default;
 };
 

@@ -17,6 +17,7 @@ namespace {
 
 constexpr size_t kWelcomeQueueBytes = 512u << 10;  // a long welcome waits above it
 constexpr size_t kMostPathBytes = 4096;
+const std::string kNoCategory = "_other";  // for figures: no category is named so
 constexpr size_t kMostIdentityBytes = 256;
 constexpr uint64_t kRecordMarginBytes = 64;  // more than a spool's record adds to a batch
 constexpr int64_t kPauseAlarmMs = 5'000;
@@ -56,6 +57,7 @@ struct AgentSession::State {
   uint64_t pending_bytes = 0;
   uint64_t lines_taken = 0;
   uint64_t refused = 0;
+  std::map<std::string, uint64_t> lines_refused;
   struct Unacked {
     StreamId stream;
     uint64_t acked;
@@ -115,6 +117,7 @@ struct AgentSession::State {
   void flush(const Frame& frame);
   void append(Frame& frame, int64_t now_ms);
   void refuse(const BatchHead& head, bool no_room, int64_t now_ms);
+  void count_refused(const std::string& category, const BatchFields& fields);
   void tell_committed(const std::vector<SinkPlace>& places);
   void ack();
   void end_pauses();
@@ -299,10 +302,7 @@ void AgentSession::State::append(Frame& frame, int64_t now_ms) {
   const BatchFields& fields = parsed->fields();
   if (fields.payload_len != frame.payload.size())
     return reject(proto::Reject::CORRUPT, "a batch's payload is not as long as its head says");
-  if (refused_streams.contains(fields.stream)) {
-    ++refused;
-    return;
-  }
+  if (refused_streams.contains(fields.stream)) return count_refused(kNoCategory, fields);
   const Result<void> member = check_member(fields.payload_codec, frame.payload, fields.raw_len);
   if (!member) return reject(proto::Reject::CORRUPT, member.error().text);
   std::shared_ptr<Batch> batch = batches.get();
@@ -330,11 +330,16 @@ void AgentSession::State::append(Frame& frame, int64_t now_ms) {
   }
 }
 
-void AgentSession::State::refuse(const BatchHead& head, bool no_room, int64_t now_ms) {
+void AgentSession::State::count_refused(const std::string& category, const BatchFields& fields) {
   ++refused;
+  lines_refused[category] += fields.count;
+}
+
+void AgentSession::State::refuse(const BatchHead& head, bool no_room, int64_t now_ms) {
   const uint64_t bytes = kRecordMarginBytes + head.bytes().size() + head.fields().payload_len;
   const SpoolTables& tables = spool.tables();
   const StreamInfo& stream = tables.streams.at(head.fields().stream);
+  count_refused(stream.category, head.fields());
   if (no_room && paused.try_emplace(stream.category, Pause{now_ms, bytes}).second) {
     proto::Credit credit;
     credit.set_category(stream.category);
@@ -481,5 +486,8 @@ bool AgentSession::welcoming() const { return state_->phase == State::Phase::wel
 uint64_t AgentSession::pending_bytes() const { return state_->pending_bytes; }
 uint64_t AgentSession::lines_taken() const { return state_->lines_taken; }
 uint64_t AgentSession::refused() const { return state_->refused; }
+const std::map<std::string, uint64_t>& AgentSession::lines_refused() const {
+  return state_->lines_refused;
+}
 
 }  // namespace tailrace

@@ -69,6 +69,8 @@ class AgentSession {
   [[nodiscard]] uint64_t pending_bytes() const;
   [[nodiscard]] uint64_t lines_taken() const;
   [[nodiscard]] uint64_t refused() const;  // batches
+  // By category, each line as often as it came; "_other": of what is no category here.
+  [[nodiscard]] const std::map<std::string, uint64_t>& lines_refused() const;
 
  private:
   struct State;

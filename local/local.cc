@@ -218,6 +218,7 @@ asio::awaitable<void> Local::State::serve_connection(StreamSocket socket) {
   connection->close();
   lines_taken += session->lines_taken();
   refused += session->refused();
+  for (const auto& [category, lines] : session->lines_refused()) lines_refused[category] += lines;
   session.reset();
   agent.reset();
 }
@@ -311,6 +312,11 @@ LocalStatus Local::status() const {
   status.held = s.uplink->held();
   status.agent_connected = s.agent != nullptr;
   s.figures->show(status);
+  for (const auto& [category, lines] : s.lines_refused)
+    status.categories[category].refused += lines;
+  if (s.session)
+    for (const auto& [category, lines] : s.session->lines_refused())
+      status.categories[category].refused += lines;
   return status;
 }
 

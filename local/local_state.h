@@ -93,6 +93,7 @@ struct Local::State : std::enable_shared_from_this<State> {
   std::string said_trouble;
   uint64_t lines_taken = 0;  // of sessions that have ended
   uint64_t refused = 0;
+  std::map<std::string, uint64_t> lines_refused;  // by earlier sessions, by category
   Sparingly refusals;
 
   std::shared_ptr<Connection> center;

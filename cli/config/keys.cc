@@ -76,6 +76,18 @@ constexpr ConfigKey kKeys[] = {
 
     {kPublishes, "name", text, "", "part of the published names (the host's name)"},
     {kCenter, "listen", address, "0.0.0.0:17410", "an IP address and a port to which Locals come"},
+    {kCenter, "limits", map, "", "what Locals may ask of this Center together"},
+    {kCenter, "limits.connections", count, "12000",
+     "Locals at a time, and never more than the descriptors of this process allow", "", 1,
+     1'000'000},
+    {kCenter, "limits.per_address", count, "64",
+     "connections of one address; this machine's own are not counted", "", 1, 1'000'000},
+    {kCenter, "limits.categories", count, "4096", "in all; of one Local it takes 256", "", 1,
+     100'000},
+    {kCenter, "limits.memory", size, "2GiB",
+     "for what Locals have sent in part or do not read; beyond it the largest are sent away for a "
+     "moment",
+     "", 16u << 20},
     {kPublishes, "sinks", map, "", "where lines are published; this version has one", "", 0, 0,
      "{warehouse: {type: directory, root: /data/logs}}"},
     {kPublishes, "sinks.*", map, "", "a name of yours"},

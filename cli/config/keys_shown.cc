@@ -17,6 +17,7 @@ std::string_view kind_of(ConfigKey::Type type) {
     case ConfigKey::Type::address: return "host:port";
     case ConfigKey::Type::size: return "size";
     case ConfigKey::Type::duration: return "duration";
+    case ConfigKey::Type::count: return "number";
     case ConfigKey::Type::word: return "word";
     case ConfigKey::Type::list: return "list";
   }
@@ -30,14 +31,9 @@ std::string with_bars(std::string_view words) {
 }
 
 std::string range_of(const ConfigKey& key) {
-  if (key.type != ConfigKey::Type::size && key.type != ConfigKey::Type::duration) return "";
-  const auto shown = [&key](uint64_t n) {
-    return key.type == ConfigKey::Type::size ? show_size(n)
-                                             : show_duration(static_cast<int64_t>(n));
-  };
   std::string out;
-  if (key.least > 0) out += "; " + shown(key.least) + " at least";
-  if (key.most != UINT64_MAX) out += "; " + shown(key.most) + " at most";
+  if (key.least > 0) out += "; " + show_number(key, key.least) + " at least";
+  if (key.most != UINT64_MAX) out += "; " + show_number(key, key.most) + " at most";
   return out;
 }
 
@@ -75,6 +71,10 @@ Json schema_of_key(const ConfigKeys& keys, const std::string& pattern, const Con
     }
     case ConfigKey::Type::size: out["pattern"] = "^[0-9.]+ ?([KMGT]i?)?B$|\\$\\{"; break;
     case ConfigKey::Type::duration: out["pattern"] = "^[0-9.]+ ?(ms|s|m|h|d)$|\\$\\{"; break;
+    case ConfigKey::Type::count:
+      out["type"] = {"integer", "string"};
+      out["pattern"] = "^[0-9]+$|\\$\\{";
+      break;
     case ConfigKey::Type::path: out["pattern"] = "^/|\\$\\{"; break;
     default: break;
   }

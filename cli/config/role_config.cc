@@ -216,6 +216,9 @@ class Reader {
     out_.center.emplace();
     out_.center->settings.state_dir = out_.state;
     out_.center->output = read_publisher(map, out_.center->settings);
+    const ConfigMap limits = map.map("limits");
+    out_.center->settings.limits = {limits.number("connections"), limits.number("per_address"),
+                                    limits.number("categories"), limits.number("memory")};
     if (auto listen = parse_host_port(map.text("listen"), kCenterPort))
       out_.center->listen = std::move(*listen);
     if (!out_.center->listen.host.empty() && !is_ip_address(out_.center->listen.host))

@@ -33,6 +33,8 @@ constexpr Metric kMetrics[] = {
     {"tailrace_local_lines_taken_total", counter, "category", "lines taken into the spool"},
     {"tailrace_local_lines_waiting", gauge, "category", "lines not committed at every sink"},
     {"tailrace_local_lines_passed_total", counter, "category", "lines committed at every sink"},
+    {"tailrace_local_lines_refused_total", counter, "category",
+     "lines that came and were not taken, each as often as it came; their agent has them"},
     {"tailrace_local_lines_lost_total", counter, "category|reason",
      "lines that the spool had taken and nobody has any more"},
     {"tailrace_local_refused_total", counter, "",
@@ -52,6 +54,8 @@ constexpr Metric kMetrics[] = {
     {"tailrace_center_lines_unpublished", gauge, "category",
      "lines committed and not yet in readers' sight"},
     {"tailrace_center_lines_passed_total", counter, "category", "lines published"},
+    {"tailrace_center_lines_refused_total", counter, "category",
+     "lines that came and are never taken, each as often as it came; their Locals have them"},
     {"tailrace_center_lines_lost_total", counter, "category",
      "lines committed, in files that somebody removed before they were published"},
     {"tailrace_center_lines_clock_skewed_total", counter, "",
@@ -114,6 +118,7 @@ void set_local(const LocalStatus& s, int64_t now_ms, MetricValues& out) {
     out.set("tailrace_local_lines_taken_total", as_double(tally.taken), category);
     out.set("tailrace_local_lines_waiting", as_double(tally.waiting), category);
     out.set("tailrace_local_lines_passed_total", as_double(tally.passed), category);
+    out.set("tailrace_local_lines_refused_total", as_double(tally.refused), category);
   }
   for (const auto& [key, lines] : s.lines_lost)
     out.set("tailrace_local_lines_lost_total", as_double(lines), key.first + "|" + key.second);
@@ -132,6 +137,7 @@ void set_center(const CenterStatus& s, MetricValues& out) {
     out.set("tailrace_center_lines_committed_total", as_double(flow.committed), category);
     out.set("tailrace_center_lines_unpublished", as_double(flow.unpublished), category);
     out.set("tailrace_center_lines_passed_total", as_double(flow.published), category);
+    out.set("tailrace_center_lines_refused_total", as_double(flow.refused), category);
     out.set("tailrace_center_lines_lost_total", as_double(flow.lost), category);
     out.set("tailrace_center_files_published_total", as_double(flow.files), category);
     out.set("tailrace_center_files_open", as_double(flow.open_files), category);
@@ -204,7 +210,8 @@ std::string metrics_page() {
       "17422 Center; loopback): `curl -s 127.0.0.1:17420/metrics | promtool check metrics`. No "
       "metric has a label for a file, a peer or a host; `tailrace status` names those.\n\n"
       "**Four figures a stop, with the same names**: what it has *taken*, what is *waiting* there, "
-      "what it has *passed* on, what was *refused*. What one stop passes, the next one takes:\n\n"
+      "what it has *passed* on, what was *refused* (an agent refuses no line; its refusals are "
+      "the Local's). What one stop passes, the next one takes:\n\n"
       "```\nagent   taken                = waiting + passed\n"
       "Local   before + taken       = waiting + passed + lost\n"
       "Center  committed            = unpublished + passed + lost\n```\n\n"

@@ -62,11 +62,9 @@ Json local_json(const LocalStatus& s, int64_t now_ms) {
   out["refused"] = s.refused;
   out["categories"] = Json::object();
   for (const auto& [name, tally] : s.categories)
-    out["categories"][name] = {{"before", tally.before},
-                               {"taken", tally.taken},
-                               {"waiting", tally.waiting},
-                               {"passed", tally.passed},
-                               {"lost", tally.lost}};
+    out["categories"][name] = {{"before", tally.before},   {"taken", tally.taken},
+                               {"waiting", tally.waiting}, {"passed", tally.passed},
+                               {"lost", tally.lost},       {"refused", tally.refused}};
   return out;
 }
 
@@ -85,11 +83,11 @@ Json center_json(const CenterStatus& s, int64_t now_ms) {
   out["lines_clock_skewed"] = s.lines_clock_skewed;
   out["categories"] = Json::object();
   for (const auto& [name, flow] : s.categories)
-    out["categories"][name] = {{"taken", flow.taken},         {"waiting", flow.uncommitted},
-                               {"committed", flow.committed}, {"unpublished", flow.unpublished},
-                               {"passed", flow.published},    {"lost", flow.lost},
-                               {"files", flow.files},         {"files_open", flow.open_files},
-                               {"lanes", flow.lanes}};
+    out["categories"][name] = {{"taken", flow.taken},           {"waiting", flow.uncommitted},
+                               {"committed", flow.committed},   {"unpublished", flow.unpublished},
+                               {"passed", flow.published},      {"lost", flow.lost},
+                               {"refused", flow.refused},       {"files", flow.files},
+                               {"files_open", flow.open_files}, {"lanes", flow.lanes}};
   return out;
 }
 

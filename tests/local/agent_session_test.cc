@@ -181,6 +181,7 @@ BOOST_AUTO_TEST_CASE(a_batch_that_does_not_fit_is_refused_and_so_are_those_behin
   }
   BOOST_TEST(!hop.got.close);
   BOOST_TEST(hop.session.refused() == 3u);
+  BOOST_TEST(hop.session.lines_refused().at("web") == 3u);
   hop.append(make_batch(1, 1, 1, 7, 4, "two\n"));
   hop.commit();
   hop.answers();
@@ -327,6 +328,7 @@ BOOST_AUTO_TEST_CASE(bad_and_too_many_categories_are_refused_while_the_others_go
   BOOST_TEST(!hop.got.close);
   hop.append(make_batch(2, 0, 1, 7, 0, "one\n"));  // was on its way
   BOOST_TEST(hop.answers().frames.empty());
+  BOOST_TEST(hop.session.lines_refused().at("_other") == 1u);
   for (StreamId id = 10; id < 10 + kMostCategories - 1; ++id)
     hop.stream(id, "c" + std::to_string(id));
   BOOST_TEST(hop.answers().frames.empty());

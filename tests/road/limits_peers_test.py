@@ -179,6 +179,7 @@ class Positions(LimitsTest):
         self.good_is_whole()
         self.assertEqual(self.category("evil"), b"")
         self.arrives("other", b"fine\n")
+        self.assertEqual(self.metrics("center")['tailrace_center_lines_refused_total{category="evil"}'], 3)
 
     def test_row_19_two_locals_with_one_id(self):
         clone = self.local(local_id=self.good.local_id, host="clone", start=99)
@@ -209,6 +210,33 @@ class Positions(LimitsTest):
         self.assertFalse(os.path.exists(self.out + "/evil"))
 
 
+class Memory(LimitsTest):
+    MOST = 32 << 20
+
+    def configure(self, role, text):
+        super().configure(role, text + ("limits: {memory: 32MiB}\n" if role == "center" else ""))
+
+    def test_row_24_frames_in_part_hold_no_more_than_the_center_may(self):
+        """Each of 60 Locals sends 3 MiB of a batch of 4 MiB and no more. 180 MiB, if nobody counted."""
+        before = self.rss_kib("center")
+        part = self.data(b"x" * 4_000_000 + b"\n")[:3 << 20]
+        away = 0
+        for n in range(60):
+            local = self.hostile(local_id=500 + n)
+            with contextlib.suppress(v1.Gone, OSError):
+                local.wire.raw(part)
+            if n % 10 == 0:
+                self.good_lines("web")
+        for local in self.wires:
+            with contextlib.suppress(v1.Gone):
+                while found := local.wire.receive(0.05):
+                    away += found[0] == v1.BUSY
+        self.assertGreater(away, 60 - self.MOST // len(part) - 5)
+        self.is_said(r"all Locals together hold more than limits\.memory \(32\.0 MiB\)", who="it may come again")
+        self.assertLess(self.rss_kib("center") - before, 3 * self.MOST >> 10)
+        self.good_is_whole()
+
+
 class Floods(LimitsTest):
     def test_row_24_a_flood_of_valid_data(self):
         local = self.hostile()
@@ -236,6 +264,17 @@ class Floods(LimitsTest):
                        + self.data(stream=2) + self.data(b"y\n", stream=2, first=1))
         self.is_refused(local.wire, "PROTOCOL", "DATA of fresh beyond its credit")
         self.is_said("beyond its credit")
+        self.good_is_whole()
+
+    def test_row_24_credit_shrinks_as_connections_grow(self):
+        alone = self.hostile(local_id=400)
+        self.assertEqual(alone.credit["evil"], 8 << 20)
+        for n in range(256 - 2):
+            local = self.local(local_id=1000 + n)
+            self.wires.append(local)
+            local.connect()
+        local = self.hostile(local_id=401)
+        self.assertEqual(local.credit["evil"], (1 << 30) // 258)  # the good one and the real one count
         self.good_is_whole()
 
     def floods_with_pings(self, wire):
