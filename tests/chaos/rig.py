@@ -129,9 +129,9 @@ class Rig:
         life.end(seconds)
         self.look()
 
-    def write(self, *args):
+    def write(self, *args, logs=None):
         """Starts the writer."""
-        process = subprocess.Popen([sys.executable, HERE + "/writer.py", "--dir", self.logs, "--ledger", self.ledger, *args])
+        process = subprocess.Popen([sys.executable, HERE + "/writer.py", "--dir", logs or self.logs, "--ledger", self.ledger, *args])
         self.started.append(process)
         return process
 

@@ -1,4 +1,9 @@
-"""tailrace-agent, tailrace-local and tailrace-center in one run's folder: what the chaos of the daemons shares."""
+"""tailrace-agent, tailrace-local and tailrace-center in one run's folder: what the chaos of the daemons shares.
+
+With several hosts each has an agent and a Local of its own ("agent-1", "local-1"; the first host's have no number), and
+log files of its own, of the same categories: the Center merges them.
+"""
+import collections
 import os
 import signal
 import subprocess
@@ -10,33 +15,52 @@ from ports import free_port  # noqa: E402
 from rig import PROGRAM, Failure, Life, Rig, wait_for  # noqa: E402
 
 ROLES = ("agent", "local", "center")
+FILES_OF_A_HOST = 10  # names of log files are never shared: the judge knows a line by them
+
+
+def kind(role):
+    """"local" of "local-1"."""
+    return role.partition("-")[0]
 
 
 class Trio(Rig):
     """A Rig whose program is three; `running` holds the life of each that is up."""
 
-    def __init__(self, name, codec="gzip", folder=None, spool="20GiB", categories=("alpha", "beta"), state=None, out=None):
+    def __init__(self, name, codec="gzip", folder=None, spool="20GiB", categories=("alpha", "beta"), state=None, out=None,
+                 hosts=1):
         super().__init__(name, codec, folder, out)
         self.port = free_port()
         self.state = state or self.folder
-        pipelines = "".join("  %s:\n    files: [\"%s/%s-*.log*\", \"%s/%s-*.*.log\"]\n    codec: %s\n" %
-                            (c, self.logs, c, self.logs, c, codec) for c in categories)
-        socket_path = self.folder + "/local.sock"
-        self.configure("agent", "local: %s\npipelines:\n%s" % (socket_path, pipelines))
-        self.configure("local", "listen: %s\nspool: {size: %s}\ndiscovery: {static: [\"127.0.0.1:%d\"]}\n" %
-                       (socket_path, spool, self.port))
+        self.roles = list(ROLES)
+        self.hosts = [""] + ["-%d" % n for n in range(1, hosts)]
+        for host in self.hosts:
+            logs = self.logs + host
+            pipelines = "".join("  %s:\n    files: [\"%s/%s-*.log*\", \"%s/%s-*.*.log\"]\n    codec: %s\n" %
+                                (c, logs, c, logs, c, codec) for c in categories)
+            socket_path = self.folder + "/local%s.sock" % host
+            self.configure("agent" + host, "local: %s\npipelines:\n%s" % (socket_path, pipelines))
+            self.configure("local" + host, "listen: %s\nspool: {size: %s}\ndiscovery: {static: [\"127.0.0.1:%d\"]}\n" %
+                           (socket_path, spool, self.port))
+            if host:
+                self.roles += ["agent" + host, "local" + host]
         self.configure("center", "listen: 127.0.0.1:%d\nsinks:\n  files: {type: directory, root: %s, timezone: UTC, "
                        "roll: {size: 256KiB, age: 1s, idle: 1s}}\n" % (self.port, self.out))
         self.running = {}
 
     def configure(self, role, more):
         with open("%s/%s.yaml" % (self.folder, role), "w") as f:
-            f.write("role: %s\ncluster: chaos\nstate: %s/state-%s\nadmin: 127.0.0.1:0\n%s" % (role, self.state, role, more))
+            f.write("role: %s\ncluster: chaos\nstate: %s/state-%s\nadmin: 127.0.0.1:0\n%s" % (
+                kind(role), self.state, role, more))
+
+    def write_on_all(self, seed, *args):
+        """A writer on each host."""
+        return [self.write("--seed", str(seed + n), "--first", str(FILES_OF_A_HOST * n), *args, logs=self.logs + host)
+                for n, host in enumerate(self.hosts)]
 
     def up(self, role, under=(), what="up"):
         self.lives += 1
         what = "life %d (%s %s)" % (self.lives, role, what)
-        program = os.path.join(os.path.dirname(PROGRAM), "tailrace-" + role)
+        program = os.path.join(os.path.dirname(PROGRAM), "tailrace-" + kind(role))
         log_path = "%s/%s.log" % (self.folder, role)
         with open(log_path, "ab") as log:
             log.write(b"\n=== %s\n" % what.encode())
@@ -49,7 +73,7 @@ class Trio(Rig):
         return self.running[role]
 
     def all_up(self):
-        for role in ROLES:
+        for role in self.roles:
             if role not in self.running:
                 self.up(role)
 
@@ -92,7 +116,7 @@ class Trio(Rig):
         self.balanced()
         if look:
             look(self)
-        for role in ROLES:
+        for role in self.roles:
             self.stop(role)
         self.look()
         found = self.judge(optional)
@@ -101,14 +125,15 @@ class Trio(Rig):
         return found
 
     def balanced(self):
-        """Each daemon accounts for all that it took; and if none was killed, the three of them together."""
-        figures = {}
+        """Each daemon accounts for all that it took; and if none was killed, all of them together."""
+        figures = collections.defaultdict(collections.Counter)
         for role, life in self.running.items():
-            figures[role] = balance.lines(balance.address_of(life.pid, self.port))
-            faults = balance.faults(role, figures[role])
+            of_role = balance.lines(balance.address_of(life.pid, self.port))
+            faults = balance.faults(kind(role), of_role)
             if faults:
-                raise Failure("the balance does not close: " + "; ".join(faults))
-        if self.lives > len(ROLES):
+                raise Failure("the balance of %s does not close: %s" % (role, "; ".join(faults)))
+            figures[kind(role)].update(of_role)
+        if self.lives > len(self.roles):
             return
         for category in {c for of in figures.values() for c, _ in of}:
             read, flying, published, lost = balance.whole(figures["agent"], figures["local"], figures["center"], category)

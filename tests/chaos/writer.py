@@ -154,6 +154,7 @@ def parse():
     parser.add_argument("--ledger", required=True)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--files", type=int, default=5)
+    parser.add_argument("--first", type=int, default=0, help="number of the first file: two writers share a ledger by it")
     parser.add_argument("--lines", type=int, default=0, help="0: no limit")
     parser.add_argument("--seconds", type=float, default=0, help="0: no limit")
     parser.add_argument("--rate", type=int, default=2000, help="lines a second over all files; 0: as fast as it goes")
@@ -170,7 +171,7 @@ def run(args):
     os.makedirs(args.dir + "/old" if args.mode == "copytruncate" else args.dir, exist_ok=True)
     rnd = random.Random(args.seed)
     ledger = Ledger(args.ledger)
-    files = [LogFile(args, "%s-%d" % (("alpha", "beta")[i % 2], i), args.mode == "rename" and i % 3 == 2,
+    files = [LogFile(args, "%s-%d" % (("alpha", "beta")[i % 2], args.first + i), args.mode == "rename" and i % 3 == 2,
                      random.Random(args.seed * 1000 + i), ledger) for i in range(args.files)]
     begun = time.monotonic()
     next_rotation = begun + args.rotate_every
