@@ -19,7 +19,6 @@ constexpr size_t kWelcomeQueueBytes = 512u << 10;  // a long welcome waits above
 constexpr size_t kMostPathBytes = 4096;
 const std::string kNoCategory = "_other";  // for figures: no category is named so
 constexpr size_t kMostIdentityBytes = 256;
-constexpr uint64_t kRecordMarginBytes = 64;  // more than a spool's record adds to a batch
 constexpr int64_t kPauseAlarmMs = 5'000;
 // Below it a payload is copied, so that a large buffer is never kept for a few bytes.
 constexpr size_t kSwapBytes = 32u << 10;
@@ -66,7 +65,6 @@ struct AgentSession::State {
   std::vector<SinkPlace> missed;  // committed while the welcome was being said
   struct Pause {
     int64_t since_ms;
-    uint64_t bytes;  // of the batch that had no room
     bool alarmed = false;
   };
   std::map<std::string, Pause> paused;  // categories
@@ -336,11 +334,10 @@ void AgentSession::State::count_refused(const std::string& category, const Batch
 }
 
 void AgentSession::State::refuse(const BatchHead& head, bool no_room, int64_t now_ms) {
-  const uint64_t bytes = kRecordMarginBytes + head.bytes().size() + head.fields().payload_len;
   const SpoolTables& tables = spool.tables();
   const StreamInfo& stream = tables.streams.at(head.fields().stream);
   count_refused(stream.category, head.fields());
-  if (no_room && paused.try_emplace(stream.category, Pause{now_ms, bytes}).second) {
+  if (no_room && paused.try_emplace(stream.category, Pause{now_ms}).second) {
     proto::Credit credit;
     credit.set_category(stream.category);
     credit.set_paused(true);
@@ -396,7 +393,7 @@ void AgentSession::State::tell_committed(const std::vector<SinkPlace>& places) {
 void AgentSession::State::end_pauses() {
   if (paused.empty() || phase != Phase::open || !spool.has_room()) return;
   for (auto it = paused.begin(); it != paused.end();) {
-    if (!spool.category_has_room(it->first, it->second.bytes)) {
+    if (!spool.category_has_room(it->first)) {
       ++it;
       continue;
     }

@@ -27,7 +27,10 @@ Spool::Taken Spool::append(std::shared_ptr<Batch> batch, int64_t now_ms) {
     if (!s.tables.files.contains(head->source(i).file)) return Taken::unknown;
   if (f.first_seq != info.next.seq || !s.continues_files(*head)) return Taken::unexpected;
   const uint64_t bytes = kRecordHeaderBytes + batch->bytes();
-  if (!s.category_has_room(info.category, bytes)) return Taken::category_full;
+  if (!s.category_has_room(info.category, bytes)) {
+    s.category_refused[info.category] = bytes;
+    return Taken::category_full;
+  }
   if (!s.log.room_for(bytes)) {
     s.refused_bytes = bytes;
     return Taken::full;
@@ -42,6 +45,7 @@ Spool::Taken Spool::append(std::shared_ptr<Batch> batch, int64_t now_ms) {
   batch->fields.chain_before = before.chain;
   batch->fields.chain_after = info.next.chain;
   s.write_batch(info, before, std::move(batch));
+  if (!s.category_refused.empty()) s.category_refused.erase(info.category);
   s.changed(now_ms);
   return Taken::appended;
 }
@@ -263,8 +267,10 @@ Result<std::shared_ptr<Batch>> Spool::decode_record(const Place& place,
 }
 
 uint64_t Spool::used_bytes() const { return state_->log.used_bytes(); }
-bool Spool::category_has_room(const std::string& category, uint64_t bytes) const {
-  return state_->category_has_room(category, bytes);
+bool Spool::category_has_room(const std::string& category) const {
+  const auto refused = state_->category_refused.find(category);
+  return refused == state_->category_refused.end() ||
+         state_->category_has_room(category, refused->second);
 }
 bool Spool::has_room() const {
   return state_->log.room_for(std::max(state_->refused_bytes, uint64_t{kRecordHeaderBytes}));

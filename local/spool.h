@@ -136,8 +136,8 @@ class Spool {
                                                              std::string_view bytes) const;
 
   [[nodiscard]] uint64_t used_bytes() const;
-  // Whether `bytes` more (a batch that was refused) would be within the category's share.
-  [[nodiscard]] bool category_has_room(const std::string& category, uint64_t bytes = 0) const;
+  // False from a batch that was refused on, until such a one would be within the category's share.
+  [[nodiscard]] bool category_has_room(const std::string& category) const;
   [[nodiscard]] bool has_room() const;
 
  private:

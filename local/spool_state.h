@@ -57,8 +57,9 @@ struct Spool::State {
   SpoolLog log;
   std::set<uint64_t> sinks;
   std::map<std::string, uint64_t, std::less<>> category_bytes;  // of batches held
-  std::string body;                                             // scratch
-  std::vector<std::pair<FileId, uint64_t>> nexts;               // scratch
+  std::map<std::string, uint64_t> category_refused;  // of the batch that was one too many, last
+  std::string body;                                  // scratch
+  std::vector<std::pair<FileId, uint64_t>> nexts;    // scratch
   uint64_t refused_bytes = 0;  // of the last batch for which there was no room
   int64_t pending_since_ms = 0;
   bool changed_since_group = false;

@@ -39,7 +39,7 @@ void Uplink::connected(int64_t now_ms) {
   s.phase = State::Phase::hello;
   s.connected_ms = s.heard_ms = s.pinged_ms = s.now_ms = now_ms;
   s.pings = s.pongs = 0;
-  s.last_fill_percent = 0;
+  s.was_full = false;
   s.flush_told = false;
   s.sinks.clear();
   s.streams.clear();
@@ -65,11 +65,10 @@ void Uplink::disconnected(const std::string& why, uint64_t random, int64_t now_m
 
 void Uplink::State::ping() {
   proto::Ping p;
-  last_fill_percent = fill_percent();
   for (const UplinkSink& sink : sinks) {
     proto::HeldBack& back = *p.add_held_back();
     back.set_sink(hex16(sink.uuid));
-    back.set_percent(last_fill_percent);
+    back.set_percent(fill_percent());
   }
   ++pings;
   send(FrameType::ping, std::move(p));
@@ -127,9 +126,12 @@ void Uplink::tick(int64_t now_ms) {
   if (now_ms - s.heard_ms >= kDeadMs)
     return s.close("the Center has said nothing for " + show_duration(kDeadMs) +
                    ": the connection is closed");
-  if (s.phase == State::Phase::open) s.tell_stale_again();
-  const bool fills = s.last_fill_percent < kFullPercent && s.fill_percent() >= kFullPercent;
-  if (s.phase != State::Phase::open || (now_ms - s.pinged_ms < kPingMs && !fills)) return;
+  if (s.phase != State::Phase::open) return;
+  s.tell_stale_again();
+  const bool full = s.fill_percent() >= kFullPercent;
+  const bool fills = full && !s.was_full;
+  s.was_full = full;
+  if (now_ms - s.pinged_ms < kPingMs && !fills) return;
   s.pinged_ms = now_ms;
   s.ping();
 }

@@ -92,7 +92,7 @@ struct Uplink::State {
   int64_t pinged_ms = 0;
   uint64_t pings = 0;
   uint64_t pongs = 0;
-  uint32_t last_fill_percent = 0;
+  bool was_full = false;  // at the last tick
   bool flush_told = false;
   std::vector<UplinkSink> sinks;
   std::vector<UplinkStream> streams;  // declared, in order of declaration

@@ -31,6 +31,8 @@ std::string with_bars(std::string_view words) {
 }
 
 std::string range_of(const ConfigKey& key) {
+  using enum ConfigKey::Type;
+  if (key.type != size && key.type != duration && key.type != count) return "";
   std::string out;
   if (key.least > 0) out += "; " + show_number(key, key.least) + " at least";
   if (key.most != UINT64_MAX) out += "; " + show_number(key, key.most) + " at most";

@@ -330,6 +330,7 @@ BOOST_AUTO_TEST_CASE(one_category_at_its_share_leaves_the_others_going) {
   BOOST_TEST(p.append(1, 2, 300) == Taken::category_full);
   BOOST_TEST(p.append(2, 2, 300) == Taken::appended);
   BOOST_TEST(p.spool->category_has_room("quiet"));
+  BOOST_TEST(!p.spool->category_has_room("loud"));
   p.commit();
   BOOST_REQUIRE(p.spool->advance_cursor(kSinkA, 1, p.at(1), 0));
   BOOST_REQUIRE(p.spool->advance_cursor(kSinkA, 2, p.at(2), 0));

@@ -220,6 +220,31 @@ BOOST_AUTO_TEST_CASE(silence_ends_a_connection_and_pings_carry_the_fill) {
   BOOST_TEST(hop.closed);
 }
 
+BOOST_AUTO_TEST_CASE(a_category_that_may_not_go_on_is_told_at_once) {
+  SpoolOptions small;
+  small.segment_bytes = 64u << 10;
+  small.quota_bytes = 32 * small.segment_bytes;
+  Filled paper(small);
+  const std::string line = std::string(29'999, 'x') + "\n";
+  paper.add(1, line.size());
+  UplinkHop hop(paper);
+  hop.connect();
+  hop.welcome({UplinkHop::at(1, {})});
+  const auto tell = [&] {
+    hop.uplink.tick(paper.now_ms);
+    hop.pump();
+    return hop.said<proto::Ping>(FrameType::ping);
+  };
+  for (uint64_t n = 1; paper.spool.category_has_room("web"); ++n) {
+    BOOST_TEST(tell().empty());
+    (void)paper.spool.append(test::make_batch(1, n, 1, 1, n * line.size(), line), paper.now_ms);
+    paper.commit_all();
+  }
+  BOOST_REQUIRE_EQUAL(tell().size(), 1u);
+  BOOST_TEST(hop.said<proto::Ping>(FrameType::ping)[0].held_back(0).percent() == 100u);
+  BOOST_TEST(tell().size() == 1u);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace

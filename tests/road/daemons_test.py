@@ -95,6 +95,21 @@ class Daemons(DaemonsTest):
         self.assertEqual(len(got), written)
         self.assertEqual(sorted(got), sorted(b"line %d" % i for i in range(written)))
 
+    def test_what_fills_a_spool_is_committed_early(self):
+        """No file ever reaches its size here, and nothing else rolls: lines are published only since their spool fills."""
+        self.settings["agent"] += "    codec: none\n"
+        self.settings["local"] += "spool: {size: 64MiB}\n"
+        self.settings["center"] = self.settings["center"].replace("roll: {age: 2s, idle: 1s}", "roll: {size: 100GiB}")
+        for role, more in self.settings.items():
+            self.configure(role, f"role: {role}\ncluster: test\nstate: {self.dir}/{role}\n{more}")
+            self.up(role)
+        lines = b"".join(b"%06d %s\n" % (i, os.urandom(500).hex().encode()) for i in range(1000))
+        for _ in range(100):  # half as much again as the spool could hold
+            self.write("a.log", lines, "ab")
+        self.until("all to be read", lambda: balance.lines(balance.address_of(self.running["local"].pid, self.port))
+                   ["web", "taken"] == 100_000)
+        self.assertGreaterEqual(self.lines().count(b"\n"), 30_000)  # the rest is less than the spool may hold
+
     def test_messages_are_objects_where_that_is_asked_for(self):
         os.mkfifo(self.logs + "/pipe \"one\"\n.log")
         self.write("a.log", b"one\n")
