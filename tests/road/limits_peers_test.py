@@ -7,6 +7,7 @@ import time
 
 from limits import LimitsTest, v1
 from program import main
+from watched import WatchedTest
 
 BAD_NAMES = ("../../etc/passwd", "a/b", "%2e%2e", "a\0b", "~root", "_stage", ".hidden", "A", "", "x" * 65, "\x1b[31mred\n")
 
@@ -124,7 +125,7 @@ class Names(LimitsTest):
         self.good_is_whole()
 
 
-class Positions(LimitsTest):
+class Positions(LimitsTest, WatchedTest):
     def test_row_16_a_gap_is_rewound_and_a_repetition_dropped(self):
         local = self.hostile()
         local.wire.raw(self.data(first=5))
