@@ -37,7 +37,6 @@ size_t most_open_files() {
 }  // namespace
 
 // --- time, names, scans
-// -----------------------------------------------------------------------------
 
 asio::awaitable<void> Agent::State::keep_time() {
   while (!leaving) {
@@ -90,7 +89,7 @@ void Agent::State::take_tick() {
       connection->close();
     } else if (clock.mono_ms - pinged_ms >= kPingMs) {
       pinged_ms = clock.mono_ms;
-      send_ping(*connection);
+      connection->send(FrameType::ping);
     }
   }
   read_bell.ring();
@@ -134,7 +133,6 @@ asio::awaitable<void> Agent::State::hear_names() {
 }
 
 // --- journal and connection
-// ---------------------------------------------------------------------------
 
 asio::awaitable<void> Agent::State::keep_journal() {
   while (!leaving) {
@@ -168,7 +166,7 @@ asio::awaitable<void> Agent::State::serve(StreamSocket socket) {
   connection->on_drained([this] { read_bell.ring(); });
   pinged_ms = mono_ms();
   session->connected();
-  send_hello(*connection);
+  connection->send(hello_frame());
   Frame frame;
   while (!leaving) {
     Result<void> got = co_await connection->read(frame);
@@ -193,7 +191,6 @@ asio::awaitable<void> Agent::State::serve(StreamSocket socket) {
 }
 
 // --- beginning and end
-// --------------------------------------------------------------------------------
 
 Result<void> Agent::State::open() {
   if (settings.max_record_bytes < kLeastRecord || settings.max_record_bytes > 3u << 20)
@@ -317,7 +314,6 @@ AgentStatus Agent::State::status() const {
 }
 
 // --- the door
-// -------------------------------------------------------------------------------------------
 
 Agent::Agent(asio::io_context& road, AgentSettings settings, Connect connect)
     : state_(std::make_unique<State>(road, std::move(settings), std::move(connect))) {}

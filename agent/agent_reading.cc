@@ -17,7 +17,6 @@ FileTable::Clock now() { return {mono_ms(), wall_ms()}; }
 }  // namespace
 
 // --- the reading loop
-// -----------------------------------------------------------------------------
 
 asio::awaitable<void> Agent::State::read_files() {
   while (!leaving) {
@@ -129,7 +128,8 @@ void Agent::State::carry_out(bool all) {
   if (!all)
     while (n > 0 && actions[--n].kind != SessionAction::Kind::append) {
     }
-  for (size_t i = 0; i < n; ++i) send_action(*connection, actions[i], session->state());
+  for (size_t i = 0; i < n; ++i)
+    if (const auto frame = frame_of(actions[i], session->state())) connection->send(*frame);
   actions.erase(actions.begin(), actions.begin() + static_cast<std::ptrdiff_t>(n));
 }
 

@@ -23,10 +23,10 @@ class BatchBuilder {
   BatchBuilder(uint32_t batch_bytes, uint32_t max_record_bytes);
 
   // --- first step: read
-  // --------------------------------------------------------------------------- Reads the files of
-  // `queue` in turn, each by a share of the batch, until the batch is full or the queue is empty,
-  // and moves their positions on. A file with nothing more leaves the queue (its note `queued`
-  // becomes false); what a file says besides is listed below.
+
+  // Reads the files of `queue` in turn, each by a share of the batch, until the batch is full or
+  // the queue is empty, and moves their positions on. A file with nothing more leaves the queue
+  // (its note `queued` becomes false); what a file says besides is listed below.
   void gather(std::deque<TailedFile*>& queue, int64_t wall_ms);
   [[nodiscard]] bool empty() const { return lines_ == 0; }
   [[nodiscard]] uint32_t lines() const { return lines_; }
@@ -50,8 +50,8 @@ class BatchBuilder {
   [[nodiscard]] const std::vector<TailedFile*>& drained() const { return drained_; }
 
   // --- second step: encode
-  // ------------------------------------------------------------------------ The batch of what was
-  // gathered (not empty), compressed where that pays.
+
+  // The batch of what was gathered (not empty), compressed where that pays.
   [[nodiscard]] BatchPtr finish(StreamId stream, uint64_t first_seq, Bucket bucket,
                                 Codec file_codec, int64_t read_ms);
   [[nodiscard]] const std::vector<SourceRange>& ranges() const { return ranges_; }

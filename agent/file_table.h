@@ -39,7 +39,6 @@ class FileTable {
             FileTableOptions options);
 
   // --- what the watch and the scan say
-  // ------------------------------------------------------------
   void scanned(const TreeWalk& walk, Clock now);
   void look(const std::string& path, Clock now);   // something happened to a name
   void written(std::string_view path, Clock now);  // and to what stands under it
@@ -53,13 +52,11 @@ class FileTable {
   void drain(Clock now);
 
   // --- what the builder says
-  // ------------------------------------------------------------------------
   void changed(TailedFile& file, Clock now);
   void failed(TailedFile& file, const Error& error, Clock now);
   void drained(TailedFile& file);
 
   // --- what the reader asks
-  // -------------------------------------------------------------------------
   [[nodiscard]] size_t categories() const { return categories_.size(); }
   [[nodiscard]] const std::string& category(size_t i) const { return categories_[i].name; }
   [[nodiscard]] Codec codec(size_t i) const { return categories_[i].codec; }

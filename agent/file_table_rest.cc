@@ -58,7 +58,6 @@ Result<Fd> search(const std::string& identity, std::string& path) {
 }  // namespace
 
 // --- positions
-// ------------------------------------------------------------------------------------
 
 void FileTable::place_all(Clock now) {
   placed_ = true;
@@ -222,7 +221,6 @@ void FileTable::enqueue(TailedFile& file, Clock now) {
 }
 
 // --- how files end
-// ----------------------------------------------------------------------------------
 
 void FileTable::make_restless(TailedFile& file, Clock now) {
   file.notes.grew_ms = now.mono_ms;
@@ -396,7 +394,6 @@ bool FileTable::acked(const TailedFile& file) const {
 }
 
 // --- ends of all
-// ------------------------------------------------------------------------------------
 
 void FileTable::drain(Clock now) {
   draining_ = true;

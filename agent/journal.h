@@ -40,7 +40,7 @@ class Journal {
   void forget_told();
 
   // --- bytes
-  // ----------------------------------------------------------------------------------------
+
   // Records that nobody has written yet; whoever does clears it.
   [[nodiscard]] std::string& unwritten() { return unwritten_; }
   // Replaces `out` by the whole state as a file: header, records, and the mark that these are

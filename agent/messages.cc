@@ -26,7 +26,7 @@ WelcomePart to_part(const proto::LocalWelcome& w) {
   return part;
 }
 
-void send_file_def(Connection& connection, const FileRecord& f, const FilePosition& next) {
+Outgoing file_def(const FileRecord& f, const FilePosition& next) {
   proto::FileDef def;
   proto::FileState& file = *def.mutable_file();
   file.set_file(f.id);
@@ -36,7 +36,7 @@ void send_file_def(Connection& connection, const FileRecord& f, const FilePositi
   file.set_next(next.offset);
   file.set_head_hash(next.head_hash);
   file.set_tail_hash(next.tail_hash);
-  connection.send(FrameType::file_def, def);
+  return outgoing(FrameType::file_def, std::move(def));
 }
 
 Result<void> take_reject(const Frame& frame, Session& session) {
@@ -51,47 +51,47 @@ Result<void> take_reject(const Frame& frame, Session& session) {
 }
 }  // namespace
 
-void send_hello(Connection& connection) {
+Outgoing hello_frame() {
   proto::Hello hello;
   hello.set_role(proto::ROLE_AGENT);
   hello.set_version(TAILRACE_VERSION);
   hello.set_frame_version_max(kFrameVersion);
-  connection.send(FrameType::hello, hello);
+  return outgoing(FrameType::hello, std::move(hello));
 }
 
-void send_ping(Connection& connection) { connection.send(FrameType::ping); }
-
-void send_action(Connection& connection, const SessionAction& action, const Checkpoint& state) {
+std::optional<Outgoing> frame_of(const SessionAction& action, const Checkpoint& state) {
   switch (action.kind) {
     case SessionAction::Kind::append:
-      connection.send(FrameType::append, {}, action.batch, action.push ? kFramePush : uint16_t{0});
-      return;
+      return Outgoing{.type = FrameType::append,
+                      .batch = action.batch,
+                      .flags = action.push ? kFramePush : uint16_t{0}};
     case SessionAction::Kind::stream_def: {
       const StreamRecord& s = *state.stream(action.stream);
       proto::StreamDef def;
       def.set_stream(s.id);
       def.set_category(s.category);
       def.set_sub(s.sub);
-      return connection.send(FrameType::stream_def, def);
+      return outgoing(FrameType::stream_def, std::move(def));
     }
     case SessionAction::Kind::file_def:
-      if (const FileRecord* f = state.file(action.file)) send_file_def(connection, *f, action.next);
-      return;
+      if (const FileRecord* f = state.file(action.file)) return file_def(*f, action.next);
+      return std::nullopt;
     case SessionAction::Kind::file_gap: {
       proto::FileGap gap;
       gap.set_file(action.file);
       gap.set_start(action.gap.start);
       gap.set_end(action.gap.end);
       gap.set_reason(action.gap.reason);
-      return connection.send(FrameType::file_gap, gap);
+      return outgoing(FrameType::file_gap, std::move(gap));
     }
     case SessionAction::Kind::file_gone: {
       proto::FileGone gone;
       gone.set_file(action.file);
-      return connection.send(FrameType::file_gone, gone);
+      return outgoing(FrameType::file_gone, std::move(gone));
     }
-    case SessionAction::Kind::flush: return connection.send(FrameType::flush, proto::Flush());
+    case SessionAction::Kind::flush: return outgoing(FrameType::flush, proto::Flush());
   }
+  return std::nullopt;
 }
 
 Result<void> take_frame(const Frame& frame, Session& session, int64_t now_ms) {

@@ -2,18 +2,21 @@
 // Thread: any; pure functions. Messages: proto/control.proto.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "agent/session.h"
 #include "base/result.h"
-#include "flow/connection.h"
+#include "flow/frame_reader.h"
+#include "flow/outgoing.h"
 
 namespace tailrace {
 
-void send_hello(Connection& connection);
-void send_ping(Connection& connection);
-// Sends one action; what it needs to say of streams and files is looked up in the checkpoint.
-void send_action(Connection& connection, const SessionAction& action, const Checkpoint& state);
+[[nodiscard]] Outgoing hello_frame();
+// What it needs to say of streams and files is looked up in the checkpoint; nothing if it is gone
+// from there.
+[[nodiscard]] std::optional<Outgoing> frame_of(const SessionAction& action,
+                                               const Checkpoint& state);
 
 // Hands a frame of the Local's to the session. closed: the Local says goodbye, or refuses the
 // connection (the text says why); corrupt: the frame is not what its type says.

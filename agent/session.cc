@@ -165,7 +165,6 @@ void Session::tick(int64_t now_ms) {
 }
 
 // --- the files
-// ------------------------------------------------------------------------------------
 
 Session::Place Session::place(const std::string& category) {
   const StreamRecord* s = state().stream_of(category);
@@ -262,7 +261,6 @@ void Session::flush() {
 }
 
 // --- notices
-// ----------------------------------------------------------------------------------------
 
 void Session::send_notices() {
   if (phase_ != Phase::live) return;
@@ -305,7 +303,6 @@ void Session::confirm_notices(uint64_t order) {
 }
 
 // --- what the shell asks
-// ------------------------------------------------------------------------------
 
 bool Session::may_read(const std::string& category) const {
   if (phase_ != Phase::live) return false;

@@ -64,7 +64,6 @@ class Session {
   Session(Journal& journal, size_t window_bytes);
 
   // --- events of the connection
-  // -------------------------------------------------------------------
   void connected();
   void welcome(WelcomePart part);
   void ack(StreamId stream, uint64_t next_seq);
@@ -77,8 +76,8 @@ class Session {
   void tick(int64_t now_ms);
 
   // --- events of the files
-  // ------------------------------------------------------------------------ Where the next batch
-  // of a category goes; its bucket must not be below `bucket`.
+
+  // Where the next batch of a category goes; its bucket must not be below `bucket`.
   struct Place {
     StreamId stream = 0;
     uint64_t first_seq = 0;
@@ -101,12 +100,11 @@ class Session {
   void flush();
 
   // --- what to do
-  // --------------------------------------------------------------------------------- In order;
-  // whoever carries them out clears the list. Emptied by disconnected().
+
+  // In order; whoever carries them out clears the list. Emptied by disconnected().
   [[nodiscard]] std::vector<SessionAction>& actions() { return actions_; }
 
   // --- what the shell asks
-  // --------------------------------------------------------------------------
   [[nodiscard]] const Checkpoint& state() const { return journal_.state(); }
   [[nodiscard]] bool live() const { return phase_ == Phase::live; }
   // Welcomed at least once: positions are known.

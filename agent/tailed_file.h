@@ -61,7 +61,6 @@ class TailedFile {
   [[nodiscard]] bool nobody_writes() const;
 
   // --- reading
-  // ------------------------------------------------------------------------------------
   struct Read {
     enum class Kind { bytes, changed, failed };
     Kind kind = Kind::bytes;

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <span>
 #include <string>
 
 #include "base/units.h"
@@ -60,7 +61,10 @@ void add_field(std::string_view name, std::string_view value, std::string& out) 
   out.append(",\"").append(name).append("\":\"").append(quoted(value)).append("\"");
 }
 
-void write(spdlog::level::level_enum level, std::string_view text, Fields fields) {
+constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
+                                                 spdlog::level::warn, spdlog::level::err};
+
+void put(spdlog::level::level_enum level, std::string_view text, std::span<const Field> fields) {
   std::fputs(prefix.load(), stderr);
   std::string line;
   if (as_json) {
@@ -75,11 +79,7 @@ void write(spdlog::level::level_enum level, std::string_view text, Fields fields
 }
 }  // namespace
 
-void set_level(Level level) {
-  static constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
-                                                          spdlog::level::warn, spdlog::level::err};
-  out().set_level(kLevels[static_cast<int>(level)]);
-}
+void set_level(Level level) { out().set_level(kLevels[static_cast<int>(level)]); }
 void set_format(Format format) {
   as_json = format == Format::json;
   if (as_json) out().set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l"%v})");
@@ -87,9 +87,12 @@ void set_format(Format format) {
 void set_role(const char* name) { role = name; }
 void set_prefix(const char* erase) { prefix = erase; }
 
-void debug(std::string_view text, Fields fields) { write(spdlog::level::debug, text, fields); }
-void info(std::string_view text, Fields fields) { write(spdlog::level::info, text, fields); }
-void warning(std::string_view text, Fields fields) { write(spdlog::level::warn, text, fields); }
-void error(std::string_view text, Fields fields) { write(spdlog::level::err, text, fields); }
+void write(Level level, std::string_view text, const std::vector<Field>& fields) {
+  put(kLevels[static_cast<int>(level)], text, fields);
+}
+void debug(std::string_view text, Fields fields) { put(spdlog::level::debug, text, fields); }
+void info(std::string_view text, Fields fields) { put(spdlog::level::info, text, fields); }
+void warning(std::string_view text, Fields fields) { put(spdlog::level::warn, text, fields); }
+void error(std::string_view text, Fields fields) { put(spdlog::level::err, text, fields); }
 
 }  // namespace tailrace::log

@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace tailrace::log {
 
@@ -24,11 +25,14 @@ void set_prefix(const char* erase);
 
 // What a text is about, for programs: further fields of the JSON line (path, peer, category,
 // lines). The text says all of it too. Names are plain words; values may be any bytes.
-using Fields = std::initializer_list<std::pair<std::string_view, std::string_view>>;
+using Field = std::pair<std::string_view, std::string_view>;
+using Fields = std::initializer_list<Field>;
 
 void debug(std::string_view text, Fields fields = {});
 void info(std::string_view text, Fields fields = {});
 void warning(std::string_view text, Fields fields = {});
 void error(std::string_view text, Fields fields = {});
+// For what was said by a machine and is written by its shell.
+void write(Level level, std::string_view text, const std::vector<Field>& fields);
 
 }  // namespace tailrace::log

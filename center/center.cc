@@ -4,18 +4,22 @@
 
 #include <algorithm>
 
+#include "base/bell.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/spawn.h"
-#include "center/center_state.h"
+#include "base/worker.h"
+#include "center/hub.h"
+#include "center/store_driver.h"
+#include "flow/connection.h"
 
 namespace tailrace {
 
 namespace {
 constexpr int64_t kBusyTickMs = 50;
 constexpr int64_t kIdleTickMs = 500;
-constexpr int64_t kLongestFencePauseMs = 300'000;
+constexpr int64_t kQuietMs = 1'000;             // then what a link's last frame took is given back
 constexpr uint64_t kDescriptorsKept = 256;      // for files, records and what else is opened
 constexpr std::string_view kFirstTmp = "tmp-";  // of the sink's identity, while it has no name yet
 
@@ -48,7 +52,57 @@ Result<uint64_t> state_uuid_in(const std::string& directory) {
   if (auto r = replace_file(path, hex16(uuid) + "\n"); !r) return r.error();
   return uuid;
 }
+
+HubTime now() { return {mono_ms(), wall_ms()}; }
 }  // namespace
+
+// The hub's shell: connections and workers, each a coroutine.
+struct Center::State {
+  State(asio::io_context& road, CenterSettings settings, std::unique_ptr<Records> records,
+        std::unique_ptr<Files> files);
+
+  Result<void> open();
+  Result<void> make_sink(const std::string& identity_name);
+  asio::awaitable<void> run();
+
+  // --- Locals
+  struct Link {
+    Link(asio::io_context& road, StreamSocket socket, const std::string& peer)
+        : connection(road, std::move(socket), peer) {}
+    Connection connection;
+    Frame frame;  // the one that is being read
+  };
+  void accept(StreamSocket socket);
+  asio::awaitable<void> serve(LinkId id, std::shared_ptr<Link> link);
+  [[nodiscard]] std::vector<LinkView> look_at_links();
+
+  // --- what the hub wants done
+  void carry_out();
+  void start(FinishWork work);
+  void start(CommitEntry work);
+  void start(PublishFile work);
+  void start(RunProcedure work);
+  asio::awaitable<void> finish_file(FinishWork work);
+  asio::awaitable<void> commit_entry(CommitEntry action);
+  asio::awaitable<void> publish_file(FileRef file);
+  asio::awaitable<void> run_procedure(std::shared_ptr<StoreProcedure> procedure);
+  // True while the incarnation that was current when it was called still is.
+  std::function<bool()> while_current();
+
+  asio::io_context& road;
+  CenterSettings settings;
+  std::unique_ptr<Records> records;
+  std::unique_ptr<Files> files;
+  SinkIdentity sink;
+  std::unique_ptr<Hub> hub;
+  std::map<LinkId, std::shared_ptr<Link>> links;
+  LinkId next_link = 1;
+  bool leaving = false;
+  Bell bell;
+  Worker store_worker;   // claims, entries, publishing: short calls
+  Worker upload_worker;  // a file's fdatasync
+  StoreDriver driver;
+};
 
 Center::State::State(asio::io_context& road_in, CenterSettings settings_in,
                      std::unique_ptr<Records> records_in, std::unique_ptr<Files> files_in)
@@ -56,25 +110,18 @@ Center::State::State(asio::io_context& road_in, CenterSettings settings_in,
       settings(std::move(settings_in)),
       records(std::move(records_in)),
       files(std::move(files_in)),
-      rng(os_random()),
-      door(door_limits(settings.limits)),
       bell(road_in),
       store_worker(road_in, "store"),
       upload_worker(road_in, "upload"),
-      driver(road_in, store_worker, *records, *files, [this] {
-        return incarnation->me().names.tmp(incarnation->me().incarnation, rng.next());
-      }) {}
+      driver(road_in, store_worker, *records, *files, [this] { return hub->tmp_name(); }) {}
 
 Result<void> Center::State::open() {
   auto loaded = TimeZone::load(settings.timezone);
   if (!loaded) return loaded.error();
-  zone = std::move(*loaded);
   auto parsed = Layout::parse(settings.layout);
   if (!parsed) return parsed.error();
-  layout = std::move(*parsed);
   auto uuid = state_uuid_in(settings.state_dir);
   if (!uuid) return uuid.error();
-  state_uuid = *uuid;
 
   const std::string identity_name(kSinkIdentityName);
   const std::string& control = settings.control;
@@ -104,6 +151,9 @@ Result<void> Center::State::open() {
                  identity_name + " stands in the output directory, but its records in " + control +
                      " are gone. What was published is not known without them, and would be "
                      "published again: restore them, or choose another output"};
+  hub = std::make_unique<Hub>(HubOptions{settings, sink, std::move(*parsed), std::move(*loaded),
+                                         *uuid, door_limits(settings.limits)},
+                              *files, Rng(os_random()), now());
   return {};
 }
 
@@ -134,64 +184,149 @@ Result<void> Center::State::make_sink(const std::string& identity_name) {
   return won ? Result<void>() : won.error();
 }
 
-void Center::State::begin_incarnation(int64_t not_before_ms) {
-  const int64_t now = wall_ms();
-  ++incarnation_number;
-  IncarnationOptions options;
-  options.center = settings.name;
-  options.version = TAILRACE_VERSION;
-  options.most_categories = settings.limits.categories;
-  options.roll = RollPolicy{settings.roll_bytes, settings.roll_age_ms, settings.roll_idle_ms,
-                            settings.bucket_grace_ms, settings.bucket_jitter_ms};
-  Acquirer me{.names = StoreNames(sink.control, sink.sink),
-              .cluster = sink.cluster,
-              .sink = sink.sink,
-              .incarnation = incarnation_name(IncarnationId{now, os_random()}),
-              .address = "",
-              .state_uuid = state_uuid};
-  incarnation = std::make_unique<Incarnation>(std::move(options), std::move(me), layout, zone,
-                                              Rng(os_random()), now, not_before_ms);
+// --- Locals --------------------------------------------------------------------------------------
+
+void Center::State::accept(StreamSocket socket) {
+  const PeerAddress from = peer_address(socket.native_handle());
+  const LinkId id = next_link++;
+  const bool in = hub->knock(id, from, now()).empty();
+  carry_out();
+  if (!in) return;  // the socket closes
+  auto link = std::make_shared<Link>(road, std::move(socket), from.name);
+  links[id] = link;
+  spawn(road, "a Local's connection", serve(id, std::move(link)));
 }
 
-void Center::State::end_incarnation(const std::string& reason) {
-  log::warning("this Center's session with its store is over: " + reason +
-               "; a new one begins, Locals send again what was not committed");
-  const IncarnationCounts& c = incarnation->counts();
-  earlier += c;
-  if (c.lines_committed > 0) fence_pause_ms = 1'000;
-  writers.clear();
-  drop_links();
-  if (stop_asked) {
-    end_trouble = reason;
-    stopped = true;
-    ++incarnation_number;  // nothing of the old one is current any more
-    bell.ring();
-    return;
+asio::awaitable<void> Center::State::serve(LinkId id, std::shared_ptr<Link> link) {
+  for (;;) {
+    auto read = co_await link->connection.read(link->frame);
+    if (!read) {
+      if (read.error().kind != Error::Kind::closed)
+        hub->unreadable(id, read.error(), link->connection.other_version(), now());
+      break;
+    }
+    if (leaving) break;
+    hub->frame(id, link->frame, link->connection.queued_bytes(), now());
+    carry_out();
   }
-  begin_incarnation(wall_ms() + fence_pause_ms);
-  fence_pause_ms = std::min(fence_pause_ms * 2, kLongestFencePauseMs);
+  carry_out();
+  link->connection.close();
+  links.erase(id);
+  hub->gone(id);
+}
+
+std::vector<LinkView> Center::State::look_at_links() {
+  const int64_t mono = mono_ms();
+  std::vector<LinkView> out;
+  for (const auto& [id, link] : links) {
+    const Connection& connection = link->connection;
+    if (mono - connection.last_heard_ms() >= kQuietMs && connection.between_frames())
+      link->frame = {};
+    out.push_back({id, connection.last_heard_ms(), connection.too_slow(mono),
+                   connection.queued_bytes(),
+                   link->frame.header.capacity() + link->frame.payload.capacity()});
+  }
+  return out;
+}
+
+// --- what the hub wants done
+
+void Center::State::carry_out() {
+  const HubActions actions = std::exchange(hub->actions(), {});
+  for (const Saying& saying : actions.sayings)
+    log::write(saying.level, saying.text, {saying.fields.begin(), saying.fields.end()});
+  for (const FrameOut& frame : actions.frames)
+    if (const auto link = links.find(frame.link); link != links.end())
+      link->second->connection.send(frame.frame);
+  for (const LinkId id : actions.closes)
+    if (const auto link = links.find(id); link != links.end()) link->second->connection.close();
+  for (const HubWork& work : actions.work) std::visit([this](const auto& w) { start(w); }, work);
+  if (hub->stopped()) bell.ring();
+}
+
+std::function<bool()> Center::State::while_current() {
+  return [this, life = hub->life()] { return life == hub->life() && !leaving; };
+}
+
+void Center::State::start(FinishWork work) {
+  spawn(road, "finishing a file", finish_file(std::move(work)));
+}
+
+asio::awaitable<void> Center::State::finish_file(FinishWork work) {
+  const auto current = while_current();
+  for (;;) {
+    auto outcome = std::make_shared<Result<void>>();
+    std::function<void()> finish = [writer = work.writer, outcome] { *outcome = writer->finish(); };
+    co_await upload_worker.run(std::move(finish));
+    if (!current()) co_return;
+    if (*outcome) break;
+    if (outcome->error().kind != Error::Kind::retry_later) {
+      hub->fail("a file could not be made durable: " + outcome->error().text, now());
+      carry_out();
+      co_return;
+    }
+    hub->finish_waits(outcome->error().text);
+    asio::steady_timer timer(road, std::chrono::seconds(1));
+    co_await timer.async_wait(asio::use_awaitable);
+    if (!current()) co_return;
+  }
+  hub->file_finished(work.file, work.writer->size(), work.writer->xxh3(), now());
+  carry_out();
+}
+
+void Center::State::start(CommitEntry work) {
+  spawn(road, "a commit", commit_entry(std::move(work)));
+}
+
+asio::awaitable<void> Center::State::commit_entry(CommitEntry action) {
+  const auto current = while_current();
+  StoreRequest request = CasRequest{std::move(action.name), std::move(action.record)};
+  StoreReply reply = co_await driver.perform(std::move(request), current);
+  if (!current()) co_return;
+  hub->commit_done(reply.error ? Result<Cas>(*reply.error) : Result<Cas>(reply.cas), now());
+  carry_out();
+}
+
+void Center::State::start(PublishFile work) {
+  spawn(road, "publishing a file", publish_file(std::move(work.file)));
+}
+
+asio::awaitable<void> Center::State::publish_file(FileRef file) {
+  const auto current = while_current();
+  StoreRequest request = PublishRequest{file.stage, file.final_path};
+  StoreReply reply = co_await driver.perform(std::move(request), current);
+  if (!current()) co_return;
+  const auto outcome =
+      reply.error ? Result<Published>(*reply.error) : Result<Published>(reply.published);
+  hub->publish_done(file.stage, outcome, now());
+  carry_out();
+}
+
+void Center::State::start(RunProcedure work) {
+  spawn(road, "a store procedure", run_procedure(std::move(work.procedure)));
+}
+
+asio::awaitable<void> Center::State::run_procedure(std::shared_ptr<StoreProcedure> procedure) {
+  const auto current = while_current();
+  const bool ended = co_await driver.drive(procedure, current);
+  if (!ended || !current()) co_return;
+  hub->procedure_done(*procedure, now());
+  carry_out();
 }
 
 asio::awaitable<void> Center::State::run() {
-  begin_incarnation(0);
-  pump();
-  while (!stopped && !leaving) {
-    const bool rewinds = std::any_of(links.begin(), links.end(),
-                                     [](const auto& link) { return !link->rewinds.empty(); });
-    const bool busy =
-        incarnation->open_files() + incarnation->pending_files() > 0 || stop_asked || rewinds;
-    const int64_t tick_ms = busy ? kBusyTickMs : kIdleTickMs;
-    co_await bell.wait(tick_ms);
-    if (stopped || leaving) break;
-    drop_silent_links();
-    shed_links();
-    incarnation->tick(wall_ms());
-    if (stop_asked) incarnation->stop(stop_everything);
-    pump();
-    top_up();
+  carry_out();
+  while (!hub->stopped() && !leaving) {
+    const int64_t wait_ms = hub->busy() ? kBusyTickMs : kIdleTickMs;
+    co_await bell.wait(wait_ms);
+    if (hub->stopped() || leaving) break;
+    hub->tick(look_at_links(), now());
+    carry_out();
   }
-  drop_links();
+  for (const auto& [id, link] : links) link->connection.close();
 }
+
+// --- the door ------------------------------------------------------------------------------------
 
 Center::Center(asio::io_context& road, CenterSettings settings, std::unique_ptr<Records> records,
                std::unique_ptr<Files> files)
@@ -208,8 +343,7 @@ void Center::accept_local(StreamSocket socket) { state_->accept(std::move(socket
 asio::awaitable<void> Center::run() { return state_->run(); }
 
 void Center::stop(bool everything) {
-  state_->stop_asked = true;
-  state_->stop_everything = everything;
+  state_->hub->stop(everything);
   state_->bell.ring();
 }
 
@@ -219,43 +353,9 @@ void Center::leave() {
 }
 
 CenterStatus Center::status() const {
-  const State& s = *state_;
-  CenterStatus out;
-  if (!s.incarnation) return out;
-  IncarnationCounts all = s.earlier;
-  all += s.incarnation->counts();
-  out.lines_received = s.lines_received;
-  out.lines_committed = all.lines_committed;
-  out.lines_published = all.lines_published;
-  out.raw_bytes_published = all.raw_bytes_published;
-  out.file_bytes_published = all.file_bytes_published;
-  out.files_published = all.files_published;
-  out.files_open = s.incarnation->open_files();
-  out.files_pending = s.incarnation->pending_files();
-  out.lanes = s.incarnation->lanes();
-  out.refused = s.refused;
-  for (const auto& [name, lines] : s.received_of) out.categories[name].taken = lines;
-  for (const auto& [name, lines] : s.refused_of) out.categories[name].refused = lines;
-  for (const auto& [name, of] : all.categories) {
-    out.categories[name].committed = of.committed;
-    out.categories[name].published = of.published;
-    out.categories[name].lost = of.lost;
-    out.categories[name].files = of.files;
-  }
-  for (const auto& [name, of] : s.incarnation->waiting()) {
-    CenterFlow& flow = out.categories[name];
-    flow.uncommitted = of.uncommitted;
-    flow.unpublished = of.unpublished;
-    flow.open_files = of.open_files;
-    flow.lanes = of.lanes;
-  }
-  for (const auto& link : s.links)
-    if (link->greeted) ++out.locals;
-  out.newest_published_ms = s.newest_published_ms;
-  out.lines_clock_skewed = s.lines_clock_skewed;
-  for (const std::string& trouble : {s.driver.trouble(), s.write_trouble, s.finish_trouble,
-                                     s.incarnation->trouble(), s.end_trouble})
-    if (out.trouble.empty()) out.trouble = trouble;
+  if (!state_->hub) return {};
+  CenterStatus out = state_->hub->status();
+  if (!state_->driver.trouble().empty()) out.trouble = state_->driver.trouble();
   return out;
 }
 

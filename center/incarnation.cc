@@ -242,7 +242,6 @@ void Incarnation::begin_at(const std::string& name, const StreamKey& stream,
 }
 
 // --- closing and committing
-// -----------------------------------------------------------------------
 
 void Incarnation::close(Category& files, int64_t directory_end_ms) {
   for (const OpenFileId id : files.close(directory_end_ms)) {
@@ -331,7 +330,6 @@ void Incarnation::commit_done(Result<Cas> outcome, int64_t now_ms) {
 }
 
 // --- publishing
-// -----------------------------------------------------------------------------------
 
 void Incarnation::start_publishing(int64_t now_ms) {
   // A file that can't be published waits alone; its category's later ones are tried beside it.

@@ -166,7 +166,6 @@ class Incarnation {
   void stop(bool everything);
 
   // --- what others ask
-  // ----------------------------------------------------------------------------
   [[nodiscard]] const Acquirer& me() const { return me_; }
   // Where a stream stands here; nullopt if its lane is not owned.
   struct Standing {

@@ -168,7 +168,6 @@ void Incarnation::janitor_done(const Janitor& janitor, int64_t now_ms) {
 }
 
 // --- upkeep of the own log
-// --------------------------------------------------------------------------
 
 LaneClaim Incarnation::next_claim(const Lane& lane) {
   const OwnedLane& owned = lanes_.at(lane);

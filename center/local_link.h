@@ -1,5 +1,5 @@
 // A Local's connection as a Center sees it: which streams it named, how much it may still send.
-// Thread: the road. Pure, but for the connection that it owns.
+// Thread: the road. Pure.
 #pragma once
 
 #include <cstdint>
@@ -7,10 +7,8 @@
 #include <set>
 #include <string>
 
-#include "base/clock.h"
 #include "base/random.h"
 #include "center/door.h"
-#include "flow/connection.h"
 #include "flow/peer_address.h"
 #include "flow/stream.h"
 
@@ -18,8 +16,8 @@ namespace tailrace {
 
 class LocalLink {
  public:
-  LocalLink(asio::io_context& road, StreamSocket socket, const PeerAddress& from)
-      : connection(road, std::move(socket), from.name), address(from.host) {}
+  LocalLink(uint64_t link, const PeerAddress& from, int64_t now_ms)
+      : id(link), peer(from.name), address(from.host), since_ms(now_ms) {}
 
   struct Stream {
     std::string category;
@@ -34,11 +32,12 @@ class LocalLink {
     uint64_t used = 0;
   };
 
-  Connection connection;
-  Frame frame;           // the one that is being read
-  std::string address;   // empty: this machine
-  bool counted = false;  // the door was told that he has said HELLO
-  int64_t since_ms = mono_ms();
+  const uint64_t id;
+  const std::string peer;     // for people
+  const std::string address;  // empty: this machine
+  const int64_t since_ms;     // mono
+  bool closing = false;       // nothing that comes of it counts any more
+  bool counted = false;       // the door was told that he has said HELLO
   bool greeted = false;
   uint64_t local_id = 0;
   uint64_t start = 0;

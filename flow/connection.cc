@@ -166,9 +166,9 @@ void Connection::send(FrameType type, uint16_t flags) {
   state_->schedule();
 }
 
-void Connection::send(FrameType type, std::string_view before, BatchPtr batch, uint16_t flags) {
+void Connection::send(const Outgoing& frame) {
   if (state_->closed || state_->broken) return;
-  state_->queue.push(type, flags, before, std::move(batch));
+  state_->queue.push(frame);
   state_->schedule();
 }
 
@@ -208,13 +208,6 @@ Result<std::pair<StreamSocket, StreamSocket>> socket_pair(asio::io_context& road
   if (error) return Error{Error::Kind::retry_later, "making a socket pair: " + error.message()};
   (void)ends[1].release();
   return std::pair(std::move(a), std::move(b));
-}
-
-Result<void> parse_message(const Frame& frame, google::protobuf::MessageLite& into) {
-  if (into.ParseFromString(frame.header)) return {};
-  return Error{Error::Kind::corrupt, "a frame of type " +
-                                         std::to_string(static_cast<int>(frame.type)) + " is no " +
-                                         into.GetTypeName()};
 }
 
 }  // namespace tailrace

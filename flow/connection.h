@@ -14,6 +14,7 @@
 #include "flow/batch.h"
 #include "flow/frame.h"
 #include "flow/frame_reader.h"
+#include "flow/outgoing.h"
 
 namespace google::protobuf {
 class MessageLite;
@@ -42,8 +43,8 @@ class Connection {
   // order, gathered into few writes.
   void send(FrameType type, const google::protobuf::MessageLite& message, uint16_t flags = 0);
   void send(FrameType type, uint16_t flags = 0);  // no header, no payload
-  // header: `before` (often empty) and then batch->head. The batch is held until it is written.
-  void send(FrameType type, std::string_view before, BatchPtr batch, uint16_t flags = 0);
+  // A batch is held until it is written.
+  void send(const Outgoing& frame);
   // Bytes queued and not yet given to the kernel; a sender of batches stops at a limit of its own.
   [[nodiscard]] size_t queued_bytes() const;
   // Called on the road each time queued frames were written; for senders that wait for room.
@@ -71,7 +72,5 @@ class Connection {
 
 // Two connected ends, for roles that live in one process.
 [[nodiscard]] Result<std::pair<StreamSocket, StreamSocket>> socket_pair(asio::io_context& road);
-// Parses a control message; corrupt with the frame's name if it is none.
-[[nodiscard]] Result<void> parse_message(const Frame& frame, google::protobuf::MessageLite& into);
 
 }  // namespace tailrace

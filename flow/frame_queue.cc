@@ -42,12 +42,13 @@ void FrameQueue::push(FrameType type, uint16_t flags,
   seal(node, flags);
 }
 
-void FrameQueue::push(FrameType type, uint16_t flags, std::string_view before, BatchPtr batch) {
-  Node& node = add(type);
-  node.bytes.append(before);
-  node.bytes.append(batch->head);
-  node.batch = std::move(batch);
-  seal(node, flags);
+void FrameQueue::push(const Outgoing& frame) {
+  if (!frame.batch) return push(frame.type, frame.flags, frame.message.get());
+  Node& node = add(frame.type);
+  node.bytes.append(frame.before);
+  node.bytes.append(frame.batch->head);
+  node.batch = frame.batch;
+  seal(node, frame.flags);
 }
 
 size_t FrameQueue::gather(std::span<iovec> pieces) const {

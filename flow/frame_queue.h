@@ -11,6 +11,7 @@
 
 #include "flow/batch.h"
 #include "flow/frame.h"
+#include "flow/outgoing.h"
 
 namespace google::protobuf {
 class MessageLite;
@@ -22,8 +23,8 @@ class FrameQueue {
  public:
   // `message` may be null: a frame without a header.
   void push(FrameType type, uint16_t flags, const google::protobuf::MessageLite* message);
-  // header: `before`, then the batch's head. The batch is held until its last byte is written.
-  void push(FrameType type, uint16_t flags, std::string_view before, BatchPtr batch);
+  // A batch is held until its last byte is written.
+  void push(const Outgoing& frame);
 
   [[nodiscard]] bool empty() const { return count_ == 0; }
   [[nodiscard]] size_t bytes() const { return bytes_; }

@@ -1,5 +1,7 @@
 #include "flow/frame_reader.h"
 
+#include <google/protobuf/message_lite.h>
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -129,6 +131,13 @@ void FrameReader::arrived(size_t n) {
   have_ += direct;
   open_ -= direct;
   end_ += n - direct;
+}
+
+Result<void> parse_message(const Frame& frame, google::protobuf::MessageLite& into) {
+  if (into.ParseFromString(frame.header)) return {};
+  return Error{Error::Kind::corrupt, "a frame of type " +
+                                         std::to_string(static_cast<int>(frame.type)) + " is no " +
+                                         into.GetTypeName()};
 }
 
 }  // namespace tailrace

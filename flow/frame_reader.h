@@ -10,6 +10,10 @@
 #include "base/result.h"
 #include "flow/frame.h"
 
+namespace google::protobuf {
+class MessageLite;
+}
+
 namespace tailrace {
 
 // A frame as read. header and payload keep their memory from frame to frame; take the payload's
@@ -20,6 +24,9 @@ struct Frame {
   std::string header;
   std::string payload;
 };
+
+// Parses a control message; corrupt with the frame's name if it is none.
+[[nodiscard]] Result<void> parse_message(const Frame& frame, google::protobuf::MessageLite& into);
 
 class FrameReader {
  public:

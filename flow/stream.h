@@ -33,6 +33,13 @@ struct Position {
   auto operator<=>(const Position&) const = default;
 };
 
+// Where a sink stands in a stream.
+struct SinkPlace {
+  uint64_t sink = 0;
+  StreamId stream = 0;
+  Position at;
+};
+
 // Equal chains at equal positions prove that both ends mean the same bytes.
 [[nodiscard]] constexpr uint64_t next_chain(uint64_t before, uint32_t payload_crc, uint32_t count) {
   return mix64(mix64(before ^ payload_crc) ^ (uint64_t{count} << 32));

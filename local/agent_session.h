@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/pool.h"
-#include "local/outgoing.h"
+#include "flow/outgoing.h"
 #include "local/spool.h"
 
 namespace tailrace {

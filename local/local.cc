@@ -251,15 +251,6 @@ asio::awaitable<void> Local::State::serve_agent(std::shared_ptr<Connection> conn
   }
 }
 
-void Local::State::send(Connection& connection, const Outgoing& out) {
-  if (out.batch)
-    connection.send(out.type, out.before, out.batch);
-  else if (out.message)
-    connection.send(out.type, *out.message);
-  else
-    connection.send(out.type);
-}
-
 void Local::State::say(const std::vector<std::string>& alarms) {
   for (const std::string& alarm : alarms) log::warning(alarm);
 }
@@ -272,7 +263,7 @@ void Local::State::say_refused(const std::string& peer, const std::string& why) 
 void Local::State::settle_agent() {
   if (!session) return;
   session->take(agent_actions);
-  for (const Outgoing& out : agent_actions.frames) send(*agent, out);
+  for (const Outgoing& out : agent_actions.frames) agent->send(out);
   say(agent_actions.alarms);
   for (const std::string& why : agent_actions.refusals)
     say_refused("agent", agent->peer() + ": " + why);

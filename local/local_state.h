@@ -60,7 +60,6 @@ struct Local::State : std::enable_shared_from_this<State> {
   // What the machines want done, carried out.
   void settle_agent();
   void settle_center();
-  static void send(Connection& connection, const Outgoing& out);
   static void say(const std::vector<std::string>& alarms);
   void wake_committer();
   [[nodiscard]] int64_t group_due_ms() const;

@@ -53,7 +53,7 @@ void Local::State::settle_center() {
   uplink->pump(center ? center->queued_bytes() : 0, mono_ms());
   uplink->take(uplink_actions);
   if (center)
-    for (const Outgoing& out : uplink_actions.frames) send(*center, out);
+    for (const Outgoing& out : uplink_actions.frames) center->send(out);
   say(uplink_actions.alarms);
   if (center && uplink_actions.close) center->close();
   for (ColdRead& read : uplink_actions.reads) begin("a cold read", read_cold(std::move(read)));

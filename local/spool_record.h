@@ -33,8 +33,8 @@ enum class RecordType : uint8_t {
 [[nodiscard]] bool known_record_type(uint8_t type);
 
 // --- names in the spool's directory
-// --------------------------------------------------------------- Short enough to live inside a
-// std::string without an allocation.
+
+// Short enough to live inside a std::string without an allocation.
 enum class SpoolName {
   segment,  // <era>.seg: in use; its header and records carry this era
   fresh,    // <era>.new: a segment that a start has not finished; of no use to the next one

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "local/outgoing.h"
+#include "flow/outgoing.h"
 #include "local/spool.h"
 #include "local/spool_holes.h"
 

@@ -51,7 +51,6 @@ void say(const RoleConfig& config) {
 }
 
 // --- ways in and out
-// ------------------------------------------------------------------------------
 
 Result<StreamSocket> connect_unix(asio::io_context& road, const std::string& path) {
   asio::error_code error;

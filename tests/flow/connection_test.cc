@@ -103,7 +103,9 @@ BOOST_FIXTURE_TEST_CASE(frames_arrive_as_sent, Both) {
   ack.set_next_seq(99);
   a->send(FrameType::ack, ack, kFramePush);
   a->send(FrameType::ping);
-  a->send(FrameType::data, "sinks", batch("head", std::string(100'000, 'p')));
+  a->send({.type = FrameType::data,
+           .before = "sinks",
+           .batch = batch("head", std::string(100'000, 'p'))});
   road.poll();
   BOOST_REQUIRE(got.frames.size() == 3u);
   BOOST_TEST((got.frames[0].type == FrameType::ack));
@@ -132,7 +134,7 @@ BOOST_FIXTURE_TEST_CASE(many_frames_both_ways_under_pressure, Both) {
     const bool forth = rng.chance(0.5);
     const std::string payload = sample::noise(rng, 1 + rng.below(size_t{1} << rng.below(18)));
     (forth ? to_b : to_a).push_back(payload);
-    (forth ? *a : *b).send(FrameType::data, "s", batch("h", payload));
+    (forth ? *a : *b).send({.type = FrameType::data, .before = "s", .batch = batch("h", payload)});
   }
   BOOST_TEST(a->queued_bytes() > 1u << 20);  // more than the kernel holds: writes are cut
   size_t drained = 0;
@@ -280,7 +282,7 @@ BOOST_FIXTURE_TEST_CASE(a_connection_may_be_destroyed_while_it_is_read_and_writt
   Received got;
   spawn(road, "read", read_all(*connection, got));
   auto held = batch("head", std::string(3 << 20, 'x'));
-  connection->send(FrameType::data, "", held);
+  connection->send({.type = FrameType::data, .batch = held});
   turn();
   BOOST_TEST(held.use_count() == 2);  // the kernel took a part
   connection.reset();
@@ -290,7 +292,7 @@ BOOST_FIXTURE_TEST_CASE(a_connection_may_be_destroyed_while_it_is_read_and_writt
 }
 
 BOOST_FIXTURE_TEST_CASE(a_farewell_goes_out_before_the_end, Half) {
-  connection->send(FrameType::data, "", batch("head", "payload"));
+  connection->send({.type = FrameType::data, .batch = batch("head", "payload")});
   proto::Reject reject;
   reject.set_text("why");
   connection->send(FrameType::reject, reject);
@@ -373,7 +375,7 @@ BOOST_FIXTURE_TEST_CASE(who_is_at_a_unix_socket_is_known, Half) {
 BOOST_FIXTURE_TEST_CASE(a_farewell_after_a_frame_half_written_does_not_tear_it, Half) {
   Rng rng(1);
   const std::string payload = sample::noise(rng, 2 << 20);
-  connection->send(FrameType::data, "", batch("head", payload));
+  connection->send({.type = FrameType::data, .batch = batch("head", payload)});
   turn();
   std::string got = taken();  // makes room
   connection->send(FrameType::goodbye);
@@ -391,8 +393,9 @@ BOOST_FIXTURE_TEST_CASE(what_the_peer_said_before_it_left_is_still_read, Both) {
   proto::Reject reject;
   reject.set_text("you are a duplicate");
   b->send(FrameType::reject, reject);
-  b->close();                                              // with our ping unread
-  a->send(FrameType::data, "", batch("head", "payload"));  // cannot be written any more
+  b->close();  // with our ping unread
+  a->send(
+      {.type = FrameType::data, .batch = batch("head", "payload")});  // cannot be written any more
   road.restart();
   road.poll();
   BOOST_TEST(a->queued_bytes() == 0u);
@@ -418,8 +421,8 @@ BOOST_FIXTURE_TEST_CASE(a_sender_that_waits_for_room_goes_on, Both) {
       while (a->queued_bytes() >= kLimit) {
         co_await room.wait();
       }
-      a->send(FrameType::data, "",
-              batch("head", std::string(100'000, static_cast<char>('a' + i % 26))));
+      a->send({.type = FrameType::data,
+               .batch = batch("head", std::string(100'000, static_cast<char>('a' + i % 26)))});
       most = std::max(most, a->queued_bytes());
     }
   };

@@ -265,7 +265,7 @@ BOOST_AUTO_TEST_CASE(what_is_queued_comes_out_in_order_however_it_is_taken) {
         const std::string head = sample::noise(rng, 1 + rng.below(200));
         if (rng.chance(0.5)) {
           const std::string payload = sample::noise(rng, 1 + rng.below(5000));
-          queue.push(FrameType::data, 0, "sink", batch(head, payload));
+          queue.push({.type = FrameType::data, .before = "sink", .batch = batch(head, payload)});
           expected += frame(FrameType::data, 0, "sink" + head, payload);
         } else if (rng.chance(0.5)) {
           proto::Busy busy;
@@ -290,13 +290,13 @@ BOOST_AUTO_TEST_CASE(what_is_queued_comes_out_in_order_however_it_is_taken) {
 BOOST_AUTO_TEST_CASE(a_batch_is_let_go_with_its_last_byte) {
   FrameQueue queue;
   auto b = batch("head", "payload");
-  queue.push(FrameType::data, 0, "", b);
+  queue.push({.type = FrameType::data, .batch = b});
   BOOST_TEST(b.use_count() == 2);
   (void)take(queue, 30, 64);  // all but one byte
   BOOST_TEST(b.use_count() == 2);
   (void)take(queue, 1, 64);
   BOOST_TEST(b.use_count() == 1);
-  queue.push(FrameType::data, 0, "", b);
+  queue.push({.type = FrameType::data, .batch = b});
   queue.clear();
   BOOST_TEST(b.use_count() == 1);
 }
@@ -309,7 +309,7 @@ BOOST_AUTO_TEST_CASE(a_farewell_is_all_that_is_kept_but_for_a_frame_begun) {
   for (size_t written = 0; written < 2 * data.size(); ++written) {
     FrameQueue queue;
     auto b = batch("head", "payload");
-    for (int i = 0; i < 3; ++i) queue.push(FrameType::data, 0, "", b);
+    for (int i = 0; i < 3; ++i) queue.push({.type = FrameType::data, .batch = b});
     queue.push(FrameType::reject, 0, &reject);
     std::string got = take(queue, written, 64);
     BOOST_TEST(queue.keep_farewell());

@@ -272,7 +272,8 @@ struct Sender {
     size_t open = 0;
     for (size_t i = 0; i < sent; ++i) open += batches[i]->fields.end_seq() > acked;
     for (; sent < batches.size() && open < 8; ++sent, ++open)
-      peer->connection.send(FrameType::append, "", batches[sent], kFramePush);
+      peer->connection.send(
+          {.type = FrameType::append, .batch = batches[sent], .flags = kFramePush});
   }
   std::shared_ptr<Peer> peer;
   std::vector<std::shared_ptr<Batch>> batches;
@@ -285,7 +286,9 @@ struct Sender {
 };
 
 inline void append(Peer& peer, std::shared_ptr<Batch> batch, bool push = true) {
-  peer.connection.send(FrameType::append, "", std::move(batch), push ? kFramePush : uint16_t{0});
+  peer.connection.send({.type = FrameType::append,
+                        .batch = std::move(batch),
+                        .flags = push ? kFramePush : uint16_t{0}});
 }
 
 }  // namespace tailrace::test

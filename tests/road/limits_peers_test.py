@@ -180,7 +180,8 @@ class Positions(LimitsTest, WatchedTest):
         self.good_is_whole()
         self.assertEqual(self.category("evil"), b"")
         self.arrives("other", b"fine\n")
-        self.assertEqual(self.metrics("center")['tailrace_center_lines_refused_total{category="evil"}'], 3)
+        # Three, and the peer's own if it was sent before the answer came.
+        self.assertIn(self.metrics("center")['tailrace_center_lines_refused_total{category="evil"}'], (3, 4))
 
     def test_row_19_two_locals_with_one_id(self):
         clone = self.local(local_id=self.good.local_id, host="clone", start=99)
@@ -275,7 +276,8 @@ class Floods(LimitsTest):
             self.wires.append(local)
             local.connect()
         local = self.hostile(local_id=401)
-        self.assertEqual(local.credit["evil"], (1 << 30) // 258)  # the good one and the real one count
+        # The good one counts, and the real one if it is connected just now.
+        self.assertIn(local.credit["evil"], ((1 << 30) // 257, (1 << 30) // 258))
         self.good_is_whole()
 
     def floods_with_pings(self, wire):

@@ -38,7 +38,10 @@ class Place {
   Place& operator=(const Place&) = delete;
 
   void append(const std::string& name, std::string_view bytes) const {
-    std::ofstream(root_ / "logs" / name, std::ios::app | std::ios::binary) << bytes;
+    std::ofstream file(root_ / "logs" / name, std::ios::app | std::ios::binary);
+    file << bytes;
+    file.close();
+    BOOST_REQUIRE_MESSAGE(file, name << " could not be written");
   }
 
   [[nodiscard]] RoadSettings settings(Codec codec = Codec::gzip) const {
@@ -145,6 +148,8 @@ BOOST_AUTO_TEST_CASE(once_publishes_every_byte_in_each_codec) {
     BOOST_REQUIRE(life.to_its_end());
     BOOST_TEST((place.published() == text), codec_name(codec));
     const RoadStatus status = life.road().status();
+    BOOST_TEST(status.agent.files_seen == 1u);
+    BOOST_TEST(status.agent.bytes_read == text.size());
     BOOST_TEST(status.agent.lines_read == status.center.lines_published);
     BOOST_TEST(status.center.raw_bytes_published == text.size());
     BOOST_TEST(status.center.files_published == place.files().size());

@@ -2,11 +2,8 @@
 #include <algorithm>
 
 #include "base/bytes.h"
-#include "base/clock.h"
-#include "base/log.h"
-#include "base/spawn.h"
 #include "base/units.h"
-#include "center/center_state.h"
+#include "center/hub_state.h"
 
 namespace tailrace {
 
@@ -19,77 +16,11 @@ constexpr uint64_t kCreditShare = 2;  // of limits.memory all credit is a half
 constexpr uint32_t kOurSink = 1;      // bit 0: this Center's first and only sink
 constexpr size_t kSinksBytes = 4;
 constexpr uint32_t kSpoolFullPercent = 70;
-constexpr int64_t kGreetMs = 10'000;
-constexpr int64_t kDeadMs = 15'000;
 constexpr size_t kMostCategories = 256;  // of one Local
 constexpr size_t kMostStreams = 4'096;   // of one Local
 }  // namespace
 
-void Center::State::accept(StreamSocket socket) {
-  const PeerAddress from = peer_address(socket.native_handle());
-  const int64_t now = mono_ms();
-  const bool boxed = !from.host.empty() && box.left_ms(from.host, now) > 0;
-  const std::string_view why = boxed ? "it was refused lately" : door.knock(from.host, now);
-  if (!why.empty()) {
-    ++refused;
-    return say_refused("at the door", from.name, why);  // the socket closes
-  }
-  auto link = std::make_shared<LocalLink>(road, std::move(socket), from);
-  links.push_back(link);
-  spawn(road, "a Local's connection", serve(std::move(link)));
-}
-
-asio::awaitable<void> Center::State::serve(std::shared_ptr<LocalLink> link) {
-  Frame& frame = link->frame;
-  for (;;) {
-    auto read = co_await link->connection.read(frame);
-    if (!read) {
-      const Error& error = read.error();
-      const bool corrupt = error.kind == Error::Kind::corrupt;
-      if (error.kind != Error::Kind::closed)
-        reject(*link,
-               link->connection.other_version() ? proto::Reject::VERSION
-               : corrupt                        ? proto::Reject::CORRUPT
-                                                : proto::Reject::PROTOCOL,
-               error.text);
-      break;
-    }
-    if (leaving || stopped || !on_frame(*link, frame) || !drains(*link)) break;
-  }
-  link->connection.close();
-  if (link->greeted && incarnation) incarnation->connected(link->local_id, false);
-  committed.erase(link.get());
-  door.left(link->address, link->counted);
-  links.remove(link);
-}
-
-// Whoever does not say who he is, or says nothing any more: a Local pings every 5 s.
-void Center::State::drop_silent_links() {
-  const int64_t now = mono_ms();
-  for (const auto& link : links) {
-    if (link->connection.closed()) continue;
-    if (!link->greeted && now - link->since_ms >= kGreetMs) {
-      reject(*link, proto::Reject::PROTOCOL, "no HELLO within " + show_duration(kGreetMs));
-      link->connection.close();
-    } else if (link->greeted && now - link->connection.last_heard_ms() >= kDeadMs) {
-      log::warning("the Local on " + escape(link->host, 64) + " has said nothing for " +
-                       show_duration(kDeadMs) + ": its connection is closed",
-                   {{"peer", link->host}});
-      link->connection.close();
-    } else if (link->connection.too_slow(now)) {
-      reject(*link, proto::Reject::PROTOCOL, "a frame comes too slowly");
-      link->connection.close();
-    } else if (!drains(*link)) {
-      link->connection.close();
-    }
-  }
-}
-
-void Center::State::drop_links() {
-  for (const auto& link : links) link->connection.close();
-}
-
-bool Center::State::on_frame(LocalLink& link, Frame& frame) {
+bool Hub::State::on_frame(LocalLink& link, Frame& frame) {
   if (!link.greeted && frame.type != FrameType::hello)
     return reject(link, proto::Reject::PROTOCOL, "the first frame must be HELLO");
   switch (frame.type) {
@@ -115,7 +46,7 @@ bool Center::State::on_frame(LocalLink& link, Frame& frame) {
 
 // A Local has been told of more than this store says. Either another Center owns the lane now, or
 // part of the control directory is missing; the store is asked which, and the Local told again.
-bool Center::State::on_stale(LocalLink& link, const Frame& frame) {
+bool Hub::State::on_stale(LocalLink& link, const Frame& frame) {
   proto::Stale message;
   if (auto r = parse_message(frame, message); !r)
     return reject(link, proto::Reject::CORRUPT, r.error().text);
@@ -129,14 +60,15 @@ bool Center::State::on_stale(LocalLink& link, const Frame& frame) {
                     show_count(message.position().seq()) + " of '" + stream->second.category +
                     "' and this store says less: this Center is not its owner any "
                     "more, or part of the control directory is missing",
-                mono_ms());
-  if (!text.empty()) log::error(text, {{"peer", link.host}, {"category", stream->second.category}});
+                now.mono_ms);
+  if (!text.empty())
+    say(log::Level::error, text, {{"peer", link.host}, {"category", stream->second.category}});
   incarnation->doubt(stream->second.category, stream->second.key);
   pump();
   return true;
 }
 
-bool Center::State::on_ping(LocalLink& link, const Frame& frame) {
+bool Hub::State::on_ping(LocalLink& link, const Frame& frame) {
   proto::Ping message;
   if (auto r = parse_message(frame, message); !r)
     return reject(link, proto::Reject::CORRUPT, r.error().text);
@@ -145,12 +77,12 @@ bool Center::State::on_ping(LocalLink& link, const Frame& frame) {
     if (back.sink() == hex16(sink.sink) && back.percent() >= kSpoolFullPercent)
       incarnation->flush(link.local_id);
   top_up();  // a REWIND that is owed goes first: the PONG tells that none is under way
-  link.connection.send(FrameType::pong, proto::Pong());
+  send(link, FrameType::pong, proto::Pong());
   pump();
   return true;
 }
 
-bool Center::State::on_hello(LocalLink& link, const Frame& frame) {
+bool Hub::State::on_hello(LocalLink& link, const Frame& frame) {
   proto::Hello hello;
   if (auto r = parse_message(frame, hello); !r)
     return reject(link, proto::Reject::CORRUPT, r.error().text);
@@ -163,14 +95,14 @@ bool Center::State::on_hello(LocalLink& link, const Frame& frame) {
                       escape(hello.cluster(), 64));
   if (hello.local_id() == 0) return reject(link, proto::Reject::PROTOCOL, "no local_id");
   if (must_wait(link, hello.local_id())) return false;
-  for (const auto& other : links) {
-    if (other.get() == &link || !other->greeted || other->local_id != hello.local_id()) continue;
-    if (other->start != hello.start() && other->start != hello.start_before())
+  for (auto& [id, other] : links) {
+    if (id == link.id || !other.greeted || other.local_id != hello.local_id()) continue;
+    if (other.start != hello.start() && other.start != hello.start_before())
       return reject(
           link, proto::Reject::DUPLICATE,
-          "another live Local (" + escape(other->host, 64) + ") has the same id: a cloned machine");
-    other->connection.close();
-    other->greeted = false;
+          "another live Local (" + escape(other.host, 64) + ") has the same id: a cloned machine");
+    close(other);
+    other.greeted = false;
   }
   link.greeted = link.counted = true;
   door.greeted();
@@ -196,16 +128,16 @@ bool Center::State::on_hello(LocalLink& link, const Frame& frame) {
       if (origin.sink() != hex16(sink.sink) || !link.streams.contains(stream.stream())) continue;
       LocalLink::Stream& known = link.streams[stream.stream()];
       known.origin = Position{origin.seq(), origin.chain()};
-      log::warning("'" + known.category + "' of " + escape(link.host, 64) +
-                       " starts here at line " + std::to_string(origin.seq()) +
-                       ": what came before was published elsewhere",
-                   {{"peer", link.host}, {"category", known.category}});
+      say(log::Level::warning,
+          "'" + known.category + "' of " + escape(link.host, 64) + " starts here at line " +
+              std::to_string(origin.seq()) + ": what came before was published elsewhere",
+          {{"peer", link.host}, {"category", known.category}});
       incarnation->begin_at(known.category, known.key, known.origin);
     }
   for (const auto& [number, stream] : link.streams)
     if (const auto standing = incarnation->standing(stream.category, stream.key))
       *welcome.add_positions() = position_message(number, standing->committed);
-  link.connection.send(FrameType::welcome, welcome);
+  send(link, FrameType::welcome, welcome);
   for (const auto& [number, stream] : link.streams) {
     const auto standing = incarnation->standing(stream.category, stream.key);
     if (!standing) continue;
@@ -217,8 +149,8 @@ bool Center::State::on_hello(LocalLink& link, const Frame& frame) {
   return true;
 }
 
-bool Center::State::add_stream(LocalLink& link, uint32_t number, const std::string& category,
-                               uint32_t sub) {
+bool Hub::State::add_stream(LocalLink& link, uint32_t number, const std::string& category,
+                            uint32_t sub) {
   if (!valid_category(category) || sub > 255)
     return reject(link, proto::Reject::CATEGORY,
                   "'" + escape(category, 64) + "' is no category: [a-z0-9][a-z0-9._-]{0,63}",
@@ -238,7 +170,7 @@ bool Center::State::add_stream(LocalLink& link, uint32_t number, const std::stri
                              std::to_string(kMostCategories) + "; the others go on");
   if (link.categories.contains(category) && link.categories[category].contains(key.sub))
     return reject(link, proto::Reject::PROTOCOL, "a stream has two numbers", number);
-  if (!incarnation->wish(category, key, wall_ms()))
+  if (!incarnation->wish(category, key, now.wall_ms))
     return refuse_stream(
         link, number, proto::Reject::CATEGORY,
         "category '" + category + "' is one too many for this Center; those that are there go on");
@@ -247,7 +179,7 @@ bool Center::State::add_stream(LocalLink& link, uint32_t number, const std::stri
   return true;
 }
 
-bool Center::State::on_stream_def(LocalLink& link, const Frame& frame) {
+bool Hub::State::on_stream_def(LocalLink& link, const Frame& frame) {
   proto::StreamDef def;
   if (auto r = parse_message(frame, def); !r)
     return reject(link, proto::Reject::CORRUPT, r.error().text);
@@ -262,27 +194,27 @@ bool Center::State::on_stream_def(LocalLink& link, const Frame& frame) {
   return true;
 }
 
-proto::SinkStreamPosition Center::State::position_message(uint32_t number,
-                                                          const Position& position) const {
-  proto::SinkStreamPosition out;
-  out.set_sink(hex16(sink.sink));
-  out.set_stream(number);
-  out.set_seq(position.seq);
-  out.set_chain(position.chain);
-  return out;
+proto::SinkStreamPosition Hub::State::position_message(uint32_t number,
+                                                       const Position& position) const {
+  proto::SinkStreamPosition message;
+  message.set_sink(hex16(sink.sink));
+  message.set_stream(number);
+  message.set_seq(position.seq);
+  message.set_chain(position.chain);
+  return message;
 }
 
-void Center::State::tell_standing(LocalLink& link, uint32_t number) {
+void Hub::State::tell_standing(LocalLink& link, uint32_t number) {
   const LocalLink::Stream& stream = link.streams[number];
   const auto standing = incarnation->standing(stream.category, stream.key);
   if (!standing) return;
   proto::Committed message;
   *message.add_positions() = position_message(number, standing->committed);
-  link.connection.send(FrameType::committed, message);
+  send(link, FrameType::committed, message);
   if (standing->received != standing->committed) link.rewinds.insert(number);
 }
 
-bool Center::State::on_data(LocalLink& link, Frame& frame) {
+bool Hub::State::on_data(LocalLink& link, Frame& frame) {
   if (frame.header.size() < kSinksBytes)
     return reject(link, proto::Reject::CORRUPT, "DATA cut short");
   ByteReader sinks(frame.header);
@@ -317,7 +249,7 @@ bool Center::State::on_data(LocalLink& link, Frame& frame) {
   return on;
 }
 
-bool Center::State::on_gap(LocalLink& link, const Frame& frame) {
+bool Hub::State::on_gap(LocalLink& link, const Frame& frame) {
   proto::Gap message;
   if (auto r = parse_message(frame, message); !r)
     return reject(link, proto::Reject::CORRUPT, r.error().text);
@@ -333,9 +265,9 @@ bool Center::State::on_gap(LocalLink& link, const Frame& frame) {
   const LocalLink::Stream& stream = found->second;
   const GapRange gap{message.first_seq(), message.count(), escape(message.reason(), 256)};
   const Incarnation::Verdict verdict =
-      incarnation->gap(stream.category, stream.key, gap, message.chain_after(), wall_ms());
+      incarnation->gap(stream.category, stream.key, gap, message.chain_after(), now.wall_ms);
   if (verdict.kind == Incarnation::Verdict::Kind::take)
-    log::error(
+    say(log::Level::error,
         "LOST " + show_count(gap.count) + " lines of '" + stream.category + "' from " +
             escape(link.host, 64) + ": " + gap.reason,
         {{"peer", link.host}, {"category", stream.category}, {"lines", std::to_string(gap.count)}});
@@ -345,8 +277,7 @@ bool Center::State::on_gap(LocalLink& link, const Frame& frame) {
   return on;
 }
 
-bool Center::State::not_taken(LocalLink& link, uint32_t number,
-                              const Incarnation::Verdict& verdict) {
+bool Hub::State::not_taken(LocalLink& link, uint32_t number, const Incarnation::Verdict& verdict) {
   using Kind = Incarnation::Verdict::Kind;
   LocalLink::Stream& stream = link.streams[number];
   stream.ours = stream.ours || verdict.kind == Kind::later;
@@ -361,7 +292,7 @@ bool Center::State::not_taken(LocalLink& link, uint32_t number,
     case Kind::rewind:
       return link.rewinds.insert(number).second && !stream.ours ? strike(link) : true;
     case Kind::later: link.rewinds.insert(number); break;
-    case Kind::not_owned: incarnation->wish(stream.category, stream.key, wall_ms()); break;
+    case Kind::not_owned: incarnation->wish(stream.category, stream.key, now.wall_ms); break;
     case Kind::retired:
       return refuse_stream(link, number, proto::Reject::RETIRED, "this local_id was retired");
     case Kind::chain:
@@ -374,17 +305,17 @@ bool Center::State::not_taken(LocalLink& link, uint32_t number,
   return true;
 }
 
-bool Center::State::write_batch(LocalLink& link, uint32_t number, const BatchFields& fields,
-                                Frame& frame) {
+bool Hub::State::write_batch(LocalLink& link, uint32_t number, const BatchFields& fields,
+                             Frame& frame) {
   LocalLink::Stream& stream = link.streams[number];
-  const int64_t now = wall_ms();
-  const Incarnation::Verdict verdict = incarnation->judge(stream.category, stream.key, fields, now);
+  const Incarnation::Verdict verdict =
+      incarnation->judge(stream.category, stream.key, fields, now.wall_ms);
   if (verdict.refused()) refused_of[stream.category] += fields.count;
   if (verdict.kind != Incarnation::Verdict::Kind::take) return not_taken(link, number, verdict);
   auto& writer = writers[verdict.file->id];
   Result<void> written;
   if (!writer) {
-    auto staged = files->stage(verdict.file->staged);
+    auto staged = files.stage(verdict.file->staged);
     if (staged)
       writer = std::make_shared<LineFile>(std::move(*staged), verdict.file->key.codec);
     else
@@ -398,7 +329,7 @@ bool Center::State::write_batch(LocalLink& link, uint32_t number, const BatchFie
     }
     // No room: nothing was taken, the Local sends it again. An alarm, not a loss.
     if (write_trouble != written.error().text)
-      log::warning("writing waits: " + written.error().text);
+      say(log::Level::warning, "writing waits: " + written.error().text);
     write_trouble = written.error().text;
     if (verdict.file->lines == 0) writers.erase(verdict.file->id);
     incarnation->not_taken(stream.category, verdict);
@@ -411,12 +342,12 @@ bool Center::State::write_batch(LocalLink& link, uint32_t number, const BatchFie
   if (verdict.clock_skewed) note_clock(link, fields);
   lines_received += fields.count;
   received_of[stream.category] += fields.count;
-  incarnation->took(stream.category, stream.key, fields, verdict, writer->estimated_size(), now);
+  incarnation->took(stream.category, stream.key, fields, verdict, writer->estimated_size(),
+                    now.wall_ms);
   return true;
 }
 
-void Center::State::give_credit(LocalLink& link, const std::string& category,
-                                const StreamKey& key) {
+void Hub::State::give_credit(LocalLink& link, const std::string& category, const StreamKey& key) {
   LocalLink::Credit& credit = link.credits[category];
   const uint64_t most = std::clamp<uint64_t>(
       settings.limits.memory_bytes / kCreditShare / std::max<size_t>(1, links.size()),
@@ -428,16 +359,16 @@ void Center::State::give_credit(LocalLink& link, const std::string& category,
   message.set_sink(hex16(sink.sink));
   message.set_category(category);
   message.set_bytes(credit.allowed);
-  link.connection.send(FrameType::credit, message);
+  send(link, FrameType::credit, message);
 }
 
-void Center::State::top_up() {
-  for (const auto& link : links) {
-    if (!link->greeted) continue;
-    for (const auto& [number, stream] : link->streams)
-      give_credit(*link, stream.category, stream.key);
-    for (auto it = link->rewinds.begin(); it != link->rewinds.end();) {
-      const LocalLink::Stream& stream = link->streams[*it];
+void Hub::State::top_up() {
+  for (auto& [id, link] : links) {
+    if (!link.greeted) continue;
+    for (const auto& [number, stream] : link.streams)
+      give_credit(link, stream.category, stream.key);
+    for (auto it = link.rewinds.begin(); it != link.rewinds.end();) {
+      const LocalLink::Stream& stream = link.streams[*it];
       const auto standing = incarnation->standing(stream.category, stream.key);
       if (!standing || !incarnation->takes(stream.category, stream.key)) {
         ++it;
@@ -445,8 +376,8 @@ void Center::State::top_up() {
       }
       proto::Rewind message;
       *message.mutable_to() = position_message(*it, standing->received);
-      link->connection.send(FrameType::rewind, message);
-      it = link->rewinds.erase(it);
+      send(link, FrameType::rewind, message);
+      it = link.rewinds.erase(it);
     }
   }
 }

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "flow/batch.h"
 #include "flow/frame.h"
@@ -17,15 +18,14 @@ namespace tailrace {
 struct Outgoing {
   FrameType type{};
   std::shared_ptr<const google::protobuf::MessageLite> message{};  // null: none
-  std::string before{};                                            // DATA: what precedes the head
-  BatchPtr batch{};                                                // DATA only
+  std::string before{};  // of a batch: what precedes its head in the frame's header
+  BatchPtr batch{};      // null: none; else there is no message
+  uint16_t flags = 0;
 };
 
-// Where a sink stands in a stream.
-struct SinkPlace {
-  uint64_t sink = 0;
-  StreamId stream = 0;
-  Position at;
-};
+template <class Message>
+[[nodiscard]] Outgoing outgoing(FrameType type, Message message) {
+  return {type, std::make_shared<const Message>(std::move(message))};
+}
 
 }  // namespace tailrace

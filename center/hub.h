@@ -1,0 +1,124 @@
+// A Center without sockets, threads and clock: one incarnation after another, the Locals that are
+// connected, what they may send, and the open files that their batches go to. A machine: events in;
+// frames, connections to close and work at the store out. center/center.cc carries these out, and
+// so does a simulation.
+// Thread: the road. docs/protocol.md, "Local to Center" and "Center: life of an incarnation".
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/log.h"
+#include "base/random.h"
+#include "center/center.h"
+#include "center/door.h"
+#include "center/incarnation.h"
+#include "flow/frame_reader.h"
+#include "flow/outgoing.h"
+#include "flow/peer_address.h"
+#include "sinks/format/line_file.h"
+
+namespace tailrace {
+
+// Names a connection between the machine and whoever has it; never used again.
+using LinkId = uint64_t;
+
+// The moment of an event.
+struct HubTime {
+  int64_t mono_ms = 0;
+  int64_t wall_ms = 0;
+};
+
+// A connection as its owner sees it on a tick.
+struct LinkView {
+  LinkId link = 0;
+  int64_t last_heard_ms = 0;  // mono
+  bool too_slow = false;      // a frame has begun and does not come on
+  uint64_t queued_bytes = 0;  // sent to it and not read
+  uint64_t held_bytes = 0;    // of the frame that is being read
+};
+
+// --- what is to be done --------------------------------------------------------------------------
+struct FrameOut {
+  LinkId link = 0;
+  Outgoing frame;
+};
+struct FinishWork {  // LineFile::finish() until it succeeds, then file_finished()
+  OpenFileId file = 0;
+  std::shared_ptr<LineFile> writer;
+};
+// Each belongs to the life() in which it was asked for: when that is over its outcome is nobody's.
+using HubWork = std::variant<FinishWork, CommitEntry, PublishFile, RunProcedure>;
+struct Saying {
+  log::Level level{};
+  std::string text;
+  std::vector<std::pair<std::string, std::string>> fields;
+};
+struct HubActions {
+  std::vector<FrameOut> frames;  // in order, before anything is closed
+  std::vector<LinkId> closes;
+  std::vector<HubWork> work;
+  std::vector<Saying> sayings;
+};
+
+struct HubOptions {
+  CenterSettings settings;
+  SinkIdentity sink;
+  Layout layout;
+  TimeZone zone;
+  uint64_t state_uuid = 0;
+  DoorLimits door;
+};
+
+class Hub {
+ public:
+  // `files` must outlive it. Its first incarnation begins at once.
+  Hub(HubOptions options, Files& files, Rng rng, HubTime now);
+  ~Hub();
+
+  // --- events of connections
+
+  // Empty: it is in, and gone() must follow. Else why not: it is to be closed.
+  std::string_view knock(LinkId link, const PeerAddress& from, HubTime now);
+  void frame(LinkId link, Frame& frame, uint64_t queued_bytes, HubTime now);
+  // What came on it is not our protocol; it is closed.
+  void unreadable(LinkId link, const Error& why, bool other_version, HubTime now);
+  void gone(LinkId link);
+  // Each 50 to 500 ms (busy()). `links`: all that are in.
+  void tick(std::span<const LinkView> links, HubTime now);
+
+  // --- events of the work
+  void file_finished(OpenFileId file, uint64_t bytes, uint64_t xxh3, HubTime now);
+  void finish_waits(const std::string& why);  // it is tried again; empty: over
+  void commit_done(const Result<Cas>& outcome, HubTime now);
+  void publish_done(const std::string& stage, const Result<Published>& outcome, HubTime now);
+  void procedure_done(const StoreProcedure& procedure, HubTime now);
+  void fail(std::string reason, HubTime now);  // this life is over
+
+  // STOP: commit and publish what is held, free the lanes, seal the log. `everything`: also what is
+  // small and could be sent again.
+  void stop(bool everything);
+
+  // --- what to do, and what others ask
+
+  // Whoever carries them out clears the actions.
+  [[nodiscard]] HubActions& actions();
+  [[nodiscard]] uint64_t life() const;  // 1, 2, ...: of the incarnation that is current
+  [[nodiscard]] bool stopped() const;
+  [[nodiscard]] bool busy() const;
+  [[nodiscard]] const Acquirer& me() const;
+  [[nodiscard]] std::string tmp_name();  // never given before
+  [[nodiscard]] CenterStatus status() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace tailrace
