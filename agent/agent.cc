@@ -137,8 +137,13 @@ asio::awaitable<void> Agent::State::hear_names() {
 asio::awaitable<void> Agent::State::keep_journal() {
   while (!leaving) {
     co_await journal_bell.wait(kJournalMs);
+    const bool answered = session->placed() && !journal_stuck;
     const Result<void> kept = co_await journal_file.keep(worker);
     if (!kept) complain("the agent's journal cannot be made durable: " + kept.error().text);
+    // Batches that were struck must not come back after a power cut: their numbers go to others.
+    if (!kept || !answered || settled) continue;
+    settled = true;
+    place_if_known();
   }
 }
 
@@ -183,6 +188,7 @@ asio::awaitable<void> Agent::State::serve(StreamSocket socket) {
     if (!session->held().empty()) complain("holding: " + session->held());
     // What answers a frame goes out with what the reading loop has.
     carry_out(false);
+    if (!settled && session->placed()) journal_bell.ring();
     read_bell.ring();
   }
   session->disconnected();

@@ -96,7 +96,7 @@ void Agent::State::say_split(const std::string& category) {
 }
 
 void Agent::State::place_if_known() {
-  if (placed || !session->placed() || table->scans() == 0) return;
+  if (placed || !settled || table->scans() == 0) return;
   placed = true;
   table->place_all(now());
   if (draining) table->drain(now());

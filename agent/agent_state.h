@@ -97,6 +97,7 @@ struct Agent::State {
   std::vector<bool> low_latency;  // by category
   size_t turn = 0;                // whose turn it is among the categories
   bool watching = false;
+  bool settled = false;  // what the Local's first answer changed in the journal is durable
   bool placed = false;
   bool drain_asked = false;  // begins behind one more look at all names
   bool draining = false;

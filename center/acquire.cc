@@ -1,5 +1,7 @@
 #include "center/acquire.h"
 
+#include "base/mutant.h"
+
 namespace tailrace {
 
 namespace {
@@ -26,6 +28,7 @@ std::optional<StoreRequest> Acquire::next() {
       LaneClaim claim = me_.claim(LaneClaim::Kind::own, epoch_, uuid_);
       claim.lane = lane_;
       claim.claim_entry = claim_entry_ = ask_claim_entry_();
+      if (mutant(Mutant::claim_entry_too_high)) ++claim.claim_entry;
       for (const auto& [key, row] : table_) claim.table.push_back(row);
       return CasRequest{me_.names.claim(lane_, epoch_), claim.encode(), Records::Parent::make};
     }
@@ -44,7 +47,7 @@ void Acquire::on(const StoreReply& reply) {
       if (!take_over_->next()) after_take_over();
       return;
     case Step::write_claim:
-      if (reply.cas == Cas::won) return end(Outcome::acquired);
+      if (reply.cas == Cas::won || mutant(Mutant::claim_without_cas)) return end(Outcome::acquired);
       return end(Outcome::lost);
     case Step::ended: return;
   }
@@ -90,6 +93,10 @@ void Acquire::on_claim(const StoreReply& reply) {
   const auto known = sealed_.find(owner_);
   if (known != sealed_.end() && known->second->from_entry <= claim->claim_entry) {
     known->second->fold_into(lane_, table_);
+    step_ = Step::write_claim;
+    return;
+  }
+  if (mutant(Mutant::no_fence)) {
     step_ = Step::write_claim;
     return;
   }

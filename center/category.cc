@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
 #include "center/ranges.h"
 
 namespace tailrace {
@@ -60,14 +61,14 @@ void Category::add_gap(int64_t directory_end_ms, const Lane& lane, const StreamK
   range.gaps.push_back(std::move(gap));
 }
 
-std::optional<int64_t> Category::due(const RollPolicy& policy, int64_t now_ms) const {
+std::optional<int64_t> Category::due(const RollPolicy& policy, Moment now) const {
   std::optional<int64_t> newest;
   for (const auto& [key, file] : open_) {
     const bool full = file.bytes >= policy.bytes;
-    const bool old = policy.age_ms >= 0 && now_ms - file.opened_ms >= policy.age_ms;
-    const bool idle = policy.idle_ms >= 0 && now_ms - file.last_ms >= policy.idle_ms;
+    const bool old = policy.age_ms >= 0 && now.mono_ms - file.opened_ms >= policy.age_ms;
+    const bool idle = policy.idle_ms >= 0 && now.mono_ms - file.last_ms >= policy.idle_ms;
     const bool ended = key.directory_end_ms != INT64_MAX &&
-                       now_ms >= key.directory_end_ms + policy.grace_ms + file.jitter_ms;
+                       now.wall_ms >= key.directory_end_ms + policy.grace_ms + file.jitter_ms;
     if (full || old || idle || ended)
       newest = std::max(newest.value_or(INT64_MIN), key.directory_end_ms);
   }
@@ -114,10 +115,15 @@ void Category::finished(OpenFileId id, uint64_t bytes, uint64_t xxh3) {
 
 std::optional<Closing> Category::take_ready() {
   if (closing_.empty()) return std::nullopt;
-  ClosingFiles& front = closing_.front();
-  if (!std::all_of(front.files.begin(), front.files.end(),
-                   [](const Closed& c) { return c.finished; }))
-    return std::nullopt;
+  const auto ready = [](const ClosingFiles& closing) {
+    return std::all_of(closing.files.begin(), closing.files.end(),
+                       [](const Closed& c) { return c.finished; });
+  };
+  auto first = closing_.begin();
+  if (mutant(Mutant::closings_out_of_order))
+    first = std::find_if(closing_.begin(), closing_.end(), ready);
+  if (first == closing_.end() || !ready(*first)) return std::nullopt;
+  ClosingFiles& front = *first;
   Closing out;
   out.category = name_;
   out.lanes = std::move(front.lanes);
@@ -137,7 +143,7 @@ std::optional<Closing> Category::take_ready() {
     committed.greatest_ms = file.greatest_ms;
     out.files.push_back({std::move(committed), file.directory});
   }
-  closing_.pop_front();
+  closing_.erase(first);
   return out;
 }
 

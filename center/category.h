@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "center/commit_log.h"
+#include "center/moment.h"
 #include "flow/batch.h"
 #include "flow/stream.h"
 
@@ -43,7 +44,7 @@ struct OpenFile {
   std::string staged;
   std::string directory;
   Bucket bucket = 0;
-  int64_t opened_ms = 0;
+  int64_t opened_ms = 0;  // mono
   int64_t last_ms = 0;
   int64_t jitter_ms = 0;
   uint64_t bytes = 0;  // written so far, as the writer estimates
@@ -71,7 +72,7 @@ class Category {
   // Takes away the file of that key if nothing was written to it.
   void forget_empty(const FileKey& key);
   // The newest directory that must close now, if any; `policy` and the clock decide.
-  [[nodiscard]] std::optional<int64_t> due(const RollPolicy& policy, int64_t now_ms) const;
+  [[nodiscard]] std::optional<int64_t> due(const RollPolicy& policy, Moment now) const;
   // Closes every file whose directory ends at or before `directory_end_ms`, and the gaps there:
   // together one closing. Returns the files to finish; none if there were only gaps.
   std::vector<OpenFileId> close(int64_t directory_end_ms);

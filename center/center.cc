@@ -53,7 +53,7 @@ Result<uint64_t> state_uuid_in(const std::string& directory) {
   return uuid;
 }
 
-HubTime now() { return {mono_ms(), wall_ms()}; }
+Moment now() { return {mono_ms(), wall_ms()}; }
 }  // namespace
 
 // The hub's shell: connections and workers, each a coroutine.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
 #include "center/ranges.h"
 
 namespace tailrace {
@@ -30,7 +31,7 @@ std::optional<CommitLog::Attempt> CommitLog::begin(uint64_t uuid, int64_t now_ms
   record.prev_crc = previous_crc_;
   // Names begin with it, and readers take files in the order of their names.
   record.time_ms = last_time_ms_ = std::max(last_time_ms_, now_ms);
-  record.pending = pending_;
+  if (!mutant(Mutant::pending_forgotten)) record.pending = pending_;
   // Group commit: whole closings, as many as fit; the first always does.
   std::string bytes;
   while (!queued_.empty()) {
@@ -59,6 +60,7 @@ CommitRecord CommitLog::won() {
   previous_crc_ = attempt_crc_;
   ++next_entry_;
   for (const CommittedFile& file : record.files) {
+    if (mutant(Mutant::pending_left_out) && &file != &record.files.front()) continue;
     pending_.push_back(file);
     pending_bytes_ += bytes_of(file);
   }

@@ -12,7 +12,7 @@ constexpr int64_t kFirstFencePauseMs = 1'000;
 constexpr int64_t kLongestFencePauseMs = 300'000;
 }  // namespace
 
-Hub::State::State(HubOptions options_in, Files& files_in, Rng rng_in, HubTime now_in)
+Hub::State::State(HubOptions options_in, Files& files_in, Rng rng_in, Moment now_in)
     : options(std::move(options_in)),
       files(files_in),
       rng(rng_in),
@@ -26,6 +26,8 @@ void Hub::State::begin(int64_t not_before_ms) {
   IncarnationOptions of;
   of.center = settings.name;
   of.version = TAILRACE_VERSION;
+  of.reclaim_entries = options.reclaim_entries;
+  of.collect_ms = options.collect_ms;
   of.most_categories = settings.limits.categories;
   of.roll = RollPolicy{settings.roll_bytes, settings.roll_age_ms, settings.roll_idle_ms,
                        settings.bucket_grace_ms, settings.bucket_jitter_ms};
@@ -35,9 +37,8 @@ void Hub::State::begin(int64_t not_before_ms) {
               .incarnation = incarnation_name(IncarnationId{now.wall_ms, rng.next()}),
               .address = "",
               .state_uuid = options.state_uuid};
-  incarnation =
-      std::make_unique<Incarnation>(std::move(of), std::move(me), options.layout, options.zone,
-                                    Rng(rng.next()), now.wall_ms, not_before_ms);
+  incarnation = std::make_unique<Incarnation>(std::move(of), std::move(me), options.layout,
+                                              options.zone, Rng(rng.next()), now, not_before_ms);
 }
 
 void Hub::State::end(const std::string& reason) {
@@ -55,7 +56,7 @@ void Hub::State::end(const std::string& reason) {
     ++life;  // nothing of the old one is current any more
     return;
   }
-  begin(now.wall_ms + fence_pause_ms);
+  begin(now.mono_ms + fence_pause_ms);
   fence_pause_ms = std::min(fence_pause_ms * 2, kLongestFencePauseMs);
 }
 
@@ -149,14 +150,14 @@ void Hub::State::say(log::Level level, std::string text, Fields fields) {
 
 // --- the door ------------------------------------------------------------------------------------
 
-Hub::Hub(HubOptions options, Files& files, Rng rng, HubTime now)
+Hub::Hub(HubOptions options, Files& files, Rng rng, Moment now)
     : state_(std::make_unique<State>(std::move(options), files, rng, now)) {
   state_->begin(0);
   state_->pump();
 }
 Hub::~Hub() = default;
 
-std::string_view Hub::knock(LinkId id, const PeerAddress& from, HubTime now) {
+std::string_view Hub::knock(LinkId id, const PeerAddress& from, Moment now) {
   State& s = *state_;
   s.now = now;
   const bool boxed = !from.host.empty() && s.box.left_ms(from.host, now.mono_ms) > 0;
@@ -171,7 +172,7 @@ std::string_view Hub::knock(LinkId id, const PeerAddress& from, HubTime now) {
   return {};
 }
 
-void Hub::frame(LinkId id, Frame& frame, uint64_t queued_bytes, HubTime now) {
+void Hub::frame(LinkId id, Frame& frame, uint64_t queued_bytes, Moment now) {
   State& s = *state_;
   s.now = now;
   LocalLink& link = s.links.at(id);
@@ -179,7 +180,7 @@ void Hub::frame(LinkId id, Frame& frame, uint64_t queued_bytes, HubTime now) {
   if (!s.on_frame(link, frame) || !s.drains(link, queued_bytes)) s.close(link);
 }
 
-void Hub::unreadable(LinkId id, const Error& why, bool other_version, HubTime now) {
+void Hub::unreadable(LinkId id, const Error& why, bool other_version, Moment now) {
   State& s = *state_;
   s.now = now;
   LocalLink& link = s.links.at(id);
@@ -200,13 +201,13 @@ void Hub::gone(LinkId id) {
   s.door.left(link.mapped().address, link.mapped().counted);
 }
 
-void Hub::tick(std::span<const LinkView> views, HubTime now) {
+void Hub::tick(std::span<const LinkView> views, Moment now) {
   State& s = *state_;
   s.now = now;
   for (const LinkView& view : views)
     if (LocalLink& link = s.links.at(view.link); !link.closing) s.drop_silent(link, view);
   s.shed(views);
-  s.incarnation->tick(now.wall_ms);
+  s.incarnation->tick(now);
   if (s.stop_asked) s.incarnation->stop(s.stop_everything);
   s.pump();
   s.top_up();
@@ -214,7 +215,7 @@ void Hub::tick(std::span<const LinkView> views, HubTime now) {
 
 // --- the work ------------------------------------------------------------------------------------
 
-void Hub::file_finished(OpenFileId file, uint64_t bytes, uint64_t xxh3, HubTime now) {
+void Hub::file_finished(OpenFileId file, uint64_t bytes, uint64_t xxh3, Moment now) {
   State& s = *state_;
   s.now = now;
   s.finish_trouble.clear();
@@ -226,29 +227,29 @@ void Hub::finish_waits(const std::string& why) {
   state_->finish_trouble = "finishing a file: " + why;
 }
 
-void Hub::commit_done(const Result<Cas>& outcome, HubTime now) {
+void Hub::commit_done(const Result<Cas>& outcome, Moment now) {
   State& s = *state_;
   s.now = now;
-  s.incarnation->commit_done(outcome, now.wall_ms);
+  s.incarnation->commit_done(outcome, now);
   s.pump();
 }
 
-void Hub::publish_done(const std::string& stage, const Result<Published>& outcome, HubTime now) {
+void Hub::publish_done(const std::string& stage, const Result<Published>& outcome, Moment now) {
   State& s = *state_;
   s.now = now;
   if (outcome) s.newest_published_ms = now.wall_ms;
-  s.incarnation->publish_done(stage, outcome, now.wall_ms);
+  s.incarnation->publish_done(stage, outcome, now);
   s.pump();
 }
 
-void Hub::procedure_done(const StoreProcedure& procedure, HubTime now) {
+void Hub::procedure_done(const StoreProcedure& procedure, Moment now) {
   State& s = *state_;
   s.now = now;
-  s.incarnation->procedure_done(procedure, now.wall_ms);
+  s.incarnation->procedure_done(procedure, now);
   s.pump();
 }
 
-void Hub::fail(std::string reason, HubTime now) {
+void Hub::fail(std::string reason, Moment now) {
   State& s = *state_;
   s.now = now;
   s.incarnation->fail(std::move(reason));

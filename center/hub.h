@@ -29,12 +29,6 @@ namespace tailrace {
 // Names a connection between the machine and whoever has it; never used again.
 using LinkId = uint64_t;
 
-// The moment of an event.
-struct HubTime {
-  int64_t mono_ms = 0;
-  int64_t wall_ms = 0;
-};
-
 // A connection as its owner sees it on a tick.
 struct LinkView {
   LinkId link = 0;
@@ -74,32 +68,34 @@ struct HubOptions {
   TimeZone zone;
   uint64_t state_uuid = 0;
   DoorLimits door;
+  uint64_t reclaim_entries = 4'096;  // as IncarnationOptions
+  int64_t collect_ms = 3'600'000;
 };
 
 class Hub {
  public:
   // `files` must outlive it. Its first incarnation begins at once.
-  Hub(HubOptions options, Files& files, Rng rng, HubTime now);
+  Hub(HubOptions options, Files& files, Rng rng, Moment now);
   ~Hub();
 
   // --- events of connections
 
   // Empty: it is in, and gone() must follow. Else why not: it is to be closed.
-  std::string_view knock(LinkId link, const PeerAddress& from, HubTime now);
-  void frame(LinkId link, Frame& frame, uint64_t queued_bytes, HubTime now);
+  std::string_view knock(LinkId link, const PeerAddress& from, Moment now);
+  void frame(LinkId link, Frame& frame, uint64_t queued_bytes, Moment now);
   // What came on it is not our protocol; it is closed.
-  void unreadable(LinkId link, const Error& why, bool other_version, HubTime now);
+  void unreadable(LinkId link, const Error& why, bool other_version, Moment now);
   void gone(LinkId link);
   // Each 50 to 500 ms (busy()). `links`: all that are in.
-  void tick(std::span<const LinkView> links, HubTime now);
+  void tick(std::span<const LinkView> links, Moment now);
 
   // --- events of the work
-  void file_finished(OpenFileId file, uint64_t bytes, uint64_t xxh3, HubTime now);
+  void file_finished(OpenFileId file, uint64_t bytes, uint64_t xxh3, Moment now);
   void finish_waits(const std::string& why);  // it is tried again; empty: over
-  void commit_done(const Result<Cas>& outcome, HubTime now);
-  void publish_done(const std::string& stage, const Result<Published>& outcome, HubTime now);
-  void procedure_done(const StoreProcedure& procedure, HubTime now);
-  void fail(std::string reason, HubTime now);  // this life is over
+  void commit_done(const Result<Cas>& outcome, Moment now);
+  void publish_done(const std::string& stage, const Result<Published>& outcome, Moment now);
+  void procedure_done(const StoreProcedure& procedure, Moment now);
+  void fail(std::string reason, Moment now);  // this life is over
 
   // STOP: commit and publish what is held, free the lanes, seal the log. `everything`: also what is
   // small and could be sent again.

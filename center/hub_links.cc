@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/bytes.h"
+#include "base/mutant.h"
 #include "base/units.h"
 #include "center/hub_state.h"
 
@@ -13,6 +14,7 @@ namespace {
 constexpr uint64_t kMostCreditBytes = 8u << 20;
 constexpr uint64_t kLeastCreditBytes = 1u << 20;
 constexpr uint64_t kCreditShare = 2;  // of limits.memory all credit is a half
+constexpr int64_t kRivalMs = 3'000;   // until then a Local that lives has answered
 constexpr uint32_t kOurSink = 1;      // bit 0: this Center's first and only sink
 constexpr size_t kSinksBytes = 4;
 constexpr uint32_t kSpoolFullPercent = 70;
@@ -33,7 +35,7 @@ bool Hub::State::on_frame(LocalLink& link, Frame& frame) {
       pump();
       return true;
     case FrameType::ping: return on_ping(link, frame);
-    case FrameType::pong:
+    case FrameType::pong: ++link.pongs; return true;
     case FrameType::file_def: return true;
     case FrameType::stale: return on_stale(link, frame);
     case FrameType::goodbye: return false;
@@ -95,15 +97,7 @@ bool Hub::State::on_hello(LocalLink& link, const Frame& frame) {
                       escape(hello.cluster(), 64));
   if (hello.local_id() == 0) return reject(link, proto::Reject::PROTOCOL, "no local_id");
   if (must_wait(link, hello.local_id())) return false;
-  for (auto& [id, other] : links) {
-    if (id == link.id || !other.greeted || other.local_id != hello.local_id()) continue;
-    if (other.start != hello.start() && other.start != hello.start_before())
-      return reject(
-          link, proto::Reject::DUPLICATE,
-          "another live Local (" + escape(other.host, 64) + ") has the same id: a cloned machine");
-    close(other);
-    other.greeted = false;
-  }
+  if (!alone(link, hello)) return false;
   link.greeted = link.counted = true;
   door.greeted();
   link.local_id = hello.local_id();
@@ -149,6 +143,28 @@ bool Hub::State::on_hello(LocalLink& link, const Frame& frame) {
   return true;
 }
 
+// The same Local come back takes the place of its older connection; another with its id is refused.
+bool Hub::State::alone(LocalLink& link, const proto::Hello& hello) {
+  for (auto& [id, other] : links) {
+    if (id == link.id || !other.greeted || other.local_id != hello.local_id()) continue;
+    if (other.start != hello.start() && other.start != hello.start_before()) {
+      // It may have started twice since that connection broke, and nobody told us.
+      if (std::exchange(other.rival, hello.start()) != hello.start()) {
+        ++other.pings;
+        send(other, FrameType::ping, proto::Ping());
+      }
+      if (other.pongs < other.pings && !mutant(Mutant::duplicate_at_once))
+        return busy(link, kRivalMs);
+      return reject(
+          link, proto::Reject::DUPLICATE,
+          "another live Local (" + escape(other.host, 64) + ") has the same id: a cloned machine");
+    }
+    close(other);
+    other.greeted = false;
+  }
+  return true;
+}
+
 bool Hub::State::add_stream(LocalLink& link, uint32_t number, const std::string& category,
                             uint32_t sub) {
   if (!valid_category(category) || sub > 255)
@@ -170,7 +186,7 @@ bool Hub::State::add_stream(LocalLink& link, uint32_t number, const std::string&
                              std::to_string(kMostCategories) + "; the others go on");
   if (link.categories.contains(category) && link.categories[category].contains(key.sub))
     return reject(link, proto::Reject::PROTOCOL, "a stream has two numbers", number);
-  if (!incarnation->wish(category, key, now.wall_ms))
+  if (!incarnation->wish(category, key, now))
     return refuse_stream(
         link, number, proto::Reject::CATEGORY,
         "category '" + category + "' is one too many for this Center; those that are there go on");
@@ -265,7 +281,7 @@ bool Hub::State::on_gap(LocalLink& link, const Frame& frame) {
   const LocalLink::Stream& stream = found->second;
   const GapRange gap{message.first_seq(), message.count(), escape(message.reason(), 256)};
   const Incarnation::Verdict verdict =
-      incarnation->gap(stream.category, stream.key, gap, message.chain_after(), now.wall_ms);
+      incarnation->gap(stream.category, stream.key, gap, message.chain_after(), now);
   if (verdict.kind == Incarnation::Verdict::Kind::take)
     say(log::Level::error,
         "LOST " + show_count(gap.count) + " lines of '" + stream.category + "' from " +
@@ -292,7 +308,7 @@ bool Hub::State::not_taken(LocalLink& link, uint32_t number, const Incarnation::
     case Kind::rewind:
       return link.rewinds.insert(number).second && !stream.ours ? strike(link) : true;
     case Kind::later: link.rewinds.insert(number); break;
-    case Kind::not_owned: incarnation->wish(stream.category, stream.key, now.wall_ms); break;
+    case Kind::not_owned: incarnation->wish(stream.category, stream.key, now); break;
     case Kind::retired:
       return refuse_stream(link, number, proto::Reject::RETIRED, "this local_id was retired");
     case Kind::chain:
@@ -308,8 +324,7 @@ bool Hub::State::not_taken(LocalLink& link, uint32_t number, const Incarnation::
 bool Hub::State::write_batch(LocalLink& link, uint32_t number, const BatchFields& fields,
                              Frame& frame) {
   LocalLink::Stream& stream = link.streams[number];
-  const Incarnation::Verdict verdict =
-      incarnation->judge(stream.category, stream.key, fields, now.wall_ms);
+  const Incarnation::Verdict verdict = incarnation->judge(stream.category, stream.key, fields, now);
   if (verdict.refused()) refused_of[stream.category] += fields.count;
   if (verdict.kind != Incarnation::Verdict::Kind::take) return not_taken(link, number, verdict);
   auto& writer = writers[verdict.file->id];
@@ -342,8 +357,7 @@ bool Hub::State::write_batch(LocalLink& link, uint32_t number, const BatchFields
   if (verdict.clock_skewed) note_clock(link, fields);
   lines_received += fields.count;
   received_of[stream.category] += fields.count;
-  incarnation->took(stream.category, stream.key, fields, verdict, writer->estimated_size(),
-                    now.wall_ms);
+  incarnation->took(stream.category, stream.key, fields, verdict, writer->estimated_size(), now);
   return true;
 }
 

@@ -105,9 +105,7 @@ void Hub::State::shed(std::span<const LinkView> views) {
                 "all Locals together hold more than limits.memory (" +
                     show_size(settings.limits.memory_bytes) + "); it may come again in " +
                     show_duration(kShedMs));
-    proto::Busy busy;
-    busy.set_retry_ms(kShedMs);
-    send(link, FrameType::busy, std::move(busy));
+    busy(link, kShedMs);
     close(link);
   }
 }
@@ -132,11 +130,15 @@ bool Hub::State::drains(LocalLink& link, uint64_t queued_bytes) {
 bool Hub::State::must_wait(LocalLink& link, uint64_t local_id) {
   const int64_t wait_ms = box.left_ms(hex16(local_id) + "@" + link.address, now.mono_ms);
   if (wait_ms == 0) return false;
-  proto::Busy busy;
-  busy.set_retry_ms(static_cast<uint32_t>(wait_ms));
-  send(link, FrameType::busy, busy);
   ++refused;
-  return true;
+  return !busy(link, wait_ms);
+}
+
+bool Hub::State::busy(LocalLink& link, int64_t retry_ms) {
+  proto::Busy message;
+  message.set_retry_ms(static_cast<uint32_t>(retry_ms));
+  send(link, FrameType::busy, message);
+  return false;
 }
 
 }  // namespace tailrace

@@ -15,7 +15,7 @@
 namespace tailrace {
 
 struct Hub::State {
-  State(HubOptions options_in, Files& files_in, Rng rng_in, HubTime now_in);
+  State(HubOptions options_in, Files& files_in, Rng rng_in, Moment now_in);
 
   // --- life (hub.cc) ----------------------------------------------------------------------------
   void begin(int64_t not_before_ms);
@@ -42,6 +42,7 @@ struct Hub::State {
   bool on_stale(LocalLink& link, const Frame& frame);
   bool on_ping(LocalLink& link, const Frame& frame);
   bool on_hello(LocalLink& link, const Frame& frame);
+  bool alone(LocalLink& link, const proto::Hello& hello);
   bool on_stream_def(LocalLink& link, const Frame& frame);
   bool on_data(LocalLink& link, Frame& frame);
   bool on_gap(LocalLink& link, const Frame& frame);
@@ -70,6 +71,8 @@ struct Hub::State {
   void note_clock(const LocalLink& link, const BatchFields& fields);
   bool drains(LocalLink& link, uint64_t queued_bytes);
   bool strike(LocalLink& link);
+  // It may come again in so many ms. false.
+  bool busy(LocalLink& link, int64_t retry_ms);
   bool must_wait(LocalLink& link, uint64_t local_id);
   void drop_silent(LocalLink& link, const LinkView& view);
   // Sends away those who hold most, until all together hold what they may.
@@ -91,7 +94,7 @@ struct Hub::State {
   SinkIdentity& sink = options.sink;
   Files& files;
   Rng rng;
-  HubTime now;
+  Moment now;
   HubActions out;
 
   std::unique_ptr<Incarnation> incarnation;

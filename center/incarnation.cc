@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
 #include "center/ranges.h"
 
 namespace tailrace {
@@ -14,7 +15,7 @@ constexpr uint8_t kAllParts[] = {1, 8, 64};
 }  // namespace
 
 Incarnation::Incarnation(IncarnationOptions options, Acquirer me, Layout layout, TimeZone zone,
-                         Rng rng, int64_t now_ms, int64_t not_before_ms)
+                         Rng rng, Moment now, int64_t not_before_ms)
     : options_(std::move(options)),
       me_(std::move(me)),
       layout_(std::move(layout)),
@@ -22,16 +23,16 @@ Incarnation::Incarnation(IncarnationOptions options, Acquirer me, Layout layout,
       rng_(rng),
       log_(me_.names, options_.log, me_.cluster, me_.sink, options_.center, me_.incarnation),
       not_before_ms_(not_before_ms),
-      now_ms_(now_ms),
-      last_reclaim_ms_(now_ms),
-      next_collect_ms_(now_ms),
-      proved_ms_(now_ms) {
+      now_(now),
+      last_reclaim_ms_(now.mono_ms),
+      next_collect_ms_(now.mono_ms),
+      proved_ms_(now.mono_ms) {
   Announcement announcement;
   announcement.name = options_.center;
   announcement.address = me_.address;
   announcement.state_uuid = me_.state_uuid;
   announcement.version = options_.version;
-  announcement.started_ms = now_ms;
+  announcement.started_ms = now.wall_ms;
   start_ = std::make_shared<StartLog>(me_, announcement, rng_.next());
   run(start_);
 }
@@ -148,7 +149,7 @@ Incarnation::Verdict Incarnation::place(OwnedLane* owned, const StreamKey& strea
 }
 
 Incarnation::Verdict Incarnation::judge(const std::string& name, const StreamKey& stream,
-                                        const BatchFields& fields, int64_t now_ms) {
+                                        const BatchFields& fields, Moment now) {
   using Kind = Verdict::Kind;
   Lane lane;
   OwnedLane* owned = owner_of(name, stream, &lane);
@@ -165,7 +166,7 @@ Incarnation::Verdict Incarnation::judge(const std::string& name, const StreamKey
     verdict.lane_tag = owned->tag;
     // Within a stream the bucket never goes back: whatever a host's clock does, what is closed by a
     // directory's end is a prefix of each stream.
-    const Bucket sane = sane_bucket(fields.bucket, now_ms);
+    const Bucket sane = sane_bucket(fields.bucket, now.wall_ms);
     verdict.clock_skewed = sane != fields.bucket;
     const Bucket bucket = std::max(row.last_bucket, sane);
     const FileKey key{layout_.directory_end_ms(bucket, zone_), fields.file_codec};
@@ -178,7 +179,7 @@ Incarnation::Verdict Incarnation::judge(const std::string& name, const StreamKey
       file.staged = stage_path(name, me_.incarnation, rng_.next());
       file.directory = layout_.render(name, bucket, zone_);
       file.bucket = bucket;
-      file.opened_ms = file.last_ms = now_ms;
+      file.opened_ms = file.last_ms = now.mono_ms;
       file.jitter_ms = static_cast<int64_t>(
           rng_.below(static_cast<uint64_t>(std::max<int64_t>(options_.roll.jitter_ms, 0)) + 1));
       verdict.file = &files.open(std::move(file));
@@ -188,7 +189,7 @@ Incarnation::Verdict Incarnation::judge(const std::string& name, const StreamKey
 }
 
 void Incarnation::took(const std::string& name, const StreamKey& stream, const BatchFields& fields,
-                       const Verdict& verdict, uint64_t file_bytes, int64_t now_ms) {
+                       const Verdict& verdict, uint64_t file_bytes, Moment now) {
   Lane lane;
   OwnedLane* owned = owner_of(name, stream, &lane);
   TAILRACE_CHECK(owned, "a lane went away between a verdict and its batch");
@@ -196,7 +197,7 @@ void Incarnation::took(const std::string& name, const StreamKey& stream, const B
   row.received = Position{fields.end_seq(), fields.chain_after};
   row.last_bucket = std::max(row.last_bucket, verdict.file->bucket);
   Category& files = category(name);
-  files.add(*verdict.file, lane, stream, fields, file_bytes, now_ms);
+  files.add(*verdict.file, lane, stream, fields, file_bytes, now.mono_ms);
   if (file_bytes >= options_.roll.bytes && !log_.blocked(name))
     close(files, verdict.file->key.directory_end_ms);
 }
@@ -206,7 +207,7 @@ void Incarnation::not_taken(const std::string& name, const Verdict& verdict) {
 }
 
 Incarnation::Verdict Incarnation::gap(const std::string& name, const StreamKey& stream,
-                                      GapRange gap, uint64_t chain_after, int64_t now_ms) {
+                                      GapRange gap, uint64_t chain_after, Moment now) {
   using Kind = Verdict::Kind;
   Lane lane;
   OwnedLane* owned = owner_of(name, stream, &lane);
@@ -227,7 +228,7 @@ Incarnation::Verdict Incarnation::gap(const std::string& name, const StreamKey& 
     Category& files = category(name);
     files.add_gap(directory_end_ms, lane, stream, std::move(gap), chain_after);
     close(files, directory_end_ms);
-    queue_ready(files, now_ms);
+    queue_ready(files, now);
   }
   return verdict;
 }
@@ -250,10 +251,10 @@ void Incarnation::close(Category& files, int64_t directory_end_ms) {
   }
 }
 
-void Incarnation::roll(int64_t now_ms) {
+void Incarnation::roll(Moment now) {
   for (auto& [name, files] : categories_) {
     if (!files.anything_open() || log_.blocked(name)) continue;
-    if (const auto end = files.due(options_.roll, now_ms)) close(files, *end);
+    if (const auto end = files.due(options_.roll, now)) close(files, *end);
   }
 }
 
@@ -275,17 +276,17 @@ void Incarnation::file_finished(OpenFileId id, uint64_t bytes, uint64_t xxh3) {
   Category& files = category(found->second);
   file_category_.erase(found);
   files.finished(id, bytes, xxh3);
-  queue_ready(files, now_ms_);
+  queue_ready(files, now_);
 }
 
-void Incarnation::queue_ready(Category& files, int64_t now_ms) {
+void Incarnation::queue_ready(Category& files, Moment now) {
   while (auto closing = files.take_ready()) log_.queue(std::move(*closing));
-  commit_next(now_ms);
+  commit_next(now);
 }
 
-void Incarnation::commit_next(int64_t now_ms) {
+void Incarnation::commit_next(Moment now) {
   if (fenced_) return;
-  auto attempt = log_.begin(rng_.next(), now_ms);
+  auto attempt = log_.begin(rng_.next(), now.wall_ms);
   if (!attempt) return;
   // A record whose ranges do not continue what is committed is never sent.
   for (const LaneRanges& lane : log_.attempt().lanes) {
@@ -295,20 +296,23 @@ void Incarnation::commit_next(int64_t now_ms) {
       TAILRACE_CHECK(owned->second.rows[range.key].committed.seq == range.from_seq,
                      "a commit would leave a hole or repeat lines");
   }
+  if (mutant(Mutant::publish_first))
+    for (const CommittedFile& file : log_.attempt().files) actions_.push_back(PublishFile{file});
   actions_.push_back(CommitEntry{std::move(attempt->name), std::move(attempt->record)});
 }
 
-void Incarnation::commit_done(Result<Cas> outcome, int64_t now_ms) {
+void Incarnation::commit_done(Result<Cas> outcome, Moment now) {
   if (fenced_) return;
+  if (!outcome && mutant(Mutant::timeout_is_success)) outcome = Cas::won;
   if (!outcome) return fail("the store refused a commit record: " + outcome.error().text);
   if (*outcome == Cas::no_directory) return fail("the commit log's directory is gone");
   if (*outcome == Cas::lost) return fail("another Center has sealed this one's commit log");
   if (stopping_ == Stopping::sealing) {  // it was the FENCE
     stopping_ = Stopping::sweeping;
-    janitor_ = std::make_shared<Janitor>(me_, me_.incarnation, rng_.next(), now_ms);
+    janitor_ = std::make_shared<Janitor>(me_, me_.incarnation, rng_.next(), now.wall_ms);
     return run(janitor_);
   }
-  proved_ms_ = now_ms;
+  proved_ms_ = now.mono_ms;
   const auto record = std::make_shared<const CommitRecord>(log_.won());
   for (const LaneRanges& lane : record->lanes) {
     OwnedLane& owned = lanes_.at(lane.lane);
@@ -325,30 +329,30 @@ void Incarnation::commit_done(Result<Cas> outcome, int64_t now_ms) {
   }
   for (const CommittedFile& file : record->files)
     publishing_[file.stage] = Publishing{file, record};
-  start_publishing(now_ms);
-  commit_next(now_ms);
+  start_publishing(now);
+  commit_next(now);
 }
 
 // --- publishing
 
-void Incarnation::start_publishing(int64_t now_ms) {
+void Incarnation::start_publishing(Moment now) {
   // A file that can't be published waits alone; its category's later ones are tried beside it.
   for (auto& [stage, p] : publishing_) {
-    if (p.under_way || now_ms < p.again_ms) continue;
+    if (p.under_way || now.mono_ms < p.again_ms) continue;
     p.under_way = true;
     actions_.push_back(PublishFile{p.file});
   }
 }
 
 void Incarnation::publish_done(const std::string& stage, const Result<Published>& outcome,
-                               int64_t now_ms) {
+                               Moment now) {
   const auto found = publishing_.find(stage);
   if (found == publishing_.end()) return;
   Publishing& p = found->second;
   p.under_way = false;
   if (!outcome) {
     p.pause_ms = std::min<int64_t>(std::max<int64_t>(p.pause_ms * 2, 200), 30'000);
-    p.again_ms = now_ms + p.pause_ms;
+    p.again_ms = now.mono_ms + p.pause_ms;
     return trouble("publish " + stage, "cannot publish " + p.file.final_path + ": " +
                                            outcome.error().text +
                                            "; it is committed and tried again until it works");

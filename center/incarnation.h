@@ -19,8 +19,10 @@
 #include "center/collect.h"
 #include "center/commit_log.h"
 #include "center/janitor.h"
+#include "center/moment.h"
 #include "center/proof.h"
 #include "center/reclaim.h"
+#include "center/roll_call.h"
 #include "center/start_log.h"
 #include "sinks/layout.h"
 #include "sinks/timezone.h"
@@ -100,19 +102,19 @@ struct IncarnationCounts {
 
 class Incarnation {
  public:
-  // `rng` names records and files; `not_before_ms`: no ACQUIRE earlier (after a fence).
+  // `rng` names records and files; `not_before_ms` (mono): no ACQUIRE earlier (after a fence).
   Incarnation(IncarnationOptions options, Acquirer me, Layout layout, TimeZone zone, Rng rng,
-              int64_t now_ms, int64_t not_before_ms);
+              Moment now, int64_t not_before_ms);
   ~Incarnation();
 
   // What has to be done since the last call, in order.
   [[nodiscard]] std::vector<CenterAction> take_actions();
 
   // --- events -----------------------------------------------------------------------------------
-  void tick(int64_t now_ms);  // each 100 ms or so
+  void tick(Moment now);  // each 100 ms or so
   // A Local has (or wants to send) this stream: its lane is wished for. False: its category is one
   // too many.
-  bool wish(const std::string& category, const StreamKey& stream, int64_t now_ms);
+  bool wish(const std::string& category, const StreamKey& stream, Moment now);
 
   struct Verdict {
     enum class Kind {
@@ -137,16 +139,16 @@ class Incarnation {
     }
   };
   Verdict judge(const std::string& category, const StreamKey& stream, const BatchFields& fields,
-                int64_t now_ms);
+                Moment now);
   // The batch just judged `take` was written; the file is `file_bytes` long now.
   void took(const std::string& category, const StreamKey& stream, const BatchFields& fields,
-            const Verdict& verdict, uint64_t file_bytes, int64_t now_ms);
+            const Verdict& verdict, uint64_t file_bytes, Moment now);
   // It could not be staged: the file is forgotten if nothing is in it.
   void not_taken(const std::string& category, const Verdict& verdict);
   // GAP: the lines are lost, `chain_after` stands behind them. `take`: it is on its way into the
   // log; every other kind as for a batch.
   Verdict gap(const std::string& category, const StreamKey& stream, GapRange gap,
-              uint64_t chain_after, int64_t now_ms);
+              uint64_t chain_after, Moment now);
   // The stream starts here for this store, if nothing is known of it yet and its lane is owned.
   void begin_at(const std::string& category, const StreamKey& stream, const Position& origin);
   // FLUSH of a Local: commit what is held of it. A Local that has gone: its lines can't be sent
@@ -158,9 +160,9 @@ class Incarnation {
   void connected(uint64_t local_id, bool is_connected);
 
   void file_finished(OpenFileId file, uint64_t bytes, uint64_t xxh3);
-  void commit_done(Result<Cas> outcome, int64_t now_ms);
-  void publish_done(const std::string& stage, const Result<Published>& outcome, int64_t now_ms);
-  void procedure_done(const StoreProcedure& procedure, int64_t now_ms);
+  void commit_done(Result<Cas> outcome, Moment now);
+  void publish_done(const std::string& stage, const Result<Published>& outcome, Moment now);
+  void procedure_done(const StoreProcedure& procedure, Moment now);
   void fail(std::string reason);  // the store or a file failed for good: as FENCED
   // STOP. `everything`: also what is small and could be sent again.
   void stop(bool everything);
@@ -219,19 +221,20 @@ class Incarnation {
   Category& category(const std::string& name);
   [[nodiscard]] bool held_up(const std::string& category) const;
   void close(Category& category, int64_t directory_end_ms);
-  void queue_ready(Category& category, int64_t now_ms);
-  void roll(int64_t now_ms);
-  void start_wishes(int64_t now_ms);
-  void start_janitor(int64_t now_ms);
-  void start_upkeep(int64_t now_ms);
-  void start_proof(int64_t now_ms);
-  void proved(const Proof& proof, int64_t now_ms);
-  void start_publishing(int64_t now_ms);
-  void commit_next(int64_t now_ms);
-  void step_stop(int64_t now_ms);
-  void acquired(const Acquire& acquire, int64_t now_ms);
-  void janitor_done(const Janitor& janitor, int64_t now_ms);
-  void reclaimed(const Reclaim& reclaim, int64_t now_ms);
+  void queue_ready(Category& category, Moment now);
+  void roll(Moment now);
+  void start_wishes(Moment now);
+  void start_janitor(Moment now);
+  void start_upkeep(Moment now);
+  void start_roll_call(Moment now);
+  void start_proof(Moment now);
+  void proved(const Proof& proof, Moment now);
+  void start_publishing(Moment now);
+  void commit_next(Moment now);
+  void step_stop(Moment now);
+  void acquired(const Acquire& acquire, Moment now);
+  void janitor_done(const Janitor& janitor, Moment now);
+  void reclaimed(const Reclaim& reclaim, Moment now);
   LaneClaim next_claim(const Lane& lane);
   void run(std::shared_ptr<StoreProcedure> procedure);
   void trouble(const std::string& key, std::string text);
@@ -246,7 +249,7 @@ class Incarnation {
   bool started_ = false;
   bool fenced_ = false;
   int64_t not_before_ms_;
-  int64_t now_ms_;
+  Moment now_;
 
   std::map<Lane, OwnedLane> lanes_;
   std::map<std::string, Category> categories_;
@@ -268,6 +271,8 @@ class Incarnation {
   std::shared_ptr<Janitor> janitor_;
   std::shared_ptr<Reclaim> reclaim_;
   std::shared_ptr<Collect> collect_;
+  std::shared_ptr<RollCall> roll_call_;
+  int64_t next_roll_call_ms_ = 0;
   std::shared_ptr<Proof> proof_;
   std::set<std::pair<std::string, StreamKey>> doubts_;  // to be answered after a proof
   std::shared_ptr<StartLog> start_;

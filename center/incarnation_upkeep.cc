@@ -2,6 +2,7 @@
 // reclaiming, collecting, stopping.
 #include <algorithm>
 
+#include "base/mutant.h"
 #include "center/incarnation.h"
 
 namespace tailrace {
@@ -13,64 +14,67 @@ constexpr int64_t kFailedAgainMs = 10'000;
 constexpr int64_t kProofMs = 30'000;  // without a commit
 }  // namespace
 
-void Incarnation::tick(int64_t now_ms) {
-  now_ms_ = now_ms;
+void Incarnation::tick(Moment now) {
+  now_ = now;
   if (fenced_ || !started_) return;
-  if (stopping_ != Stopping::no) return step_stop(now_ms);
-  roll(now_ms);
-  start_wishes(now_ms);
-  start_janitor(now_ms);
-  start_upkeep(now_ms);
-  start_proof(now_ms);
-  start_publishing(now_ms);
+  start_roll_call(now);
+  if (stopping_ != Stopping::no) return step_stop(now);
+  roll(now);
+  start_wishes(now);
+  start_janitor(now);
+  start_upkeep(now);
+  start_proof(now);
+  start_publishing(now);
 }
 
-bool Incarnation::wish(const std::string& category, const StreamKey& stream, int64_t now_ms) {
+bool Incarnation::wish(const std::string& category, const StreamKey& stream, Moment now) {
   if (owner_of(category, stream, nullptr)) return true;
   if (!wished_.contains(category) && wished_.size() >= options_.most_categories) return false;
   wished_.insert(category);
-  wishes_.try_emplace(Lane{category, 1, 0}, std::max(now_ms, not_before_ms_));
-  if (started_) start_wishes(now_ms);
+  wishes_.try_emplace(Lane{category, 1, 0}, std::max(now.mono_ms, not_before_ms_));
+  if (started_) start_wishes(now);
   return true;
 }
 
-void Incarnation::start_wishes(int64_t now_ms) {
+void Incarnation::start_wishes(Moment now) {
   if (fenced_ || stopping_ != Stopping::no) return;
   for (const auto& [lane, again_ms] : wishes_) {
     if (acquiring_.size() >= options_.acquires) return;
-    if (now_ms < again_ms || acquiring_.contains(lane)) continue;
+    if (now.mono_ms < again_ms || acquiring_.contains(lane)) continue;
     auto acquire = std::make_shared<Acquire>(
-        me_, sealed_, lane, [this] { return log_.next_entry(); }, rng_.next(), now_ms);
+        me_, sealed_, lane, [this] { return log_.next_entry(); }, rng_.next(), now.wall_ms);
     acquiring_[lane] = acquire;
     run(std::move(acquire));
   }
 }
 
-void Incarnation::procedure_done(const StoreProcedure& procedure, int64_t now_ms) {
-  now_ms_ = now_ms;
+void Incarnation::procedure_done(const StoreProcedure& procedure, Moment now) {
+  now_ = now;
   if (fenced_) return;
   if (&procedure == start_.get()) {
     if (!start_->started())
       return fail(start_->error() ? start_->error()->text : "its name was used before");
     for (const std::string& log : start_->others())
-      unfinished_logs_.try_emplace(log, UnfinishedLog{now_ms});
+      unfinished_logs_.try_emplace(log, UnfinishedLog{now.mono_ms});
     started_ = true;
     start_.reset();
-    tick(now_ms);
+    tick(now);
   } else if (&procedure == janitor_.get()) {
     const auto janitor = std::exchange(janitor_, nullptr);
-    janitor_done(*janitor, now_ms);
+    janitor_done(*janitor, now);
   } else if (&procedure == reclaim_.get()) {
     const auto reclaim = std::exchange(reclaim_, nullptr);
-    reclaimed(*reclaim, now_ms);
+    reclaimed(*reclaim, now);
   } else if (&procedure == collect_.get()) {
     collect_.reset();
+  } else if (&procedure == roll_call_.get()) {
+    roll_call_.reset();
   } else if (&procedure == proof_.get()) {
     const auto proof = std::exchange(proof_, nullptr);
-    proved(*proof, now_ms);
+    proved(*proof, now);
   } else if (const auto* acquire = dynamic_cast<const Acquire*>(&procedure)) {
     const auto held = acquiring_.extract(acquire->lane());
-    if (!held.empty()) acquired(*acquire, now_ms);
+    if (!held.empty()) acquired(*acquire, now);
   }
 }
 
@@ -81,17 +85,25 @@ void Incarnation::doubt(const std::string& category, const StreamKey& stream) {
   doubts_.emplace(category, stream);
 }
 
+// Also while it stops: whoever asks is told that it is not over yet.
+void Incarnation::start_roll_call(Moment now) {
+  if (roll_call_ || now.mono_ms < next_roll_call_ms_) return;
+  next_roll_call_ms_ = now.mono_ms + me_.takeover_after_ms / 3;
+  roll_call_ = std::make_shared<RollCall>(me_);
+  run(roll_call_);
+}
+
 // Not while a record is under way: that one proves it, and what is read may be that one.
-void Incarnation::start_proof(int64_t now_ms) {
+void Incarnation::start_proof(Moment now) {
   if (proof_ || log_.under_way() || lanes_.empty()) return;
-  if (doubts_.empty() && now_ms - proved_ms_ < kProofMs) return;
+  if (doubts_.empty() && now.mono_ms - proved_ms_ < kProofMs) return;
   proof_ = std::make_shared<Proof>(me_.names.entry(me_.incarnation, log_.next_entry()),
                                    log_.next_entry());
   run(proof_);
 }
 
-void Incarnation::proved(const Proof& proof, int64_t now_ms) {
-  proved_ms_ = now_ms;
+void Incarnation::proved(const Proof& proof, Moment now) {
+  proved_ms_ = now.mono_ms;
   if (proof.unknown()) return;
   if (proof.stands() && (log_.under_way() || proof.entry() != log_.next_entry()))
     return;  // it may be one's own, written meanwhile
@@ -102,21 +114,21 @@ void Incarnation::proved(const Proof& proof, int64_t now_ms) {
   }
 }
 
-void Incarnation::acquired(const Acquire& acquire, int64_t now_ms) {
+void Incarnation::acquired(const Acquire& acquire, Moment now) {
   const Lane& lane = acquire.lane();
   const std::string key = "lane " + lane_name(lane);
-  if (!acquire.sealed_log().empty())
-    unfinished_logs_.try_emplace(acquire.sealed_log(), UnfinishedLog{now_ms});
+  if (!acquire.sealed_log().empty() && !mutant(Mutant::janitor_passes_sealed))
+    unfinished_logs_.try_emplace(acquire.sealed_log(), UnfinishedLog{now.mono_ms});
   switch (acquire.outcome()) {
     case Acquire::Outcome::acquired: break;
-    case Acquire::Outcome::lost: wishes_[lane] = now_ms + kLostAgainMs; return;
+    case Acquire::Outcome::lost: wishes_[lane] = now.mono_ms + kLostAgainMs; return;
     case Acquire::Outcome::busy:
-      wishes_[lane] = now_ms + kBusyAgainMs;
+      wishes_[lane] = now.mono_ms + kBusyAgainMs;
       return trouble(key, "lane " + lane_name(lane) + " is held by " + acquire.sealed_log() +
                               ", which is alive");
     case Acquire::Outcome::split: wishes_.erase(lane); return;
     case Acquire::Outcome::failed:
-      wishes_[lane] = now_ms + kFailedAgainMs;
+      wishes_[lane] = now.mono_ms + kFailedAgainMs;
       return trouble(key, "lane " + lane_name(lane) + " cannot be taken: " + acquire.error().text +
                               "; its lines wait in the spools");
   }
@@ -136,17 +148,17 @@ void Incarnation::acquired(const Acquire& acquire, int64_t now_ms) {
 
 // --- the rests of others ------------------------------------------------------------------------
 
-void Incarnation::start_janitor(int64_t now_ms) {
+void Incarnation::start_janitor(Moment now) {
   if (janitor_) return;
   for (auto& [log, unfinished] : unfinished_logs_) {
-    if (now_ms < unfinished.again_ms) continue;
+    if (now.mono_ms < unfinished.again_ms) continue;
     unfinished.tried = true;
-    janitor_ = std::make_shared<Janitor>(me_, log, rng_.next(), now_ms);
+    janitor_ = std::make_shared<Janitor>(me_, log, rng_.next(), now.wall_ms);
     return run(janitor_);
   }
 }
 
-void Incarnation::janitor_done(const Janitor& janitor, int64_t now_ms) {
+void Incarnation::janitor_done(const Janitor& janitor, Moment now) {
   const bool own = janitor.log() == me_.incarnation;  // counted when it was published
   for (const CommittedFile& file : janitor.published()) {
     if (own) break;
@@ -158,7 +170,7 @@ void Incarnation::janitor_done(const Janitor& janitor, int64_t now_ms) {
     unfinished_logs_.erase(janitor.log());
   } else {
     const bool failed = janitor.outcome() == Janitor::Outcome::failed;
-    unfinished_logs_[janitor.log()] = {now_ms + (failed ? 6 : 1) * kFailedAgainMs / 2, true};
+    unfinished_logs_[janitor.log()] = {now.mono_ms + (failed ? 6 : 1) * kFailedAgainMs / 2, true};
     trouble(key, "the log " + janitor.log() + " is not finished: " + janitor.error().text);
   }
   if (stopping_ == Stopping::sweeping) {
@@ -175,16 +187,19 @@ LaneClaim Incarnation::next_claim(const Lane& lane) {
   claim.lane = lane;
   // A commit under way is entry next_entry(): not in the table yet, so the claim starts there.
   claim.claim_entry = log_.next_entry();
-  for (const auto& [stream, row] : owned.rows)
-    claim.table.push_back(TableRow{stream, row.committed.seq, row.committed.chain, row.flags});
+  if (mutant(Mutant::claim_while_undecided) && log_.under_way()) ++claim.claim_entry;
+  for (const auto& [stream, row] : owned.rows) {
+    const Position at = mutant(Mutant::reclaim_received) ? row.received : row.committed;
+    claim.table.push_back(TableRow{stream, at.seq, at.chain, row.flags});
+  }
   return claim;
 }
 
-void Incarnation::start_upkeep(int64_t now_ms) {
+void Incarnation::start_upkeep(Moment now) {
   if (reclaim_ || collect_ || janitor_) return;
   const bool many = log_.next_entry() >= first_entry_ + options_.reclaim_entries;
   const bool old =
-      now_ms - last_reclaim_ms_ >= options_.reclaim_ms && log_.next_entry() > first_entry_;
+      now.mono_ms - last_reclaim_ms_ >= options_.reclaim_ms && log_.next_entry() > first_entry_;
   if ((many || old) && acquiring_.empty()) {
     Reclaim::Plan plan;
     for (const auto& [lane, owned] : lanes_) plan.lanes.push_back(lane);
@@ -195,15 +210,15 @@ void Incarnation::start_upkeep(int64_t now_ms) {
         log_.next_entry() - 1, rng_.next());
     return run(reclaim_);
   }
-  if (now_ms >= next_collect_ms_ && unfinished_logs_.empty()) {
-    next_collect_ms_ = now_ms + options_.collect_ms;
+  if (now.mono_ms >= next_collect_ms_ && unfinished_logs_.empty()) {
+    next_collect_ms_ = now.mono_ms + options_.collect_ms;
     collect_ = std::make_shared<Collect>(me_.names, rng_.next());
     run(collect_);
   }
 }
 
-void Incarnation::reclaimed(const Reclaim& reclaim, int64_t now_ms) {
-  last_reclaim_ms_ = now_ms;
+void Incarnation::reclaimed(const Reclaim& reclaim, Moment now) {
+  last_reclaim_ms_ = now.mono_ms;
   for (const LaneClaim& claim : reclaim.claims()) {
     OwnedLane& owned = lanes_.at(claim.lane);
     owned.epoch = claim.epoch;
@@ -234,12 +249,12 @@ void Incarnation::stop(bool everything) {
       for (const OpenFileId id : files.abandon_open()) actions_.push_back(DropFile{id});
     }
   }
-  step_stop(now_ms_);
+  step_stop(now_);
 }
 
-void Incarnation::step_stop(int64_t now_ms) {
-  start_publishing(now_ms);
-  if (stopping_ == Stopping::draining && started_) start_janitor(now_ms);
+void Incarnation::step_stop(Moment now) {
+  start_publishing(now);
+  if (stopping_ == Stopping::draining && started_) start_janitor(now);
   if (stopping_ != Stopping::draining || !started_ || !log_.idle() || !file_category_.empty())
     return;
   const bool publishing = std::any_of(publishing_.begin(), publishing_.end(),
@@ -249,7 +264,7 @@ void Incarnation::step_stop(int64_t now_ms) {
                                    [](const auto& log) { return !log.second.tried; });
   if (publishing || untried || !acquiring_.empty() || janitor_ || reclaim_ || collect_) return;
   stopping_ = Stopping::sealing;
-  CommitLog::Attempt fence = log_.seal(rng_.next(), now_ms);
+  CommitLog::Attempt fence = log_.seal(rng_.next(), now.wall_ms);
   actions_.push_back(CommitEntry{std::move(fence.name), std::move(fence.record)});
 }
 

@@ -1,5 +1,6 @@
 #include "center/janitor.h"
 
+#include "base/mutant.h"
 namespace tailrace {
 
 namespace {
@@ -117,7 +118,7 @@ void Janitor::after_take_over() {
       return;
     case TakeOver::Outcome::sealed: break;
   }
-  if (const auto& last = take_over_->log().last) {
+  if (const auto& last = take_over_->log().last; last && !mutant(Mutant::no_roll_forward)) {
     to_publish_.assign(last->pending.begin(), last->pending.end());
     to_publish_.insert(to_publish_.end(), last->files.begin(), last->files.end());
     last_files_ = last->files;

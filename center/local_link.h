@@ -39,6 +39,11 @@ class LocalLink {
   bool closing = false;       // nothing that comes of it counts any more
   bool counted = false;       // the door was told that he has said HELLO
   bool greeted = false;
+  // Who came with the same id and is not known to it (his start): it was sent a PING. Once that is
+  // answered, there are two of them.
+  uint64_t rival = 0;
+  uint64_t pings = 0;
+  uint64_t pongs = 0;
   uint64_t local_id = 0;
   uint64_t start = 0;
   std::string host;

@@ -17,6 +17,7 @@ constexpr size_t kMostPath = 1024;
 constexpr size_t kNumberDigits = 10;
 constexpr size_t kHexDigits = 16;
 constexpr size_t kStampDigits = 16;  // yyyymmddThhmmssZ
+constexpr char kQuestionMark = '.';  // between whom it is put to and a random number
 constexpr std::string_view kClaimSuffix = ".own";
 constexpr std::string_view kManifestPrefix = "manifest-";
 constexpr std::string_view kStage = "_stage";
@@ -188,6 +189,9 @@ std::string StoreNames::live() const { return base_ + "live"; }
 std::string StoreNames::announcement(std::string_view incarnation) const {
   return live() + "/" + checked_incarnation(incarnation);
 }
+std::string StoreNames::question(std::string_view incarnation, uint64_t uuid) const {
+  return announcement(incarnation) + kQuestionMark + hex16(uuid);
+}
 std::string StoreNames::tmps() const { return base_ + "tmp"; }
 std::string StoreNames::tmp(std::string_view incarnation) const {
   return tmps() + "/" + checked_incarnation(incarnation);
@@ -200,6 +204,14 @@ std::optional<uint64_t> parse_claim_name(std::string_view name) {
   if (!name.ends_with(kClaimSuffix)) return std::nullopt;
   name.remove_suffix(kClaimSuffix.size());
   return number10(name);
+}
+
+std::optional<std::string> parse_question_name(std::string_view name) {
+  const size_t mark = name.find(kQuestionMark);
+  if (mark == std::string_view::npos || !parse_incarnation(name.substr(0, mark)) ||
+      parse_hex16(name.substr(mark + 1)) == 0)
+    return std::nullopt;
+  return std::string(name.substr(0, mark));
 }
 
 std::optional<uint64_t> parse_entry_name(std::string_view name) { return number10(name); }

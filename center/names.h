@@ -53,6 +53,8 @@ class StoreNames {
                                      uint64_t last) const;
   [[nodiscard]] std::string live() const;  // incarnations
   [[nodiscard]] std::string announcement(std::string_view incarnation) const;
+  // "Do you live?", asked of it by somebody else.
+  [[nodiscard]] std::string question(std::string_view incarnation, uint64_t uuid) const;
   [[nodiscard]] std::string tmps() const;  // incarnations
   [[nodiscard]] std::string tmp(std::string_view incarnation) const;
   [[nodiscard]] std::string tmp(std::string_view incarnation, uint64_t uuid) const;
@@ -66,6 +68,7 @@ class StoreNames {
 [[nodiscard]] std::optional<uint64_t> parse_entry_name(std::string_view name);
 [[nodiscard]] std::optional<std::pair<uint64_t, uint64_t>> parse_manifest_name(
     std::string_view name);
+[[nodiscard]] std::optional<std::string> parse_question_name(std::string_view name);  // of whom
 [[nodiscard]] std::optional<Lane> parse_lane_name(std::string_view category, std::string_view name);
 
 // Where a category's files are written.

@@ -31,7 +31,6 @@ class StoreDriver {
   [[nodiscard]] const std::string& trouble() const { return trouble_; }
 
  private:
-  StoreReply call(const StoreRequest& request, const std::string& tmp);  // on the worker
   asio::awaitable<void> pause(int64_t ms);
 
   asio::io_context& road_;

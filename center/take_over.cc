@@ -32,8 +32,10 @@ uint64_t newest_epoch(const std::vector<std::string>& names) {
   return newest;
 }
 
-GoneCheck::GoneCheck(const Acquirer& me, std::string incarnation)
-    : me_(me), incarnation_(std::move(incarnation)) {}
+GoneCheck::GoneCheck(const Acquirer& me, std::string incarnation, uint64_t uuid)
+    : me_(me),
+      incarnation_(std::move(incarnation)),
+      question_(me.names.question(incarnation_, uuid)) {}
 
 std::optional<StoreRequest> GoneCheck::next() const {
   switch (step_) {
@@ -41,6 +43,8 @@ std::optional<StoreRequest> GoneCheck::next() const {
     case Step::list_log:
     case Step::list_again: return ListRequest{me_.names.log(incarnation_)};
     case Step::read_newest: return ReadRequest{me_.names.entry(incarnation_, *newest_)};
+    case Step::ask: return CasRequest{question_, me_.incarnation};
+    case Step::read_question: return ReadRequest{question_};
     case Step::wait: return PauseRequest{me_.takeover_after_ms};
     case Step::ended: break;
   }
@@ -59,17 +63,22 @@ void GoneCheck::on(const StoreReply& reply) {
     }
     case Step::list_log:
       newest_ = newest_entry(reply.names);
-      step_ = newest_ ? Step::read_newest : Step::wait;
+      step_ = newest_ ? Step::read_newest : Step::ask;
       return;
     case Step::read_newest: {
       if (reply.record) {
         const auto record = CommitRecord::decode(*reply.record);
         if (record && record->kind == CommitRecord::Kind::fence) return end(true);
       }
-      step_ = Step::wait;
+      step_ = Step::ask;
       return;
     }
-    case Step::wait: step_ = Step::list_again; return;
+    case Step::ask: step_ = Step::wait; return;
+    case Step::wait: step_ = Step::read_question; return;
+    case Step::read_question:
+      if (!reply.record) return end(false);  // it was answered
+      step_ = Step::list_again;
+      return;
     case Step::list_again: return end(newest_entry(reply.names) == newest_);
     case Step::ended: return;
   }
@@ -82,7 +91,7 @@ void GoneCheck::end(bool gone) {
 
 TakeOver::TakeOver(const Acquirer& me, std::string incarnation, uint64_t from_entry,
                    uint64_t fence_uuid, int64_t now_ms)
-    : check_(me, incarnation),
+    : check_(me, incarnation, fence_uuid),
       seal_(me.names, me.cluster, me.sink, std::move(incarnation), from_entry, fence_uuid, now_ms) {
 }
 

@@ -22,8 +22,9 @@ struct Acquirer {
   uint64_t sink = 0;
   std::string incarnation;
   std::string address;
-  uint64_t state_uuid = 0;             // its lock is held: logs announced with it are of the dead
-  int64_t takeover_after_ms = 15'000;  // for those of others, watched this long without a new entry
+  uint64_t state_uuid = 0;  // its lock is held: logs announced with it are of the dead
+  // Those of others are gone when they neither wrote an entry nor answered for so long.
+  int64_t takeover_after_ms = 15'000;
 
   // A claim that it writes: all but the lane, the table and the entry that it starts from.
   [[nodiscard]] LaneClaim claim(LaneClaim::Kind kind, uint64_t epoch, uint64_t uuid) const;
@@ -35,17 +36,28 @@ struct Acquirer {
 class GoneCheck {
  public:
   // `me` must outlive it.
-  GoneCheck(const Acquirer& me, std::string incarnation);
+  // `uuid` names the question that it puts to that incarnation.
+  GoneCheck(const Acquirer& me, std::string incarnation, uint64_t uuid);
   [[nodiscard]] std::optional<StoreRequest> next() const;
   void on(const StoreReply& reply);
   [[nodiscard]] bool gone() const { return gone_; }
 
  private:
-  enum class Step { read_announcement, list_log, read_newest, wait, list_again, ended };
+  enum class Step {
+    read_announcement,
+    list_log,
+    read_newest,
+    ask,
+    wait,
+    read_question,
+    list_again,
+    ended,
+  };
   void end(bool gone);
 
   const Acquirer& me_;
   std::string incarnation_;
+  std::string question_;
   Step step_ = Step::read_announcement;
   std::optional<uint64_t> newest_;
   bool gone_ = false;

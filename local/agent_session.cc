@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "base/mutant.h"
 #include "base/random.h"
 #include "base/units.h"
 #include "control.pb.h"
@@ -364,7 +365,9 @@ void AgentSession::State::ack() {
   if (phase != Phase::open) return;
   size_t kept = 0;
   for (Unacked u : unacked) {
-    const uint64_t durable = spool.durable(u.stream).seq;
+    const uint64_t durable = mutant(Mutant::ack_on_receipt)
+                                 ? spool.tables().streams.at(u.stream).next.seq
+                                 : spool.durable(u.stream).seq;
     if (durable > u.acked) {
       u.acked = durable;
       proto::Ack ack;

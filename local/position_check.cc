@@ -1,5 +1,6 @@
 #include "local/position_check.h"
 
+#include "base/mutant.h"
 #include "base/random.h"
 #include "base/units.h"
 
@@ -14,7 +15,7 @@ PositionCheck check_position(const Spool& spool, uint64_t sink, StreamId stream,
     return {Verdict::broken,
             theirs + ", this spool ends at " + show_count(durable.seq) +
                 ": it was put back to an earlier state, or another host has its identity"};
-  if (at.seq < cursor.seq)
+  if (at.seq < cursor.seq && !mutant(Mutant::goes_back))
     return {Verdict::behind, theirs + ", though it had committed " + show_count(cursor.seq)};
   const std::optional<uint64_t> chain =
       at.seq == cursor.seq ? cursor.chain : spool.chain_at(stream, at.seq);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/hash.h"
+#include "base/mutant.h"
 #include "local/spool_log.h"
 #include "local/spool_recovery.h"
 #include "local/spool_state.h"
@@ -224,7 +225,9 @@ Position Spool::cursor(uint64_t sink, StreamId stream) const {
 std::optional<Spool::Place> Spool::find(StreamId stream, uint64_t seq) const {
   const State& s = *state_;
   const SpoolRange* const range = s.index.find(stream, seq);
-  if (range == nullptr || range->end_seq > durable(stream).seq) return std::nullopt;
+  if (range == nullptr ||
+      (range->end_seq > durable(stream).seq && !mutant(Mutant::send_before_sync)))
+    return std::nullopt;
   Place place;
   place.end_seq = range->end_seq;
   if (range->gap()) {

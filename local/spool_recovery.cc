@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/hash.h"
+#include "base/mutant.h"
 
 namespace tailrace {
 
@@ -161,10 +162,13 @@ Result<void> Recovery::read_segments() {
 }
 
 Result<void> Recovery::take_newest(const Found& found, SegmentScan& scan) {
-  const bool whole = scan.end_offset() <= found.file.bytes / kSmallPart;
+  const bool none = mutant(Mutant::no_durable_lsn);
+  const bool whole = !none && scan.end_offset() <= found.file.bytes / kSmallPart;
   const uint64_t first_lsn = found.header.first_lsn;
   const uint64_t synced = std::max(scan.synced_lsn(), first_lsn - 1);
-  const uint64_t copy_from = whole ? first_lsn : std::min(synced + 1, scan.end_lsn());
+  const uint64_t copy_from = none    ? scan.end_lsn()
+                             : whole ? first_lsn
+                                     : std::min(synced + 1, scan.end_lsn());
   out_.log.next_lsn = copy_from;
   if (whole) out_.superseded.push_back(found.header.era);
   return take(found, scan, copy_from);

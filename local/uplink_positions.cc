@@ -1,6 +1,7 @@
 // What a Center's positions do to an Uplink: followed, committed, answered with STALE, or held.
 #include <algorithm>
 
+#include "base/mutant.h"
 #include "base/random.h"
 #include "base/units.h"
 #include "local/position_check.h"
@@ -62,7 +63,7 @@ void Uplink::State::follow(size_t sink, UplinkStream& s, Position at, Said said)
     course.held = false;
   }
   origins.erase({sinks[sink].uuid, s.stream});
-  if (said == Said::committed) commit(sink, s, at);
+  if (said == Said::committed || mutant(Mutant::trims_received)) commit(sink, s, at);
   const bool was_known = course.known;
   course.known = true;
   if (said == Said::rewind && was_known) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/bytes.h"
+#include "base/mutant.h"
 #include "base/random.h"
 #include "flow/connection.h"
 #include "local/uplink_state.h"
@@ -42,7 +43,9 @@ void Uplink::State::declare_new_streams() {
 
 // The sinks that get the stream's next batch, as bits; 0: none can now. `seq`: where it starts.
 uint32_t Uplink::State::next_sinks(const UplinkStream& s, uint64_t& seq) const {
-  const uint64_t durable = spool.durable(s.stream).seq;
+  const uint64_t durable = mutant(Mutant::send_before_sync)
+                               ? spool.tables().streams.at(s.stream).next.seq
+                               : spool.durable(s.stream).seq;
   uint32_t chosen = 0;
   seq = durable;
   for (size_t i = 0; i < sinks.size(); ++i) {

@@ -227,6 +227,19 @@ def headers_say_what_they_are_for(path, text):
         yield 1, "no #pragma once"
 
 
+NUMBERS_COMPARED = re.compile(
+    r"\b\w*(?:seq|chain|epoch)\w*(?:\(\))?\s*(?:[=!]=|[<>]=?(?![<>=]))|(?:[=!]=|[<>]=?)\s*[\w.>()-]*(?:seq|chain|epoch)\b")
+
+
+def the_simulation_judges_by_lines(path, text):
+    """It drives the machines; were it to compare their numbers itself, it would share their mistakes."""
+    if not path.startswith("tests/sim/"):
+        return
+    code = without_comments_and_strings(text)
+    for match in NUMBERS_COMPARED.finditer(code):
+        yield line_of(code, match.start()), "the simulation compares no seq, chain or epoch"
+
+
 def own_header_comes_first(path, text):
     """So that each header that has a .cc is compiled by itself; for the others see house_rules.cmake."""
     header = path[:-3] + ".h"
@@ -252,7 +265,8 @@ def nothing_of_other_places(path, text):
 
 
 CODE_RULES = [includes_go_one_way, foreign_headers_where_they_belong, an_await_stands_alone, threads_live_in_base,
-              names_say_what_a_thing_is, functions_are_short, headers_say_what_they_are_for, own_header_comes_first]
+              names_say_what_a_thing_is, functions_are_short, headers_say_what_they_are_for, own_header_comes_first,
+              the_simulation_judges_by_lines]
 TEXT_RULES = [nothing_of_other_places]
 
 
@@ -298,6 +312,9 @@ PLANTED = [  # path, text, what must be found (part of the message; None: nothin
     ("tests/flow/a.cc", '#include "agent/agent.h"\n', "tests/flow/ may not include agent/"),
     ("tests/road/a.cc", '#include "agent/agent.h"\n', None),
     ("flow/a.cc", '#include "frame.h"\n', "from the root"),
+    ("tests/sim/a.cc", "bool f(A a) { return a.first_seq < 3; }\n", "compares no seq"),
+    ("tests/sim/a.cc", "bool f(A a) { return 3 == a.chain; }\n", "compares no seq"),
+    ("tests/sim/a.cc", "void f(A& a) { a.first_seq = 3; if (a.bytes < 4) a.epoch = 0; }\n", None),
     ("flow/a.cc", "#include <zstd.h>\n", "<zstd.h> belongs in"),
     ("flow/codec_zstd.cc", "#include <zstd.h>\n", None),
     ("agent/a.cc", "#include <curl/curl.h>\n", "not in the table"),

@@ -14,6 +14,7 @@
 
 #include "base/units.h"
 #include "center/incarnation.h"
+#include "center/store_call.h"
 #include "tests/sinks/memory_store.h"
 
 namespace tailrace::testing {
@@ -79,6 +80,7 @@ class CenterRig {
   std::vector<std::string> lost;  // the ranges of each LostFile
   Incarnation& incarnation() { return *incarnation_; }
   int64_t now_ms() const { return now_ms_; }
+  Moment now() const { return {now_ms_, now_ms_}; }
 
   void stop(bool everything) {
     stop_asked_ = true;
@@ -92,7 +94,7 @@ class CenterRig {
       auto task = tasks_[i];
       if (task()) std::erase_if(tasks_, [&](const Task& t) { return t.id == task.id; });
     } else if (rng_.chance(0.3)) {
-      incarnation_->tick(now_ms_);
+      incarnation_->tick(now());
       if (stop_asked_) incarnation_->stop(stop_everything_);
     } else if (!streams_.empty()) {
       send(streams_[rng_.below(streams_.size())]);
@@ -129,7 +131,7 @@ class CenterRig {
     auto layout = Layout::parse("{category}/dt={date}/hr={hour}");
     incarnation_ =
         std::make_unique<Incarnation>(options_, std::move(me), *layout, TimeZone(),
-                                      Rng(rng_.next()), now_ms_, fences > 0 ? now_ms_ + 1'000 : 0);
+                                      Rng(rng_.next()), now(), fences > 0 ? now_ms_ + 1'000 : 0);
     for (SentStream& s : streams_) s.go_to(s.committed);
     act();
   }
@@ -139,11 +141,11 @@ class CenterRig {
     const bool lost = s.lost.contains(s.next);
     const auto verdict =
         lost ? incarnation_->gap(s.category, s.key, {f.first_seq, f.count, "damaged"},
-                                 f.chain_after, now_ms_)
-             : incarnation_->judge(s.category, s.key, f, now_ms_);
+                                 f.chain_after, now())
+             : incarnation_->judge(s.category, s.key, f, now());
     using Kind = Incarnation::Verdict::Kind;
     if (verdict.kind == Kind::not_owned) {
-      BOOST_REQUIRE(incarnation_->wish(s.category, s.key, now_ms_));
+      BOOST_REQUIRE(incarnation_->wish(s.category, s.key, now()));
       return;
     }
     if (verdict.kind == Kind::known || verdict.kind == Kind::rewind)
@@ -164,7 +166,7 @@ class CenterRig {
       if (verdict.file->lines == 0) staged_.erase(verdict.file->id);
       return incarnation_->not_taken(s.category, verdict);
     }
-    incarnation_->took(s.category, s.key, f, verdict, staged->size(), now_ms_);
+    incarnation_->took(s.category, s.key, f, verdict, staged->size(), now());
     ++s.next;
   }
   static bool again(const std::optional<Error>& error) {
@@ -173,44 +175,8 @@ class CenterRig {
   std::string tmp() {
     return incarnation_->me().names.tmp(incarnation_->me().incarnation, ++next_tmp_ ^ state_uuid_);
   }
-  template <class T, class Use>
-  static void answer(Result<T> result, StoreReply& reply, Use use) {
-    if (result)
-      use(*result);
-    else
-      reply.error = result.error();
-  }
-  static void answer(Result<void> result, StoreReply& reply) {
-    if (!result) reply.error = result.error();
-  }
-  void call(const CasRequest& r, StoreReply& reply) {
-    answer(records_->cas(r.name, r.record, r.parent, tmp()), reply, [&](Cas c) { reply.cas = c; });
-  }
-  void call(const ReadRequest& r, StoreReply& reply) {
-    answer(records_->read(r.name), reply, [&](auto& v) { reply.record = v; });
-  }
-  void call(const ListRequest& r, StoreReply& reply) {
-    answer(records_->list(r.directory), reply, [&](auto& v) { reply.names = v; });
-  }
-  void call(const ListFilesRequest& r, StoreReply& reply) {
-    answer(files_->list(r.directory), reply, [&](auto& v) { reply.names = v; });
-  }
-  void call(const RemoveRequest& r, StoreReply& reply) { answer(records_->remove(r.name), reply); }
-  void call(const MakeDirectoryRequest& r, StoreReply& reply) {
-    answer(records_->make_directory(r.directory), reply);
-  }
-  void call(const RemoveFileRequest& r, StoreReply& reply) {
-    answer(files_->remove(r.staged), reply);
-  }
-  void call(const PublishRequest& r, StoreReply& reply) {
-    answer(files_->publish(r.staged, r.final_path), reply,
-           [&](Published p) { reply.published = p; });
-  }
-  void call(const PauseRequest&, StoreReply&) {}
   StoreReply perform(const StoreRequest& request) {
-    StoreReply reply;
-    std::visit([&](const auto& r) { call(r, reply); }, request);
-    return reply;
+    return call_store(request, *records_, *files_, tmp());
   }
   void act() {
     for (;;) {
@@ -241,7 +207,7 @@ class CenterRig {
     add([this, request = StoreRequest(CasRequest{a.name, a.record})] {
       const StoreReply reply = perform(request);
       if (again(reply.error)) return false;
-      incarnation_->commit_done(reply.cas, now_ms_);
+      incarnation_->commit_done(reply.cas, now());
       return true;
     });
   }
@@ -250,7 +216,7 @@ class CenterRig {
       const StoreReply reply = perform(PublishRequest{file.stage, file.final_path});
       Result<Published> outcome = reply.published;
       if (reply.error) outcome = *reply.error;
-      incarnation_->publish_done(file.stage, outcome, now_ms_);
+      incarnation_->publish_done(file.stage, outcome, now());
       return true;
     });
   }
@@ -260,7 +226,7 @@ class CenterRig {
     add([this, request, due, procedure = a.procedure] {
       if (!*request) *request = procedure->next();
       if (!*request) {
-        incarnation_->procedure_done(*procedure, now_ms_);
+        incarnation_->procedure_done(*procedure, now());
         return true;
       }
       if (const auto* pause = std::get_if<PauseRequest>(&**request)) {
@@ -269,7 +235,7 @@ class CenterRig {
         *due = 0;
       }
       const StoreReply reply = perform(**request);
-      if (again(reply.error) && !std::holds_alternative<PublishRequest>(**request)) return false;
+      if (again(reply.error) && is_repeated(**request)) return false;
       request->reset();
       procedure->on(reply);
       return false;

@@ -136,6 +136,15 @@ SpoolImage VirtualDisk::cached() const {
   return image;
 }
 
+Result<std::string> VirtualDisk::read(const std::string& name, uint64_t offset, size_t n) const {
+  const auto file = names_.find(name);
+  if (file == names_.end()) return Error{Error::Kind::corrupt, name + " does not exist"};
+  const std::string& bytes = file->second->cached;
+  if (offset > bytes.size() || n > bytes.size() - offset)
+    return Error{Error::Kind::corrupt, name + " is too short"};
+  return bytes.substr(offset, n);
+}
+
 SpoolImage VirtualDisk::durable() const { return image(0, {}, {}, 0, false); }
 
 std::vector<VirtualDisk::Piece> VirtualDisk::pieces(size_t sector_bytes) const {

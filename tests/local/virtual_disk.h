@@ -47,6 +47,8 @@ class VirtualDisk {
 
   // What a process that starts now would read: everything, synced or not.
   [[nodiscard]] SpoolImage cached() const;
+  // Of what such a process would read of one file.
+  [[nodiscard]] Result<std::string> read(const std::string& name, uint64_t offset, size_t n) const;
   // What is on the disk for certain.
   [[nodiscard]] SpoolImage durable() const;
   // What a power cut now may leave, at most about `most` states: subsets of the unsynced sectors,

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/mutant.h"
 #include "base/random.h"
 #include "sinks/store/files.h"
 #include "sinks/store/records.h"
@@ -90,6 +91,11 @@ class MemoryStore : public std::enable_shared_from_this<MemoryStore> {
     for (const auto& [path, bytes] : files_) seen[path] = *bytes;
     return seen;
   }
+  [[nodiscard]] std::shared_ptr<const std::string> bytes_of(const std::string& path) const {
+    const std::lock_guard lock(mutex_);
+    const auto file = files_.find(path);
+    return file == files_.end() ? nullptr : file->second;
+  }
   // As an operator does: takes a file away, or everything below a directory and itself.
   void erase(const std::string& path) {
     const std::lock_guard lock(mutex_);
@@ -159,7 +165,7 @@ class MemoryStore : public std::enable_shared_from_this<MemoryStore> {
     const auto holder = files_.find(name);
     if (directories_.count(name) != 0)
       return Error{Error::Kind::rejected, name + " is a directory"};
-    if (holder != files_.end()) {
+    if (holder != files_.end() && !mutant(Mutant::overwriting_rename)) {
       files_.erase(tmp);
       return *holder->second == *record ? Cas::won : Cas::lost;
     }

@@ -1,0 +1,49 @@
+// Deliberate mistakes, one at a time: in a build for the simulation `mutant(x)` is true once x was
+// planted, and the simulation has to notice (docs/protocol.md, "Mutants"). In every other build it
+// is the constant false and leaves no trace. Thread: planted before anything runs.
+#pragma once
+
+#include <cstdint>
+
+namespace tailrace {
+
+// Name, and what is done wrong.
+#define TAILRACE_MUTANT_LIST(X)                                                           \
+  X(no_fence, "a lane is taken without ending its owner's log")                           \
+  X(end_believed, "an entry that a read does not find ends a log")                        \
+  X(timeout_is_success, "a commit without an answer counts as done")                      \
+  X(overwriting_rename, "a record takes a name that is taken")                            \
+  X(claim_without_cas, "a claim that was lost counts as won")                             \
+  X(claim_entry_too_high, "a claim starts behind an entry that is not in its table")      \
+  X(publish_first, "files are published before the commit")                               \
+  X(no_roll_forward, "whoever seals publishes nothing")                                   \
+  X(pending_left_out, "of a group only the first file is listed as pending")              \
+  X(pending_forgotten, "what is pending is not repeated in the next record")              \
+  X(closings_out_of_order, "a closing that is ready first is committed first")            \
+  X(janitor_passes_sealed, "nobody finishes a log that was sealed for a lane")            \
+  X(reclaim_received, "claimed again with received positions")                            \
+  X(claim_while_undecided, "claimed again as if the commit under way were in the table")  \
+  X(collect_unclaimed, "entries are collected without claiming again first")              \
+  X(ack_on_receipt, "a Local acknowledges what is not on its disk")                       \
+  X(send_before_sync, "a Local sends what is not on its disk")                            \
+  X(no_durable_lsn, "recovery serves what may not be on the disk")                        \
+  X(goes_back, "a Local follows a position below its cursor")                             \
+  X(trims_received, "a Local forgets what is received, not what is committed")            \
+  X(strike_unsynced, "batches are numbered again before the journal's strike is durable") \
+  X(duplicate_at_once, "a Local that started twice unseen is taken for a clone")
+
+enum class Mutant : uint8_t {
+  none,
+#define TAILRACE_MUTANT_NAME(name, text) name,
+  TAILRACE_MUTANT_LIST(TAILRACE_MUTANT_NAME)
+#undef TAILRACE_MUTANT_NAME
+};
+
+#ifdef TAILRACE_MUTANTS
+inline Mutant planted = Mutant::none;
+inline bool mutant(Mutant m) { return planted == m; }
+#else
+constexpr bool mutant(Mutant) { return false; }
+#endif
+
+}  // namespace tailrace

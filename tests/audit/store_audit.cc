@@ -1,0 +1,267 @@
+#include "tests/audit/store_audit.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "base/hash.h"
+#include "base/random.h"
+#include "center/names.h"
+#include "center/record.h"
+
+namespace tailrace::testing {
+
+namespace {
+
+// What an entry, or a manifest of several, says.
+struct Part {
+  uint64_t first = 0;
+  uint64_t last = 0;
+  const std::vector<CommittedFile>* files = nullptr;
+  const std::vector<LaneRanges>* lanes = nullptr;
+};
+
+struct Log {
+  std::map<uint64_t, std::pair<CommitRecord, uint32_t>> entries;  // with their checksums
+  std::map<uint64_t, LaneClaim> own;
+  std::vector<Manifest> manifests;
+
+  [[nodiscard]] bool done() const {
+    return !own.empty() && own.rbegin()->second.kind == LaneClaim::Kind::done;
+  }
+  [[nodiscard]] std::vector<Part> parts() const {
+    std::vector<Part> out;
+    for (const Manifest& m : manifests)
+      out.push_back({m.first_entry, m.last_entry, &m.files, &m.lanes});
+    for (const auto& [n, entry] : entries) {
+      const uint64_t at = n;
+      const bool folded = std::any_of(manifests.begin(), manifests.end(), [at](const Manifest& m) {
+        return m.first_entry <= at && at <= m.last_entry;
+      });
+      if (!folded) out.push_back({n, n, &entry.first.files, &entry.first.lanes});
+    }
+    std::sort(out.begin(), out.end(),
+              [](const Part& a, const Part& b) { return a.first < b.first; });
+    return out;
+  }
+};
+
+class Audit {
+ public:
+  Audit(const std::map<std::string, std::string>& content, std::string base)
+      : content_(content), base_(std::move(base) + "/") {}
+
+  StoreFindings run() {
+    load();
+    if (found_.wrong.empty()) check_logs();
+    if (found_.wrong.empty()) check_ranges();
+    if (found_.wrong.empty()) check_claims();
+    if (found_.wrong.empty()) check_files();
+    return found_;
+  }
+
+ private:
+  void wrong(const std::string& what) {
+    if (found_.wrong.empty()) found_.wrong = what;
+  }
+  template <class Record>
+  std::optional<Record> decode(const std::string& path, const std::string& bytes) {
+    auto record = Record::decode(bytes);
+    if (!record) return wrong(path + ": " + record.error().text), std::nullopt;
+    return std::move(*record);
+  }
+
+  void load() {
+    for (const auto& [path, bytes] : content_) {
+      if (!path.starts_with(base_)) continue;
+      std::vector<std::string> part;  // below the base
+      for (size_t at = base_.size(); at <= path.size();) {
+        const size_t end = std::min(path.find('/', at), path.size());
+        part.push_back(path.substr(at, end - at));
+        at = end + 1;
+      }
+      if (part.size() == 3 && part[0] == "logs") load_of_log(logs_[part[1]], path, part[2], bytes);
+      if (part.size() == 4 && part[0] == "lanes") load_claim(part, path, bytes);
+    }
+  }
+  void load_of_log(Log& log, const std::string& path, const std::string& name,
+                   const std::string& bytes) {
+    if (const auto epoch = parse_claim_name(name)) {
+      if (auto claim = decode<LaneClaim>(path, bytes)) log.own.emplace(*epoch, std::move(*claim));
+    } else if (parse_manifest_name(name)) {
+      if (auto m = decode<Manifest>(path, bytes)) log.manifests.push_back(std::move(*m));
+    } else if (const auto entry = parse_entry_name(name)) {
+      auto record = decode<CommitRecord>(path, bytes);
+      if (!record) return;
+      if (record->kind == CommitRecord::Kind::commit) ++found_.commits;
+      log.entries[*entry] = {std::move(*record), record_crc(bytes)};
+    } else {
+      wrong(path + " has no name of ours");
+    }
+  }
+  void load_claim(const std::vector<std::string>& part, const std::string& path,
+                  const std::string& bytes) {
+    const auto lane = parse_lane_name(part[1], part[2]);
+    const auto epoch = parse_claim_name(part[3]);
+    if (!lane || !epoch) return wrong(path + " has no name of ours");
+    ++found_.claims;
+    if (auto claim = decode<LaneClaim>(path, bytes)) claims_[*lane].emplace(*epoch, *claim);
+  }
+
+  void check_logs() {  // I8
+    for (const auto& [name, log] : logs_) {
+      for (const auto& [n, entry] : log.entries) {
+        const auto& [record, crc] = entry;
+        const std::string which = "I8: log " + name + ": entry " + std::to_string(n);
+        const bool fence = record.kind == CommitRecord::Kind::fence;
+        if (record.entry != n || record.incarnation != name) wrong(which + " is of elsewhere");
+        if (fence && n != log.entries.rbegin()->first) wrong(which + " follows a FENCE");
+        const auto before = log.entries.find(n - 1);
+        if (n > 0 && before != log.entries.end() && record.prev_crc != before->second.second &&
+            !(fence && record.prev_crc == 0))
+          wrong(which + " does not continue the one before");
+      }
+      uint64_t due = 0;
+      for (const Part& part : log.parts()) {
+        if (part.first > due)
+          wrong("I8: log " + name + ": entry " + std::to_string(due) + " is nowhere");
+        due = std::max(due, part.last + 1);
+      }
+      uint64_t epoch = 0;
+      for (const auto& [n, claim] : log.own)
+        if (n != ++epoch)
+          wrong("I7: log " + name + ": its own claims leave out " + std::to_string(epoch));
+    }
+  }
+
+  void check_ranges() {  // I2: the order of logs follows from the positions
+    using Span = std::pair<uint64_t, uint64_t>;
+    std::map<std::pair<std::string, StreamKey>, std::set<Span>> ranges;
+    for (const auto& [name, log] : logs_)
+      for (const Part& part : log.parts())
+        for (const LaneRanges& lane : *part.lanes)
+          for (const StreamRange& r : lane.ranges) {
+            if (r.from_seq == r.to_seq) continue;
+            if (!ranges[{lane.lane.category, r.key}].emplace(r.from_seq, r.to_seq).second)
+              wrong("I2: " + lane.lane.category + ": lines " + std::to_string(r.from_seq) + " to " +
+                    std::to_string(r.to_seq) + " are committed twice");
+          }
+    for (const auto& [stream, spans] : ranges) {
+      uint64_t at = 0;
+      for (const auto& [from, to] : spans) {
+        if (from != at)
+          wrong("I2: " + stream.first + ", stream " + hex16(stream.second.local_id) +
+                ": a range starts at " + std::to_string(from) + ", " + std::to_string(at) +
+                " was due");
+        at = to;
+      }
+    }
+  }
+
+  using Table = std::map<StreamKey, Position>;
+  static Table table_of(const LaneClaim& claim) {
+    Table table;
+    for (const TableRow& row : claim.table) table[row.key] = {row.seq, row.chain};
+    return table;
+  }
+  // What the entries [begin, end) of a log add. A manifest may reach over either bound: it tells
+  // of a stream only where it came to, so between the bounds it is held to what is claimed.
+  void fold(Table& table, const std::string& name, const Lane& lane, uint64_t begin, uint64_t end,
+            const Table& claimed) {
+    const auto log = logs_.find(name);
+    if (log == logs_.end()) return;
+    for (const Part& part : log->second.parts()) {
+      if (part.last < begin || part.first >= end) continue;
+      for (const LaneRanges& l : *part.lanes) {
+        if (l.lane != lane) continue;
+        for (const StreamRange& r : l.ranges) {
+          Position& known = table[r.key];
+          const auto row = claimed.find(r.key);
+          const Position said = row == claimed.end() ? Position{} : row->second;
+          if (part.last >= end && known.seq <= said.seq && said.seq <= r.to_seq)
+            known = said;
+          else if (r.to_seq > known.seq)
+            known = {r.to_seq, r.chain_to};
+        }
+      }
+    }
+  }
+  void check_claims() {  // I7
+    for (const auto& [lane, claims] : claims_) {
+      const LaneClaim* before = nullptr;
+      for (const auto& [epoch, claim] : claims) {
+        const std::string which = "I7: lane " + lane.category + " " + std::to_string(lane.parts) +
+                                  "-" + std::to_string(lane.part) + ", epoch " +
+                                  std::to_string(epoch);
+        if (epoch != (before ? before->epoch + 1 : 1)) wrong(which + ": those before are missing");
+        const Table table = table_of(claim);
+        if (before) {
+          Table expected = table_of(*before);
+          if (before->kind == LaneClaim::Kind::own)
+            fold(expected, before->incarnation, lane, before->claim_entry,
+                 claim.incarnation == before->incarnation ? claim.claim_entry : UINT64_MAX, table);
+          std::erase_if(expected, [](const auto& row) { return row.second.seq == 0; });
+          Table shown = table;
+          std::erase_if(shown, [](const auto& row) { return row.second.seq == 0; });
+          if (expected != shown) wrong(which + ": its table is not the fold of the records before");
+        }
+        before = &claim;
+      }
+    }
+  }
+
+  void check_files() {  // I3, I4, I9
+    std::map<std::string, const CommittedFile*> named;
+    for (const auto& [name, log] : logs_) {
+      std::set<std::string> due;
+      for (auto it = log.entries.rbegin(); it != log.entries.rend(); ++it) {
+        const CommitRecord& record = it->second.first;
+        if (record.kind != CommitRecord::Kind::commit) continue;
+        for (const FileRef& f : record.pending) due.insert(f.final_path);
+        for (const CommittedFile& f : record.files) due.insert(f.final_path);
+        break;
+      }
+      for (const Part& part : log.parts())
+        for (const CommittedFile& f : *part.files) {
+          if (!named.emplace(f.final_path, &f).second)
+            wrong("I3: " + f.final_path + " is named twice");
+          if (content_.contains(f.final_path)) continue;
+          if (log.done() || !due.contains(f.final_path))
+            wrong("I9: " + f.final_path + " is committed and neither published nor pending");
+          if (!content_.contains(f.stage))
+            wrong("I9: " + f.final_path + ": its staged file is gone");
+        }
+    }
+    for (const auto& [path, bytes] : content_) {
+      if (path.starts_with(base_) || !parse_final_path(path)) continue;
+      const auto file = named.find(path);
+      if (file == named.end()) {
+        wrong("I4: " + path + " is named by no record");
+        continue;
+      }
+      const CommittedFile& f = *file->second;
+      if (bytes.size() != f.bytes || xxh3(bytes) != f.xxh3)
+        wrong("I3: " + path + " is not the file that was committed");
+      else if (f.codec == Codec::none &&
+               static_cast<uint64_t>(std::count(bytes.begin(), bytes.end(), '\n')) != f.lines)
+        wrong("I3: " + path + " has other lines than were committed");
+    }
+  }
+
+  const std::map<std::string, std::string>& content_;
+  std::string base_;
+  std::map<std::string, Log> logs_;
+  std::map<Lane, std::map<uint64_t, LaneClaim>> claims_;
+  StoreFindings found_;
+};
+
+}  // namespace
+
+StoreFindings audit_store(const std::map<std::string, std::string>& content,
+                          const std::string& base) {
+  return Audit(content, base).run();
+}
+
+}  // namespace tailrace::testing

@@ -1,0 +1,23 @@
+// Holds a store in memory to the invariants I2, I3, I4, I7, I8 and I9 of docs/protocol.md, as
+// store_audit.py does it to a directory: decoders of our own, no deciding code. For a store at
+// rest. Thread: any.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace tailrace::testing {
+
+struct StoreFindings {
+  std::string wrong;  // the first that is; empty: nothing
+  uint64_t commits = 0;
+  uint64_t claims = 0;
+};
+
+// `content`: every file by path. `base`: <control>/<sink>.
+[[nodiscard]] StoreFindings audit_store(const std::map<std::string, std::string>& content,
+                                        const std::string& base);
+
+}  // namespace tailrace::testing

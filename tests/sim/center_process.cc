@@ -1,0 +1,186 @@
+#include "tests/sim/center_process.h"
+
+#include <google/protobuf/message_lite.h>
+
+#include <algorithm>
+
+namespace tailrace::sim {
+
+namespace {
+constexpr int64_t kTickMs = 200;
+constexpr int64_t kCallMs = 3'000;  // then a call counts as unanswered
+constexpr int64_t kLongestPauseMs = 5'000;
+}  // namespace
+
+CenterProcess::CenterProcess(World& world, Judge& judge, const std::string& name,
+                             HubOptions options, std::shared_ptr<testing::MemoryStore> store,
+                             int64_t clock_off_ms)
+    : Process(world, name),
+      judge_(judge),
+      store_(std::move(store)),
+      records_(store_->records()),
+      files_(store_->files()) {
+  clock_ms = clock_off_ms;
+  hub_ = std::make_unique<Hub>(std::move(options), *files_, Rng(world.rng.next()), now());
+}
+
+void CenterProcess::start() {
+  say("starts as " + hub_->me().incarnation);
+  carry_out();
+  tick();
+}
+
+void CenterProcess::tick() {
+  std::vector<LinkView> views;
+  for (const auto& [id, wire] : wires_)
+    views.push_back({id, wire->last_heard_ms(1), false, wire->queued_bytes(1), 0});
+  hub_->tick(views, now());
+  carry_out();
+  if (hub_->stopped()) return end("drained");
+  after(kTickMs, [this] { tick(); });
+}
+
+void CenterProcess::accept(std::shared_ptr<Wire> wire, const std::string& from) {
+  const LinkId id = next_link_++;
+  if (!hub_->knock(id, PeerAddress{from, from}, now()).empty()) {
+    carry_out();
+    return wire->close(1);
+  }
+  wires_[id] = wire;
+  const auto gone = [this, id] {
+    wires_.erase(id);
+    hub_->gone(id);
+    carry_out();
+  };
+  wire->hook(1, {[this, id](Frame& frame) {
+                   const auto known = wires_.find(id);
+                   if (known == wires_.end()) return;
+                   hub_->frame(id, frame, known->second->queued_bytes(1), now());
+                   carry_out();
+                 },
+                 [gone](const std::string&) { gone(); }});
+}
+
+void CenterProcess::carry_out() {
+  HubActions actions = std::exchange(hub_->actions(), {});
+  for (const Saying& saying : actions.sayings) say(saying.text);
+  for (const FrameOut& out : actions.frames)
+    if (const auto wire = wires_.find(out.link); wire != wires_.end())
+      wire->second->send(1, out.frame);
+  for (const LinkId id : actions.closes) {
+    const auto wire = wires_.find(id);
+    if (wire == wires_.end()) continue;
+    wire->second->close(1);
+    // As the reading coroutine does, a moment later.
+    after(0, [this, id] {
+      if (wires_.erase(id) == 0) return;
+      hub_->gone(id);
+      carry_out();
+    });
+  }
+  for (HubWork& work : actions.work)
+    std::visit([this](auto& w) { start_work(std::move(w)); }, work);
+}
+
+// --- the store -----------------------------------------------------------------------------------
+
+void CenterProcess::call(const StoreRequest& request, Answered then) {
+  World& world = world_;
+  const Faults& f = world.faults;
+  auto answered = std::make_shared<bool>(false);
+  const auto answer = [then, answered](StoreReply reply) {
+    if (std::exchange(*answered, true)) return;
+    then(std::move(reply));
+  };
+  after(kCallMs, [answer] {
+    StoreReply none;
+    none.error = Error{Error::Kind::retry_later, "no answer from the store"};
+    answer(std::move(none));
+  });
+  if (cut_off() || world.rng.chance(f.call_lost)) return;
+  int64_t there_ms = world.delay();
+  if (world.rng.chance(f.call_late)) there_ms += static_cast<int64_t>(world.rng.below(20'000));
+  const bool heard = !world.rng.chance(f.answer_lost);
+  // What is on its way is carried out whether its caller lives or not.
+  world.after(there_ms,
+              [this, alive = weak_from_this(), request, answer, heard, &world, records = records_,
+               files = files_, tmp = hub_->tmp_name(), store = store_, judge = &judge_] {
+                StoreReply reply = call_store(request, *records, *files, tmp);
+                if (const auto* publish = std::get_if<PublishRequest>(&request))
+                  judge->look(*store, publish->final_path);
+                const auto self = alive.lock();
+                if (!self || !heard || cut_off()) return;
+                after(world.delay(), [answer, reply = std::move(reply)] { answer(reply); });
+              });
+}
+
+void CenterProcess::perform(const StoreRequest& request, uint64_t life, Answered then,
+                            int64_t pause_ms) {
+  if (const auto* pause = std::get_if<PauseRequest>(&request))
+    return after(pause->ms, [this, life, then] {
+      if (life == hub_->life()) then({});
+    });
+  call(request, [this, request, life, then, pause_ms](StoreReply reply) {
+    if (life != hub_->life()) return;
+    if (!reply.error || reply.error->kind != Error::Kind::retry_later || !is_repeated(request))
+      return then(std::move(reply));
+    after(pause_ms, [this, request, life, then, pause_ms] {
+      if (life == hub_->life())
+        perform(request, life, then, std::min(pause_ms * 2, kLongestPauseMs));
+    });
+  });
+}
+
+void CenterProcess::drive(std::shared_ptr<StoreProcedure> procedure, uint64_t life) {
+  const auto request = procedure->next();
+  if (!request) {
+    hub_->procedure_done(*procedure, now());
+    return carry_out();
+  }
+  perform(*request, life, [this, procedure, life](StoreReply reply) {
+    procedure->on(reply);
+    drive(procedure, life);
+  });
+}
+
+void CenterProcess::start_work(FinishWork work) {
+  after(world_.delay(), [this, work, life = hub_->life()] {
+    if (life != hub_->life()) return;
+    const Result<void> done = work.writer->finish();
+    if (done) {
+      hub_->file_finished(work.file, work.writer->size(), work.writer->xxh3(), now());
+    } else if (done.error().kind == Error::Kind::retry_later) {
+      hub_->finish_waits(done.error().text);
+      start_work(work);
+    } else {
+      hub_->fail("a file could not be made durable: " + done.error().text, now());
+    }
+    carry_out();
+  });
+}
+
+void CenterProcess::start_work(CommitEntry work) {
+  say("commits " + work.name);
+  perform(CasRequest{work.name, work.record}, hub_->life(), [this](StoreReply reply) {
+    hub_->commit_done(reply.error ? Result<Cas>(*reply.error) : Result<Cas>(reply.cas), now());
+    carry_out();
+  });
+}
+
+void CenterProcess::start_work(PublishFile work) {
+  perform(PublishRequest{work.file.stage, work.file.final_path}, hub_->life(),
+          [this, stage = work.file.stage](StoreReply reply) {
+            const auto outcome =
+                reply.error ? Result<Published>(*reply.error) : Result<Published>(reply.published);
+            hub_->publish_done(stage, outcome, now());
+            carry_out();
+          });
+}
+
+void CenterProcess::start_work(RunProcedure work) {
+  after(0, [this, work, life = hub_->life()] {
+    if (life == hub_->life()) drive(work.procedure, life);
+  });
+}
+
+}  // namespace tailrace::sim

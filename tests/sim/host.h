@@ -1,0 +1,113 @@
+// A host of the simulation: log files, a disk that may forget, and the two processes that run on
+// it, made of the agent's and the Local's machines. Thread: one.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/journal.h"
+#include "agent/session.h"
+#include "local/agent_session.h"
+#include "local/spool.h"
+#include "local/uplink.h"
+#include "tests/local/virtual_disk.h"
+#include "tests/sim/judge.h"
+#include "tests/sim/world.h"
+
+namespace tailrace::sim {
+
+struct LogFile {
+  std::string category;
+  std::string identity;  // serialised proto::FileIdentity
+  std::string path;
+  std::string source;  // for the judge
+  std::string bytes;
+};
+
+class LocalProcess;
+
+// The agent's shell, as thin as agent/agent.cc: it reads the host's log files, keeps the journal.
+class AgentProcess final : public Process {
+ public:
+  struct Storage {  // what outlives it
+    std::string journal;
+    size_t synced = 0;
+  };
+  using Connect = std::function<std::shared_ptr<Wire>(AgentProcess&)>;
+  AgentProcess(World& world, const std::string& name, std::vector<LogFile>& logs, Storage& storage,
+               Connect connect);
+
+  void start();
+  [[nodiscard]] bool all_final() const;
+  [[nodiscard]] const Session& session() const { return session_; }
+
+ private:
+  struct Place {  // how far a log file is read
+    FilePosition at;
+    FileId id = 0;
+    uint32_t generation = 0;
+  };
+  void connect();
+  void tick();
+  void take(Frame& frame);
+  void place_all();
+  void read();
+  bool read_some(const std::string& category);
+  void carry_out();
+  void keep_journal();
+  void sync(std::function<void()> then);
+
+  std::vector<LogFile>& logs_;
+  Storage& storage_;
+  Connect connect_;
+  Journal journal_;
+  Session session_;
+  std::vector<Place> places_;  // of logs_
+  bool settling_ = false;
+  bool placed_ = false;
+  std::shared_ptr<Wire> wire_;
+  int64_t pinged_ms_ = 0;
+};
+
+// The Local's shell, as thin as local/local.cc.
+class LocalProcess final : public Process {
+ public:
+  using Connect = std::function<std::shared_ptr<Wire>(LocalProcess&)>;
+  LocalProcess(World& world, const std::string& name, const std::string& cluster,
+               test::VirtualDisk& disk, Connect connect);
+
+  // False: the spool cannot be used, which is a violation.
+  bool start();
+  void accept(std::shared_ptr<Wire> wire);  // side 1 is ours
+  [[nodiscard]] const Spool& spool() const { return *spool_; }
+  [[nodiscard]] std::string held() const { return uplink_->held(); }
+
+ private:
+  void tick();
+  void settle_agent();
+  void settle_center();
+  void wake_committer();
+  void write_group();
+  void connect_center();
+  void lost_center(const std::string& why);
+  void read_cold(const ColdRead& read);
+
+  std::string cluster_;
+  test::VirtualDisk& disk_;
+  Connect connect_center_;
+  std::unique_ptr<Spool> spool_;
+  Pool<Batch> batches_{64};
+  std::unique_ptr<Uplink> uplink_;
+  UplinkActions uplink_actions_;
+  std::shared_ptr<Wire> center_;
+  std::shared_ptr<Wire> agent_;
+  std::unique_ptr<AgentSession> session_;
+  AgentActions agent_actions_;
+  bool writing_ = false;
+  bool served_ = false;
+};
+
+}  // namespace tailrace::sim

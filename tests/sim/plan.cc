@@ -1,0 +1,96 @@
+#include "tests/sim/plan.h"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace tailrace::sim {
+
+namespace {
+// Seldom nothing, mostly little, now and then much.
+double rate(Rng& rng, double most) {
+  const uint64_t kind = rng.below(4);
+  if (kind == 0) return 0;
+  const double part = static_cast<double>(1 + rng.below(100)) / 100;
+  return most * (kind == 3 ? part : part / 5);
+}
+
+int64_t duration_of(Disaster::Kind kind, Rng& rng) {
+  using Kind = Disaster::Kind;
+  switch (kind) {
+    case Kind::pause_center:
+    case Kind::cut_off:
+    case Kind::block:
+      return 200 + static_cast<int64_t>(rng.below(rng.chance(0.3) ? 60'000 : 8'000));
+    case Kind::kill_center:
+    case Kind::leave_center: return 100 + static_cast<int64_t>(rng.below(20'000));
+    case Kind::clock_host:
+    case Kind::clock_center:
+      return (rng.chance(0.5) ? 1 : -1) * static_cast<int64_t>(rng.below(3'600'000));
+    default: return 50 + static_cast<int64_t>(rng.below(5'000));
+  }
+}
+}  // namespace
+
+const char* name_of(Disaster::Kind kind) {
+  static constexpr const char* kNames[Disaster::kKinds] = {
+      "kill agent",   "kill Local",    "kill Center",     "pause Center",
+      "leave Center", "power cut",     "disk error",      "disk full",
+      "cut agent",    "cut Local",     "half open",       "cut off Center",
+      "block",        "clock of host", "clock of Center", "move Locals"};
+  return kNames[static_cast<size_t>(kind)];
+}
+
+Plan draw_plan(uint64_t seed) {
+  Rng rng(mix64(seed));
+  Plan plan;
+  plan.seed = rng.next();
+  plan.hosts = static_cast<uint32_t>(1 + rng.below(4));
+  plan.categories = static_cast<uint32_t>(1 + rng.below(3));
+  plan.centers = 1;
+  plan.files = static_cast<uint32_t>(1 + rng.below(2));
+  plan.lines = static_cast<uint32_t>(200 + rng.below(800));
+  plan.until_ms = 10'000 + static_cast<int64_t>(rng.below(80'000));
+  plan.roll_bytes = 200 + rng.below(2'000);
+  plan.reclaim_entries = 2 + rng.below(30);
+  plan.faults.call_lost = rate(rng, 0.2);
+  plan.faults.answer_lost = rate(rng, 0.2);
+  plan.faults.call_late = rate(rng, 0.2);
+  plan.faults.slow = rate(rng, 0.2);
+  plan.faults.store_trouble = rate(rng, 0.2);
+  // Some kinds of disaster, each as often as it pleases.
+  for (int kind = 0; kind < Disaster::kKinds; ++kind) {
+    const uint64_t most = rng.chance(0.5) ? rng.below(rng.chance(0.3) ? 30 : 6) : 0;
+    for (uint64_t i = 0; i < most; ++i) {
+      Disaster d;
+      d.kind = static_cast<Disaster::Kind>(kind);
+      d.at_ms = static_cast<int64_t>(rng.below(static_cast<uint64_t>(plan.until_ms)));
+      d.who = static_cast<uint32_t>(rng.below(60));
+      d.ms = duration_of(d.kind, rng);
+      plan.disasters.push_back(d);
+    }
+  }
+  std::stable_sort(plan.disasters.begin(), plan.disasters.end(),
+                   [](const Disaster& a, const Disaster& b) { return a.at_ms < b.at_ms; });
+  return plan;
+}
+
+std::string Plan::text() const {
+  char line[400];
+  std::snprintf(line, sizeof line,
+                "%u hosts, %u categories with %u files each, %u Centers; %u lines until %.3f s, "
+                "files of %llu bytes; calls lost %.3f, late %.3f, answers lost %.3f, slow %.3f, "
+                "store trouble %.3f; %zu disasters\n",
+                hosts, categories, files, centers, lines, static_cast<double>(until_ms) / 1000,
+                static_cast<unsigned long long>(roll_bytes), faults.call_lost, faults.call_late,
+                faults.answer_lost, faults.slow, faults.store_trouble, disasters.size());
+  std::string out = line;
+  for (const Disaster& d : disasters) {
+    std::snprintf(line, sizeof line, "  %9.3f %s %u, %lld ms\n",
+                  static_cast<double>(d.at_ms) / 1000, name_of(d.kind), d.who,
+                  static_cast<long long>(d.ms));
+    out += line;
+  }
+  return out;
+}
+
+}  // namespace tailrace::sim

@@ -1,0 +1,58 @@
+// What happens in one run: drawn from a seed, and cut down by the shrinker. Thread: one.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tests/sim/world.h"
+
+namespace tailrace::sim {
+
+// One thing that goes wrong, at its time.
+struct Disaster {
+  enum class Kind : uint8_t {
+    kill_agent,    // kill -9; it starts again after `ms`
+    kill_local,    //
+    kill_center,   //
+    pause_center,  // SIGSTOP
+    leave_center,  // SIGTERM; another process of the same machine starts after `ms`
+    power_cut,     // of a host: what was not synced may be gone
+    disk_error,    // of a host: a write or a sync fails
+    disk_full,     // of a host: for one operation
+    cut_agent,     // the connection of a host's agent breaks
+    cut_local,     // a connection of a host's Local breaks
+    half_open,     // nothing more arrives on it and nobody is told
+    cut_off,       // a Center cannot reach the store
+    block,         // a category cannot be published
+    clock_host,    // the clocks of a host's processes jump by `ms`
+    clock_center,  // a Center's
+    move_locals,   // Locals find another Center from now on
+  };
+  static constexpr int kKinds = 16;
+  Kind kind{};
+  int64_t at_ms = 0;
+  uint32_t who = 0;  // host, Center or category: modulo how many there are
+  int64_t ms = 0;    // for how long
+};
+[[nodiscard]] const char* name_of(Disaster::Kind kind);
+
+struct Plan {
+  uint64_t seed = 0;  // of everything that is not written here
+  uint32_t hosts = 1;
+  uint32_t categories = 1;
+  uint32_t centers = 1;
+  uint32_t files = 1;    // log files of a host in each category
+  uint32_t lines = 0;    // of all files together
+  int64_t until_ms = 0;  // lines are written, and things go wrong, until then
+  uint64_t roll_bytes = 0;
+  uint64_t reclaim_entries = 0;
+  Faults faults;
+  std::vector<Disaster> disasters;  // in order
+
+  [[nodiscard]] std::string text() const;
+};
+
+[[nodiscard]] Plan draw_plan(uint64_t seed);
+
+}  // namespace tailrace::sim
