@@ -188,6 +188,10 @@ class Positions(LimitsTest, WatchedTest):
         self.wires.append(clone)
         with self.assertRaises(v1.Gone) as gone:
             clone.connect_once()
+        self.assertIsNone(gone.exception.reject)  # BUSY: the older one is asked first whether it lives
+        self.good.pump(1)  # it does
+        with self.assertRaises(v1.Gone) as gone:
+            clone.connect()
         self.assertEqual(v1.REJECT_CODES[gone.exception.reject["code"]], "DUPLICATE")
         self.is_said("cloned machine")
         self.good_lines("web")
