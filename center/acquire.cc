@@ -90,6 +90,7 @@ void Acquire::on_claim(const StoreReply& reply) {
     return;
   }
   owner_ = claim->incarnation;
+  owner_address_ = claim->address;
   const auto known = sealed_.find(owner_);
   if (known != sealed_.end() && known->second->from_entry <= claim->claim_entry) {
     known->second->fold_into(lane_, table_);

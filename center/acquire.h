@@ -39,6 +39,8 @@ class Acquire final : public StoreProcedure {
   [[nodiscard]] const std::map<StreamKey, TableRow>& table() const { return table_; }
   // The log that was sealed on the way, for the janitor to finish; empty if none.
   [[nodiscard]] const std::string& sealed_log() const { return owner_; }
+  // Where Locals reach whoever holds the lane: of `busy`.
+  [[nodiscard]] const std::string& owner_address() const { return owner_address_; }
 
  private:
   enum class Step { list_claims, read_claim, take_over, write_claim, ended };
@@ -56,6 +58,7 @@ class Acquire final : public StoreProcedure {
   Step step_ = Step::list_claims;
   std::optional<TakeOver> take_over_;
   std::string owner_;
+  std::string owner_address_;
   uint64_t epoch_ = 1;
   uint64_t claim_entry_ = 0;
   std::map<StreamKey, TableRow> table_;

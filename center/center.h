@@ -25,6 +25,7 @@ struct CenterLimits {
 
 struct CenterSettings {
   std::string name = "center";
+  std::string address;    // where Locals reach it, as host:port; empty: only those of its process
   std::string state_dir;  // lock and state uuid: proves that a predecessor is dead
   std::string sink_name = "files";
   uint64_t cluster = 0;               // 0: whichever the store belongs to, a new one if it is new

@@ -26,29 +26,32 @@ class Collect final : public StoreProcedure {
 
  private:
   enum class Step {
+    logs,
+    log_names,
+    log_claim,
     categories,
     lanes,
     claims,
     read_claim,
-    logs,
-    log_names,
-    log_claim,
+    done_names,
     fold,
     ended
   };
-  void next_lane();
-  void next_log();
+  void stop_short();
   void on_log_names(const StoreReply& reply);
+  void next_log();
+  void next_lane();
+  void next_done();
 
   const StoreNames names_;
   const uint64_t uuid_;
-  Step step_ = Step::categories;
+  Step step_ = Step::logs;
+  std::deque<std::string> logs_;
+  std::deque<std::string> done_;  // of those
   std::deque<std::string> categories_;
   std::deque<Lane> lanes_;
-  std::deque<std::string> logs_;
-  Fold::Plan plan_;  // of the log at hand
-  std::optional<Fold> fold_;
   std::set<std::string> referred_;
+  std::optional<Fold> fold_;
   uint64_t epoch_ = 0;
   bool complete_ = true;
 };

@@ -88,6 +88,16 @@ CommitLog::Attempt CommitLog::seal(uint64_t uuid, int64_t now_ms) const {
   return Attempt{names_.entry(base_.incarnation, next_entry_), fence.encode()};
 }
 
+bool CommitLog::holds(const Lane& lane) const {
+  const auto names = [&lane](const std::vector<LaneRanges>& lanes) {
+    return std::any_of(lanes.begin(), lanes.end(),
+                       [&lane](const LaneRanges& l) { return l.lane == lane; });
+  };
+  return (attempt_ && names(attempt_->lanes)) ||
+         std::any_of(queued_.begin(), queued_.end(),
+                     [&names](const Closing& closing) { return names(closing.lanes); });
+}
+
 bool CommitLog::blocked(const std::string& category) const {
   const auto count = pending_count_.find(category);
   return (count != pending_count_.end() && count->second >= limits_.pending_files) ||

@@ -59,6 +59,8 @@ class CommitLog {
   [[nodiscard]] bool under_way() const { return attempt_.has_value(); }
   // The record under way; only when there is one.
   [[nodiscard]] const CommitRecord& attempt() const { return *attempt_; }
+  // A record under way, or to come, carries the lane.
+  [[nodiscard]] bool holds(const Lane& lane) const;
   [[nodiscard]] bool idle() const { return !attempt_ && queued_.empty(); }
   [[nodiscard]] const std::vector<FileRef>& pending() const { return pending_; }
   // Too much of the category (or of all) waits for publishing: nothing more of it may be closed.

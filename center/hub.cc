@@ -35,7 +35,7 @@ void Hub::State::begin(int64_t not_before_ms) {
               .cluster = sink.cluster,
               .sink = sink.sink,
               .incarnation = incarnation_name(IncarnationId{now.wall_ms, rng.next()}),
-              .address = "",
+              .address = settings.address,
               .state_uuid = options.state_uuid};
   incarnation = std::make_unique<Incarnation>(std::move(of), std::move(me), options.layout,
                                               options.zone, Rng(rng.next()), now, not_before_ms);
@@ -111,6 +111,16 @@ void Hub::State::act(TellLane& action) {
         incarnation->begin_at(stream.category, stream.key, stream.origin);
         tell_standing(link, number);
         give_credit(link, stream.category, stream.key);
+      }
+}
+
+void Hub::State::act(TellElsewhere& action) {
+  for (auto& [id, link] : links)
+    for (const auto& [number, stream] : link.streams)
+      if (link.greeted && stream.category == action.lane.category &&
+          lane_part(stream.key, action.lane.parts) == action.lane.part) {
+        redirect(link, action);
+        break;
       }
 }
 

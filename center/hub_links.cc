@@ -65,7 +65,12 @@ bool Hub::State::on_stale(LocalLink& link, const Frame& frame) {
                 now.mono_ms);
   if (!text.empty())
     say(log::Level::error, text, {{"peer", link.host}, {"category", stream->second.category}});
-  incarnation->doubt(stream->second.category, stream->second.key);
+  if (incarnation->standing(stream->second.category, stream->second.key)) {
+    incarnation->doubt(stream->second.category, stream->second.key);
+  } else {
+    incarnation->wish(stream->second.category, stream->second.key, now);
+    tell_elsewhere(link, stream->second);
+  }
   pump();
   return true;
 }
@@ -134,7 +139,10 @@ bool Hub::State::on_hello(LocalLink& link, const Frame& frame) {
   send(link, FrameType::welcome, welcome);
   for (const auto& [number, stream] : link.streams) {
     const auto standing = incarnation->standing(stream.category, stream.key);
-    if (!standing) continue;
+    if (!standing) {
+      tell_elsewhere(link, stream);
+      continue;
+    }
     if (standing->received != standing->committed) link.rewinds.insert(number);
     give_credit(link, stream.category, stream.key);
   }
@@ -205,6 +213,8 @@ bool Hub::State::on_stream_def(LocalLink& link, const Frame& frame) {
   if (incarnation->standing(stream.category, stream.key)) {
     tell_standing(link, def.stream());
     give_credit(link, stream.category, stream.key);
+  } else {
+    tell_elsewhere(link, stream);
   }
   pump();
   return true;
@@ -228,6 +238,21 @@ void Hub::State::tell_standing(LocalLink& link, uint32_t number) {
   *message.add_positions() = position_message(number, standing->committed);
   send(link, FrameType::committed, message);
   if (standing->received != standing->committed) link.rewinds.insert(number);
+}
+
+void Hub::State::redirect(LocalLink& link, const TellElsewhere& where) {
+  proto::Redirect message;
+  message.set_sink(hex16(sink.sink));
+  message.set_category(where.lane.category);
+  message.set_parts(where.lane.parts);
+  message.set_part(where.lane.part);
+  message.set_address(where.address);
+  send(link, FrameType::redirect, std::move(message));
+}
+
+void Hub::State::tell_elsewhere(LocalLink& link, const LocalLink::Stream& stream) {
+  if (const auto where = incarnation->elsewhere(stream.category, stream.key))
+    redirect(link, *where);
 }
 
 bool Hub::State::on_data(LocalLink& link, Frame& frame) {
@@ -308,7 +333,10 @@ bool Hub::State::not_taken(LocalLink& link, uint32_t number, const Incarnation::
     case Kind::rewind:
       return link.rewinds.insert(number).second && !stream.ours ? strike(link) : true;
     case Kind::later: link.rewinds.insert(number); break;
-    case Kind::not_owned: incarnation->wish(stream.category, stream.key, now); break;
+    case Kind::not_owned:
+      incarnation->wish(stream.category, stream.key, now);
+      tell_elsewhere(link, stream);
+      break;
     case Kind::retired:
       return refuse_stream(link, number, proto::Reject::RETIRED, "this local_id was retired");
     case Kind::chain:

@@ -29,6 +29,7 @@ struct Hub::State {
   void act(RunProcedure& action);
   void act(TellCommitted& action);
   void act(TellLane& action);
+  void act(TellElsewhere& action);
   void act(Fenced& action);
   void act(Stopped& action);
   void act(Trouble& action);
@@ -51,6 +52,9 @@ struct Hub::State {
   bool write_batch(LocalLink& link, uint32_t number, const BatchFields& fields, Frame& frame);
   bool add_stream(LocalLink& link, uint32_t number, const std::string& category, uint32_t sub);
   void tell_standing(LocalLink& link, uint32_t number);
+  void redirect(LocalLink& link, const TellElsewhere& where);
+  // Where the stream should go instead, if it should.
+  void tell_elsewhere(LocalLink& link, const LocalLink::Stream& stream);
   void give_credit(LocalLink& link, const std::string& category, const StreamKey& key);
   void top_up();
   proto::SinkStreamPosition position_message(uint32_t number, const Position& position) const;

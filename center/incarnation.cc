@@ -27,13 +27,12 @@ Incarnation::Incarnation(IncarnationOptions options, Acquirer me, Layout layout,
       last_reclaim_ms_(now.mono_ms),
       next_collect_ms_(now.mono_ms),
       proved_ms_(now.mono_ms) {
-  Announcement announcement;
-  announcement.name = options_.center;
-  announcement.address = me_.address;
-  announcement.state_uuid = me_.state_uuid;
-  announcement.version = options_.version;
-  announcement.started_ms = now.wall_ms;
-  start_ = std::make_shared<StartLog>(me_, announcement, rng_.next());
+  mine_.name = options_.center;
+  mine_.address = me_.address;
+  mine_.state_uuid = me_.state_uuid;
+  mine_.version = options_.version;
+  mine_.started_ms = now.wall_ms;
+  start_ = std::make_shared<StartLog>(me_, mine_, rng_.next());
   run(start_);
 }
 
@@ -94,7 +93,7 @@ const Incarnation::OwnedLane* Incarnation::owner_of(const std::string& category,
   for (const uint8_t parts : kAllParts) {
     const Lane candidate{category, parts, lane_part(stream, parts)};
     const auto found = lanes_.find(candidate);
-    if (found == lanes_.end()) continue;
+    if (found == lanes_.end() || found->second.leaving != Leaving::no) continue;
     if (lane) *lane = candidate;
     return &found->second;
   }
@@ -324,7 +323,10 @@ void Incarnation::commit_done(Result<Cas> outcome, Moment now) {
       counts_.categories[lane.lane.category].committed += lines;
       row.committed = Position{range.to_seq, range.chain_to};
       row.flags |= range.flags;
-      actions_.push_back(TellCommitted{lane.lane.category, range.key, row.committed});
+      // Won, but maybe long ago.
+      const std::pair doubted(lane.lane.category, range.key);
+      if (!doubts_.contains(doubted) && !proving_.contains(doubted))
+        actions_.push_back(TellCommitted{lane.lane.category, range.key, row.committed});
     }
   }
   for (const CommittedFile& file : record->files)

@@ -20,8 +20,10 @@
 #include "center/commit_log.h"
 #include "center/janitor.h"
 #include "center/moment.h"
+#include "center/placement.h"
 #include "center/proof.h"
 #include "center/reclaim.h"
+#include "center/release.h"
 #include "center/roll_call.h"
 #include "center/start_log.h"
 #include "sinks/layout.h"
@@ -68,6 +70,10 @@ struct TellCommitted {  // COMMITTED to the Local of that stream
 struct TellLane {  // a lane is owned now: tell each Local where its streams stand
   Lane lane;
 };
+struct TellElsewhere {  // a lane is another Center's: Locals that ask for it go there
+  Lane lane;
+  std::string address;
+};
 struct Fenced {  // this incarnation is over
   std::string reason;
 };
@@ -79,8 +85,9 @@ struct LostFile {  // it was committed, and is neither staged nor published: som
   CommittedFile file;
   std::string ranges;  // the lines that it may have held, for a person
 };
-using CenterAction = std::variant<FinishFile, DropFile, CommitEntry, PublishFile, RunProcedure,
-                                  TellCommitted, TellLane, Fenced, Stopped, Trouble, LostFile>;
+using CenterAction =
+    std::variant<FinishFile, DropFile, CommitEntry, PublishFile, RunProcedure, TellCommitted,
+                 TellLane, TellElsewhere, Fenced, Stopped, Trouble, LostFile>;
 
 struct IncarnationCounts {
   struct OfCategory {  // lines, but for `files`
@@ -115,6 +122,11 @@ class Incarnation {
   // A Local has (or wants to send) this stream: its lane is wished for. False: its category is one
   // too many.
   bool wish(const std::string& category, const StreamKey& stream, Moment now);
+
+  // The lane of that stream, and where the Center is that should own it; nullopt: it is this one,
+  // or that is not known yet.
+  [[nodiscard]] std::optional<TellElsewhere> elsewhere(const std::string& category,
+                                                       const StreamKey& stream) const;
 
   struct Verdict {
     enum class Kind {
@@ -199,7 +211,10 @@ class Incarnation {
     uint8_t flags = 0;
     Bucket last_bucket = 0;
   };
+  enum class Leaving { no, emptying, claiming };
   struct OwnedLane {
+    Leaving leaving = Leaving::no;
+    int64_t misplaced_ms = -1;  // since when it is another's by placement
     uint64_t epoch = 0;
     uint64_t claim_entry = 0;
     uint64_t tag = 0;
@@ -223,6 +238,11 @@ class Incarnation {
   void close(Category& category, int64_t directory_end_ms);
   void queue_ready(Category& category, Moment now);
   void roll(Moment now);
+  [[nodiscard]] const Announcement* place_of(const Lane& lane) const;
+  void roll_called(const RollCall& roll_call, Moment now);
+  void move_lanes(Moment now);
+  void begin_release(const Lane& lane, OwnedLane& owned);
+  void released(const Release& release);
   void start_wishes(Moment now);
   void start_janitor(Moment now);
   void start_upkeep(Moment now);
@@ -273,8 +293,20 @@ class Incarnation {
   std::shared_ptr<Collect> collect_;
   std::shared_ptr<RollCall> roll_call_;
   int64_t next_roll_call_ms_ = 0;
+  bool counted_ = false;  // a roll call has ended
+  Announcement mine_;
+  // My announcement. `unexplained`: I am not over; it is made again.
+  enum class Missing { no, found, unexplained };
+  Missing missing_ = Missing::no;
+  Announced announced_;
+  // By state_uuid, those that take lanes; and what the others say, into announced_.
+  std::vector<uint64_t> centers_;
+  std::map<uint64_t, const Announcement*> center_says_;
+  size_t releasing_ = 0;  // claims NONE under way
   std::shared_ptr<Proof> proof_;
-  std::set<std::pair<std::string, StreamKey>> doubts_;  // to be answered after a proof
+  // Whose Locals knew more. Nothing is said of where they stand until a proof that began later.
+  std::set<std::pair<std::string, StreamKey>> doubts_;
+  std::set<std::pair<std::string, StreamKey>> proving_;  // answered by the proof under way
   std::shared_ptr<StartLog> start_;
   uint64_t log_epoch_ = 1;
   uint64_t first_entry_ = 1;

@@ -20,6 +20,7 @@ void Incarnation::tick(Moment now) {
   start_roll_call(now);
   if (stopping_ != Stopping::no) return step_stop(now);
   roll(now);
+  move_lanes(now);
   start_wishes(now);
   start_janitor(now);
   start_upkeep(now);
@@ -31,13 +32,15 @@ bool Incarnation::wish(const std::string& category, const StreamKey& stream, Mom
   if (owner_of(category, stream, nullptr)) return true;
   if (!wished_.contains(category) && wished_.size() >= options_.most_categories) return false;
   wished_.insert(category);
-  wishes_.try_emplace(Lane{category, 1, 0}, std::max(now.mono_ms, not_before_ms_));
+  const Lane lane{category, 1, 0};
+  if (place_of(lane) || lanes_.contains(lane)) return true;  // it leaves, or is not for here
+  wishes_.try_emplace(lane, std::max(now.mono_ms, not_before_ms_));
   if (started_) start_wishes(now);
   return true;
 }
 
 void Incarnation::start_wishes(Moment now) {
-  if (fenced_ || stopping_ != Stopping::no) return;
+  if (fenced_ || stopping_ != Stopping::no || !counted_) return;
   for (const auto& [lane, again_ms] : wishes_) {
     if (acquiring_.size() >= options_.acquires) return;
     if (now.mono_ms < again_ms || acquiring_.contains(lane)) continue;
@@ -54,8 +57,6 @@ void Incarnation::procedure_done(const StoreProcedure& procedure, Moment now) {
   if (&procedure == start_.get()) {
     if (!start_->started())
       return fail(start_->error() ? start_->error()->text : "its name was used before");
-    for (const std::string& log : start_->others())
-      unfinished_logs_.try_emplace(log, UnfinishedLog{now.mono_ms});
     started_ = true;
     start_.reset();
     tick(now);
@@ -68,10 +69,14 @@ void Incarnation::procedure_done(const StoreProcedure& procedure, Moment now) {
   } else if (&procedure == collect_.get()) {
     collect_.reset();
   } else if (&procedure == roll_call_.get()) {
-    roll_call_.reset();
+    const auto roll_call = std::exchange(roll_call_, nullptr);
+    roll_called(*roll_call, now);
   } else if (&procedure == proof_.get()) {
     const auto proof = std::exchange(proof_, nullptr);
     proved(*proof, now);
+  } else if (const auto* release = dynamic_cast<const Release*>(&procedure)) {
+    --releasing_;
+    released(*release);
   } else if (const auto* acquire = dynamic_cast<const Acquire*>(&procedure)) {
     const auto held = acquiring_.extract(acquire->lane());
     if (!held.empty()) acquired(*acquire, now);
@@ -89,26 +94,33 @@ void Incarnation::doubt(const std::string& category, const StreamKey& stream) {
 void Incarnation::start_roll_call(Moment now) {
   if (roll_call_ || now.mono_ms < next_roll_call_ms_) return;
   next_roll_call_ms_ = now.mono_ms + me_.takeover_after_ms / 3;
-  roll_call_ = std::make_shared<RollCall>(me_);
+  const bool announce = missing_ == Missing::unexplained && stopping_ == Stopping::no;
+  roll_call_ =
+      std::make_shared<RollCall>(me_, announced_, announce ? std::optional(mine_) : std::nullopt);
   run(roll_call_);
 }
 
 // Not while a record is under way: that one proves it, and what is read may be that one.
 void Incarnation::start_proof(Moment now) {
-  if (proof_ || log_.under_way() || lanes_.empty()) return;
-  if (doubts_.empty() && now.mono_ms - proved_ms_ < kProofMs) return;
+  if (proof_ || log_.under_way()) return;
+  const bool old = !lanes_.empty() && now.mono_ms - proved_ms_ >= kProofMs;
+  if (!old && doubts_.empty() && missing_ != Missing::found) return;
   proof_ = std::make_shared<Proof>(me_.names.entry(me_.incarnation, log_.next_entry()),
                                    log_.next_entry());
+  proving_ = std::exchange(doubts_, {});
   run(proof_);
 }
 
 void Incarnation::proved(const Proof& proof, Moment now) {
   proved_ms_ = now.mono_ms;
-  if (proof.unknown()) return;
-  if (proof.stands() && (log_.under_way() || proof.entry() != log_.next_entry()))
-    return;  // it may be one's own, written meanwhile
+  const bool unclear = proof.unknown() ||
+                       // What stands may be one's own, written meanwhile.
+                       (proof.stands() && (log_.under_way() || proof.entry() != log_.next_entry()));
+  if (unclear) return doubts_.merge(proving_);
   if (proof.stands()) return fail("another Center has sealed this one's commit log");
-  for (const auto& [category, stream] : std::exchange(doubts_, {})) {
+  if (missing_ == Missing::found) missing_ = Missing::unexplained;
+  for (const auto& [category, stream] : std::exchange(proving_, {})) {
+    if (doubts_.contains({category, stream})) continue;
     const auto known = standing(category, stream);
     if (known) actions_.push_back(TellCommitted{category, stream, known->committed});
   }
@@ -117,15 +129,21 @@ void Incarnation::proved(const Proof& proof, Moment now) {
 void Incarnation::acquired(const Acquire& acquire, Moment now) {
   const Lane& lane = acquire.lane();
   const std::string key = "lane " + lane_name(lane);
-  if (!acquire.sealed_log().empty() && !mutant(Mutant::janitor_passes_sealed))
+  if (acquire.outcome() != Acquire::Outcome::busy && !acquire.sealed_log().empty() &&
+      !mutant(Mutant::janitor_passes_sealed))
     unfinished_logs_.try_emplace(acquire.sealed_log(), UnfinishedLog{now.mono_ms});
   switch (acquire.outcome()) {
     case Acquire::Outcome::acquired: break;
     case Acquire::Outcome::lost: wishes_[lane] = now.mono_ms + kLostAgainMs; return;
     case Acquire::Outcome::busy:
       wishes_[lane] = now.mono_ms + kBusyAgainMs;
-      return trouble(key, "lane " + lane_name(lane) + " is held by " + acquire.sealed_log() +
-                              ", which is alive");
+      // It lives and has not given the lane away (yet), whatever I think of whose it should be.
+      if (!acquire.owner_address().empty())
+        actions_.push_back(TellElsewhere{lane, acquire.owner_address()});
+      else
+        trouble(key, "lane " + lane_name(lane) + " is held by " + acquire.sealed_log() +
+                         ", which is alive and cannot be reached by Locals");
+      return;
     case Acquire::Outcome::split: wishes_.erase(lane); return;
     case Acquire::Outcome::failed:
       wishes_[lane] = now.mono_ms + kFailedAgainMs;
@@ -165,7 +183,9 @@ void Incarnation::janitor_done(const Janitor& janitor, Moment now) {
     counts_.add_published(file);
   }
   const std::string key = "log " + janitor.log();
-  if (janitor.outcome() == Janitor::Outcome::done) {
+  if (janitor.outcome() == Janitor::Outcome::alive) {
+    unfinished_logs_.erase(janitor.log());
+  } else if (janitor.outcome() == Janitor::Outcome::done) {
     troubles_.erase(key);
     unfinished_logs_.erase(janitor.log());
   } else {
@@ -200,7 +220,10 @@ void Incarnation::start_upkeep(Moment now) {
   const bool many = log_.next_entry() >= first_entry_ + options_.reclaim_entries;
   const bool old =
       now.mono_ms - last_reclaim_ms_ >= options_.reclaim_ms && log_.next_entry() > first_entry_;
-  if ((many || old) && acquiring_.empty()) {
+  const bool moving = std::any_of(lanes_.begin(), lanes_.end(), [](const auto& lane) {
+    return lane.second.leaving != Leaving::no;
+  });
+  if ((many || old) && acquiring_.empty() && !moving) {
     Reclaim::Plan plan;
     for (const auto& [lane, owned] : lanes_) plan.lanes.push_back(lane);
     plan.log_epoch = log_epoch_;
@@ -255,14 +278,17 @@ void Incarnation::stop(bool everything) {
 void Incarnation::step_stop(Moment now) {
   start_publishing(now);
   if (stopping_ == Stopping::draining && started_) start_janitor(now);
-  if (stopping_ != Stopping::draining || !started_ || !log_.idle() || !file_category_.empty())
+  if (stopping_ != Stopping::draining || !started_ || !counted_ || !log_.idle() ||
+      !file_category_.empty())
     return;
   const bool publishing = std::any_of(publishing_.begin(), publishing_.end(),
                                       [](const auto& p) { return p.second.pause_ms == 0; });
   // What can't be published now stays listed in the last record: the next Center's janitor does it.
   const bool untried = std::any_of(unfinished_logs_.begin(), unfinished_logs_.end(),
                                    [](const auto& log) { return !log.second.tried; });
-  if (publishing || untried || !acquiring_.empty() || janitor_ || reclaim_ || collect_) return;
+  if (publishing || untried || !acquiring_.empty() || releasing_ > 0 || janitor_ || reclaim_ ||
+      collect_)
+    return;
   stopping_ = Stopping::sealing;
   CommitLog::Attempt fence = log_.seal(rng_.next(), now.wall_ms);
   actions_.push_back(CommitEntry{std::move(fence.name), std::move(fence.record)});

@@ -106,8 +106,7 @@ void Janitor::on_claim(const StoreReply& reply) {
 
 void Janitor::after_take_over() {
   switch (take_over_->outcome()) {
-    case TakeOver::Outcome::alive:
-      return end(Outcome::later, Error{Error::Kind::retry_later, log_ + " is alive"});
+    case TakeOver::Outcome::alive: return end(Outcome::alive);
     case TakeOver::Outcome::failed: return end(Outcome::failed, take_over_->error());
     case TakeOver::Outcome::old_view:
       if (++relists_ > kMostRelists)

@@ -25,7 +25,8 @@ class Janitor final : public StoreProcedure {
 
   enum class Outcome {
     done,
-    later,   // alive, or a file cannot be published now: come again (error() says what)
+    alive,   // nothing was done to it
+    later,   // a file cannot be published now: come again (error() says what)
     failed,  // a record cannot be understood
   };
   [[nodiscard]] Outcome outcome() const { return outcome_; }

@@ -19,14 +19,13 @@ void join_ranges(const std::vector<LaneRanges>& from, std::vector<LaneRanges>& t
       continue;
     }
     for (const StreamRange& range : lane.ranges) {
-      auto same = std::find_if(mine->ranges.begin(), mine->ranges.end(),
-                               [&](const StreamRange& r) { return r.key == range.key; });
-      if (same == mine->ranges.end()) {
+      // They do not continue each other where the lane was another's in between.
+      const auto same = std::find_if(mine->ranges.rbegin(), mine->ranges.rend(),
+                                     [&](const StreamRange& r) { return r.key == range.key; });
+      if (same == mine->ranges.rend() || same->to_seq != range.from_seq) {
         mine->ranges.push_back(range);
         continue;
       }
-      TAILRACE_CHECK(same->to_seq == range.from_seq,
-                     "ranges of a stream do not continue each other");
       same->to_seq = range.to_seq;
       same->chain_to = range.chain_to;
       same->flags |= range.flags;

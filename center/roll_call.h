@@ -4,32 +4,43 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <optional>
 #include <string>
-#include <vector>
 
+#include "center/record.h"
 #include "center/store_procedure.h"
 #include "center/take_over.h"
 
 namespace tailrace {
 
+// Announced incarnations, oldest first. An announcement that cannot be read is an empty one.
+using Announced = std::map<std::string, Announcement>;
+
 class RollCall final : public StoreProcedure {
  public:
-  explicit RollCall(const Acquirer& me) : me_(me) {}
+  // `before`: what the last one found; only those that are new are read. `mine`: announced again
+  // if somebody took it down; nullopt: not any more.
+  RollCall(const Acquirer& me, Announced before, std::optional<Announcement> mine)
+      : me_(me), before_(std::move(before)), mine_(std::move(mine)) {}
 
   std::optional<StoreRequest> next() override;
   void on(const StoreReply& reply) override;
 
   // The store did not say who is there.
   [[nodiscard]] bool unknown() const { return unknown_; }
-  // Announced incarnations, this one too, oldest first.
-  [[nodiscard]] const std::vector<std::string>& announced() const { return announced_; }
+  [[nodiscard]] const Announced& announced() const { return announced_; }
 
  private:
+  void take_names(const std::vector<std::string>& names);
+
   const Acquirer& me_;
+  Announced before_;
+  std::optional<Announcement> mine_;  // to be announced
   bool listed_ = false;
   bool unknown_ = false;
-  std::vector<std::string> announced_;
+  Announced announced_;
+  std::deque<std::string> unread_;
   std::deque<std::string> questions_;  // to me, and to those that are not announced any more
 };
 

@@ -31,6 +31,10 @@ Seal::Seal(StoreNames names, uint64_t cluster, uint64_t sink, std::string log, u
 std::optional<StoreRequest> Seal::next() {
   switch (step_) {
     case Step::read_entry: return ReadRequest{names_.entry(name_, entry_)};
+    case Step::list_absent:
+    case Step::list_fence: return ListRequest{names_.log(name_)};
+    case Step::read_manifest:
+      return ReadRequest{names_.manifest(name_, folded_.first, folded_.second)};
     case Step::read_before_fence: return ReadRequest{names_.entry(name_, entry_ - 1)};
     case Step::write_fence: {
       CommitRecord fence;
@@ -58,7 +62,7 @@ void Seal::on(const StoreReply& reply) {
         outcome_ = Outcome::sealed;
         step_ = Step::ended;
       } else if (!reply.record)
-        step_ = Step::write_fence;
+        step_ = Step::list_absent;
       else
         on_record(*reply.record);
       return;
@@ -69,6 +73,9 @@ void Seal::on(const StoreReply& reply) {
       // Won: sealed; lost: an entry came in between, or another's FENCE. Reading tells either way.
       step_ = Step::read_entry;
       return;
+    case Step::list_absent:
+    case Step::list_fence: return on_names(reply.names);
+    case Step::read_manifest: return on_manifest(reply);
     case Step::read_before_fence: {
       step_ = Step::ended;
       outcome_ = Outcome::old_view;
@@ -91,34 +98,67 @@ void Seal::on_record(const std::string& bytes) {
       record->entry != entry_)
     return fail(Error{Error::Kind::corrupt, name + " is a record of something else"});
   if (record->kind == CommitRecord::Kind::fence) {
-    if (entry_ == 0) {
-      outcome_ = Outcome::sealed;
-      step_ = Step::ended;
-    } else if (log_.last) {
-      outcome_ = Outcome::sealed;
-      step_ = Step::ended;
-    } else {
-      step_ = Step::read_before_fence;
-    }
+    step_ = Step::list_fence;
     return;
   }
   if (previous_crc_ && record->prev_crc != *previous_crc_)
     return fail(Error{Error::Kind::corrupt, name + " does not continue the entry before it"});
   previous_crc_ = record_crc(bytes);
-  take(*record);
+  take(record->lanes);
   log_.last = std::move(*record);
   ++entry_;
 }
 
-void Seal::take(const CommitRecord& record) {
-  for (const LaneRanges& lane : record.lanes) {
+// Only behind the last entry is the end. Before it there are holes, where entries were folded; a
+// FENCE fits into one.
+void Seal::on_names(const std::vector<std::string>& names) {
+  bool end = true;
+  bool folded = false;
+  for (const std::string& name : names) {
+    end = end && parse_entry_name(name).value_or(0) <= entry_;
+    const auto manifest = parse_manifest_name(name);
+    if (!manifest || entry_ < manifest->first || entry_ > manifest->second) continue;
+    folded_ = *manifest;
+    folded = true;
+  }
+  if (mutant(Mutant::fence_in_hole_believed)) end = true;
+  if (!end) {
+    outcome_ = Outcome::old_view;
+    step_ = folded ? Step::read_manifest : Step::ended;
+  } else if (step_ == Step::list_absent) {
+    step_ = Step::write_fence;
+  } else if (entry_ > 0 && !log_.last) {
+    step_ = Step::read_before_fence;
+  } else {
+    outcome_ = Outcome::sealed;
+    step_ = Step::ended;
+  }
+}
+
+void Seal::on_manifest(const StoreReply& reply) {
+  const std::string name = names_.manifest(name_, folded_.first, folded_.second);
+  if (!reply.record) return fail(Error{Error::Kind::corrupt, name + " is listed but not readable"});
+  const auto manifest = Manifest::decode(*reply.record);
+  if (!manifest) return fail(manifest.error().within(name));
+  if (manifest->cluster != cluster_ || manifest->sink != sink_ || manifest->incarnation != name_)
+    return fail(Error{Error::Kind::corrupt, name + " is a manifest of something else"});
+  take(manifest->lanes);
+  log_.last.reset();
+  previous_crc_.reset();
+  entry_ = folded_.second + 1;
+  step_ = Step::read_entry;
+}
+
+void Seal::take(const std::vector<LaneRanges>& lanes) {
+  for (const LaneRanges& lane : lanes) {
     auto& rows = log_.lanes[lane.lane];
     for (const StreamRange& range : lane.ranges) {
       TableRow& row = rows[range.key];
       row.key = range.key;
+      row.flags |= range.flags;
+      if (range.to_seq < row.seq) continue;
       row.seq = range.to_seq;
       row.chain = range.chain_to;
-      row.flags |= range.flags;
     }
   }
 }

@@ -36,7 +36,7 @@ class Seal final : public StoreProcedure {
 
   enum class Outcome {
     sealed,
-    old_view,  // a FENCE whose predecessor is gone: list the claims again
+    old_view,  // what it was to read is gone: list the claims again
     failed,    // error(): a record that cannot be understood; never guess
   };
   [[nodiscard]] Outcome outcome() const { return outcome_; }
@@ -44,9 +44,19 @@ class Seal final : public StoreProcedure {
   [[nodiscard]] SealedLog& log() { return log_; }
 
  private:
-  enum class Step { read_entry, write_fence, read_before_fence, ended };
+  enum class Step {
+    read_entry,
+    list_absent,  // nothing stands there: the end, or folded into a manifest?
+    write_fence,
+    list_fence,  // a FENCE stands there: the end, or put where entries were folded?
+    read_manifest,
+    read_before_fence,
+    ended
+  };
   void on_record(const std::string& bytes);
-  void take(const CommitRecord& record);
+  void on_names(const std::vector<std::string>& names);
+  void on_manifest(const StoreReply& reply);
+  void take(const std::vector<LaneRanges>& lanes);
   void fail(Error error);
 
   StoreNames names_;
@@ -58,6 +68,7 @@ class Seal final : public StoreProcedure {
   int64_t now_ms_;
   Step step_ = Step::read_entry;
   std::optional<uint32_t> previous_crc_;
+  std::pair<uint64_t, uint64_t> folded_;  // entries of the manifest to be read
   SealedLog log_;
   Outcome outcome_ = Outcome::failed;
   Error error_;

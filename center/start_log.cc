@@ -13,7 +13,6 @@ std::optional<StoreRequest> StartLog::next() {
     case Step::announce:
       return CasRequest{me_.names.announcement(me_.incarnation), announcement_.encode(),
                         Records::Parent::make};
-    case Step::list_live: return ListRequest{me_.names.live()};
     case Step::ended: break;
   }
   return std::nullopt;
@@ -29,16 +28,8 @@ void StartLog::on(const StoreReply& reply) {
     case Step::make_log: step_ = Step::claim_log; return;
     case Step::claim_log:
     case Step::announce:
-      if (reply.cas != Cas::won)
-        step_ = Step::ended;
-      else
-        step_ = step_ == Step::claim_log ? Step::announce : Step::list_live;
-      return;
-    case Step::list_live:
-      for (const std::string& name : reply.names)
-        if (name != me_.incarnation && parse_incarnation(name)) others_.push_back(name);
-      started_ = true;
-      step_ = Step::ended;
+      started_ = reply.cas == Cas::won && step_ == Step::announce;
+      step_ = reply.cas == Cas::won && step_ == Step::claim_log ? Step::announce : Step::ended;
       return;
     case Step::ended: return;
   }

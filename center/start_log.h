@@ -1,11 +1,8 @@
-// START: makes a new incarnation's log, its first own claim and its announcement, and lists whose
-// logs are not DONE.
+// START: makes a new incarnation's log, its first own claim and its announcement.
 // Thread: the road. A machine (store_procedure.h). docs/protocol.md, "START".
 #pragma once
 
 #include <optional>
-#include <string>
-#include <vector>
 
 #include "center/store_procedure.h"
 #include "center/take_over.h"
@@ -23,18 +20,15 @@ class StartLog final : public StoreProcedure {
   // False: the name was used before (a random number repeated): take another.
   [[nodiscard]] bool started() const { return started_; }
   [[nodiscard]] const std::optional<Error>& error() const { return error_; }
-  // Announced incarnations besides this one, oldest first.
-  [[nodiscard]] const std::vector<std::string>& others() const { return others_; }
 
  private:
-  enum class Step { make_log, claim_log, announce, list_live, ended };
+  enum class Step { make_log, claim_log, announce, ended };
   const Acquirer& me_;
   Announcement announcement_;
   uint64_t uuid_;
   Step step_ = Step::make_log;
   bool started_ = false;
   std::optional<Error> error_;
-  std::vector<std::string> others_;
 };
 
 }  // namespace tailrace

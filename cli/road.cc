@@ -19,7 +19,9 @@ Result<void> Road::open() {
 
   settings_.local.cluster = center_->cluster();
   settings_.local.sinks = {center_->sink()};
-  local_ = std::make_unique<Local>(road_, settings_.local, [this] { return connect_center(); });
+  settings_.local.centers = {"this process"};
+  local_ = std::make_unique<Local>(road_, settings_.local,
+                                   [this](std::string) { return connect_center(); });
   if (auto opened = local_->open(); !opened) return opened;
 
   agent_ = std::make_unique<Agent>(road_, settings_.agent, [this] { return connect_local(); });

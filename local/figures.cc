@@ -8,8 +8,8 @@ namespace {
 constexpr size_t kFillSamples = 60;  // ticks
 }
 
-LocalFigures::LocalFigures(const Spool& spool, const Uplink& uplink, int64_t wall_ms)
-    : spool_(spool), uplink_(uplink), no_center_since_ms_(wall_ms) {
+LocalFigures::LocalFigures(const Spool& spool, const Uplinks& uplinks, int64_t wall_ms)
+    : spool_(spool), uplinks_(uplinks), no_center_since_ms_(wall_ms) {
   for (const auto& [id, info] : spool_.tables().streams)
     beginnings_[id] = {info.next.seq, passed_by_all(info)};
 }
@@ -34,7 +34,7 @@ Tallies LocalFigures::tallies() const {
     tally.waiting += info.next.seq - passed;
     tally.passed += std::max(passed, begin.passed) - begin.passed;
   }
-  for (const auto& [key, lines] : uplink_.lines_lost()) {
+  for (const auto& [key, lines] : uplinks_.delivery().lines_lost) {
     Tally& tally = out[key.first];
     tally.lost += lines;
     tally.passed -= lines;
@@ -51,7 +51,7 @@ void LocalFigures::tick(int64_t wall_ms) {
   ages_.seen(taken, passed, wall_ms);
   fills_.push_back({wall_ms, spool_.used_bytes()});
   if (fills_.size() > kFillSamples) fills_.pop_front();
-  if (!uplink_.center().empty())
+  if (!uplinks_.centers().empty())
     no_center_since_ms_ = -1;
   else if (no_center_since_ms_ < 0)
     no_center_since_ms_ = wall_ms;
@@ -59,12 +59,12 @@ void LocalFigures::tick(int64_t wall_ms) {
 
 void LocalFigures::show(LocalStatus& status) const {
   status.categories = tallies();
-  status.lines_lost = uplink_.lines_lost();
+  status.lines_lost = uplinks_.delivery().lines_lost;
   if (fills_.size() > 1 && fills_.back().ms > fills_.front().ms)
     status.fills_bytes_per_second =
         (static_cast<double>(fills_.back().bytes) - static_cast<double>(fills_.front().bytes)) *
         1000 / static_cast<double>(fills_.back().ms - fills_.front().ms);
-  status.center = uplink_.center();
+  status.center = uplinks_.centers();
   status.no_center_since_ms = no_center_since_ms_;
   status.oldest_waiting_ms = ages_.oldest_ms();
 }

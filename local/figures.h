@@ -12,14 +12,14 @@
 #include "flow/tally.h"
 #include "local/local.h"
 #include "local/spool.h"
-#include "local/uplink.h"
+#include "local/uplinks.h"
 
 namespace tailrace {
 
 class LocalFigures {
  public:
   // Both must outlive it; what the spool holds now is what waited at the start.
-  LocalFigures(const Spool& spool, const Uplink& uplink, int64_t wall_ms);
+  LocalFigures(const Spool& spool, const Uplinks& uplinks, int64_t wall_ms);
 
   void tick(int64_t wall_ms);  // once a second or so
   void show(LocalStatus& status) const;
@@ -33,7 +33,7 @@ class LocalFigures {
     uint64_t passed = 0;
   };
   const Spool& spool_;
-  const Uplink& uplink_;
+  const Uplinks& uplinks_;
   std::map<StreamId, Beginning> beginnings_;
   AgeTrack ages_;
   struct Fill {

@@ -1,4 +1,4 @@
-// Start, end, the spool's groups and the agent; local_uplink.cc has the way to the Center.
+// Start, end, the spool's groups and the agent; local_uplink.cc has the ways to Centers.
 #include "local/local.h"
 
 #include <algorithm>
@@ -51,10 +51,12 @@ Result<void> Local::State::open() {
     return r.error().within("the spool " + settings.spool_dir);
   quota_bytes = options->quota_bytes;
   spool = std::make_unique<Spool>(*options, std::move(*recovered), os_random());
-  uplink = std::make_unique<Uplink>(*spool,
-                                    UplinkOptions{settings.cluster, settings.host, TAILRACE_VERSION,
-                                                  settings.window_bytes, quota_bytes});
-  figures = std::make_unique<LocalFigures>(*spool, *uplink, wall_ms());
+  uplinks =
+      std::make_unique<Uplinks>(*spool,
+                                UplinkOptions{settings.cluster, settings.host, TAILRACE_VERSION,
+                                              settings.window_bytes, quota_bytes},
+                                settings.centers);
+  figures = std::make_unique<LocalFigures>(*spool, *uplinks, wall_ms());
   return {};
 }
 
@@ -73,7 +75,7 @@ asio::awaitable<void> Local::State::counted(asio::awaitable<void> task,
 asio::awaitable<void> Local::State::run(std::shared_ptr<State>) {
   TAILRACE_CHECK(spool != nullptr, "run() before open()");
   begin("the spool's groups", commit_groups());
-  begin("the way to the Center", serve_center());
+  begin("the ways to Centers", serve_centers());
   begin("the Local's clock", tick());
   while (!leaving) co_await run_bell.wait();
   while (tasks > 0) co_await run_bell.wait();
@@ -83,8 +85,10 @@ asio::awaitable<void> Local::State::run(std::shared_ptr<State>) {
 void Local::State::leave() {
   if (leaving) return;
   leaving = true;
-  for (const auto& connection : {agent, center}) {
-    if (!connection) continue;
+  std::vector<std::shared_ptr<Connection>> standing;
+  if (agent) standing.push_back(agent);
+  for (const auto& [address, center] : centers) standing.push_back(center);
+  for (const auto& connection : standing) {
     connection->send(FrameType::goodbye);
     connection->close();
   }
@@ -114,11 +118,11 @@ asio::awaitable<void> Local::State::tick() {
     co_await tick_bell.wait(kTickMs);
     if (leaving) break;
     if (session) session->tick(agent_read, mono_ms());
-    uplink->tick(mono_ms());
+    uplinks->tick(mono_ms());
     figures->tick(wall_ms());
     say_trouble();
     settle_agent();
-    settle_center();
+    settle_centers();
   }
 }
 
@@ -181,7 +185,7 @@ asio::awaitable<void> Local::State::write_group() {
   }
   if (session) session->spool_moved(mono_ms());
   settle_agent();
-  settle_center();
+  settle_centers();
 }
 
 // --- the agent -------------------------------------------------------------------------------
@@ -273,8 +277,8 @@ void Local::State::settle_agent() {
   }
   if (agent_actions.close) agent->close();
   if (!agent_actions.flush) return;
-  uplink->flush(agent_actions.flush_streams);
-  settle_center();
+  uplinks->flush(agent_actions.flush_streams);
+  settle_centers();
 }
 
 // --- the door --------------------------------------------------------------------------------
@@ -296,11 +300,12 @@ LocalStatus Local::status() const {
   status.spool_bytes = s.spool->used_bytes();
   status.spool_quota_bytes = s.quota_bytes;
   status.lines_taken = s.lines_taken + (s.session ? s.session->lines_taken() : 0);
-  status.lines_committed = s.uplink->lines_committed();
-  status.refused = s.refused + s.uplink->refused() + (s.session ? s.session->refused() : 0);
+  status.lines_committed = s.uplinks->delivery().lines_committed;
+  status.refused =
+      s.refused + s.uplinks->delivery().refused + (s.session ? s.session->refused() : 0);
   status.full = !s.spool->has_room();
   status.trouble = s.spool->trouble();
-  status.held = s.uplink->held();
+  status.held = s.uplinks->delivery().held();
   status.agent_connected = s.agent != nullptr;
   s.figures->show(status);
   for (const auto& [category, lines] : s.lines_refused)

@@ -21,7 +21,9 @@ namespace tailrace {
 struct LocalSettings {
   std::string spool_dir;
   std::string host;
-  std::string cluster;                   // uuid, hex16
+  std::string cluster;  // uuid, hex16
+  // Addresses of Centers, as Connect takes them: one that answers names those that own lanes.
+  std::vector<std::string> centers;
   uint64_t quota_bytes = 20ull << 30;    // and never more than 10 % of the disk
   uint64_t segment_bytes = 64ull << 20;  // and never more than an eighth of that, nor below 1 MiB
   // Where lines go, by uuid, if that is known before a Center says so: what the spool knows of
@@ -44,14 +46,15 @@ struct LocalStatus {
   std::map<std::pair<std::string, std::string>, uint64_t> lines_lost;  // by category and reason
   double fills_bytes_per_second = 0;  // of the last minute; < 0: it empties
   bool agent_connected = false;
-  std::string center;               // the name of the one that is connected; empty: none is
+  std::string center;               // the names of those that are connected; empty: none is
   int64_t no_center_since_ms = -1;  // wall; -1: one is connected
   int64_t oldest_waiting_ms = -1;   // wall time since when the oldest uncommitted line waits here
 };
 
 class Local {
  public:
-  using Connect = std::function<asio::awaitable<Result<StreamSocket>>()>;  // to a Center
+  // To the Center at an address: one of the settings', or one that a REDIRECT named.
+  using Connect = std::function<asio::awaitable<Result<StreamSocket>>(std::string address)>;
   Local(asio::io_context& road, LocalSettings settings, Connect connect_center);
   ~Local();
 

@@ -15,7 +15,7 @@
 #include "local/local.h"
 #include "local/spool.h"
 #include "local/spool_disk.h"
-#include "local/uplink.h"
+#include "local/uplinks.h"
 
 namespace tailrace {
 
@@ -48,9 +48,10 @@ struct Local::State : std::enable_shared_from_this<State> {
   asio::awaitable<void> write_group();
   asio::awaitable<void> shut_down();
   asio::awaitable<void> serve_agent(std::shared_ptr<Connection> connection);
-  asio::awaitable<void> serve_center();
+  asio::awaitable<void> serve_centers();
+  asio::awaitable<void> serve_center(std::string address);
   asio::awaitable<void> serve_connection(StreamSocket socket);
-  asio::awaitable<void> read_cold(ColdRead read);
+  asio::awaitable<void> read_cold(std::string address, ColdRead read);
   asio::awaitable<void> quarantine(RefusedBatch batch);
   asio::awaitable<void> keep_holes();
   asio::awaitable<void> tick();
@@ -59,7 +60,8 @@ struct Local::State : std::enable_shared_from_this<State> {
 
   // What the machines want done, carried out.
   void settle_agent();
-  void settle_center();
+  void settle_center(const std::string& address);
+  void settle_centers();
   static void say(const std::vector<std::string>& alarms);
   void wake_committer();
   [[nodiscard]] int64_t group_due_ms() const;
@@ -95,8 +97,8 @@ struct Local::State : std::enable_shared_from_this<State> {
   std::map<std::string, uint64_t> lines_refused;  // by earlier sessions, by category
   Sparingly refusals;
 
-  std::shared_ptr<Connection> center;
-  std::unique_ptr<Uplink> uplink;
+  std::map<std::string, std::shared_ptr<Connection>> centers;  // by address: those that stand
+  std::unique_ptr<Uplinks> uplinks;
   std::unique_ptr<LocalFigures> figures;
   UplinkActions uplink_actions;
 };

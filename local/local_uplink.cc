@@ -1,4 +1,4 @@
-// A Local's way to its Center: the connection, and what the uplink wants done, carried out.
+// A Local's ways to Centers: the connections, and what the uplinks want done, carried out.
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -7,59 +7,71 @@
 
 namespace tailrace {
 
-asio::awaitable<void> Local::State::serve_center() {
-  Frame frame;
+asio::awaitable<void> Local::State::serve_centers() {
   while (!leaving) {
-    const int64_t due_ms = served ? uplink->connect_due_ms(mono_ms()) : -1;
-    if (due_ms != 0) {
-      co_await center_bell.wait(due_ms);
-      continue;
-    }
-    Result<StreamSocket> socket = co_await connect_center();
-    if (leaving) break;
-    if (!socket) {
-      uplink->disconnected(socket.error().text, os_random(), mono_ms());
-      settle_center();
-      continue;
-    }
-    auto connection = std::make_shared<Connection>(road, std::move(*socket), "center");
-    center = connection;
-    connection->on_drained([weak = weak_from_this()] {
-      if (const auto self = weak.lock()) self->settle_center();
-    });
-    uplink->connected(mono_ms());
-    settle_center();
-    std::string why;
-    while (why.empty()) {
-      const Result<void> read = co_await connection->read(frame);
-      if (read) {
-        uplink->frame(frame, mono_ms());
-        // What a Center says at once is heard at once: a REWIND behind a CREDIT spares a resend.
-        if (!connection->more_waiting()) settle_center();
-      } else {
-        why = read.error().text;
-        if (connection->other_version()) uplink->other_version();
-      }
-    }
-    connection->close();
-    center.reset();
-    if (leaving) break;
-    uplink->disconnected(why, os_random(), mono_ms());
-    settle_center();
+    if (served)
+      for (std::string& address : uplinks->connect(mono_ms()))
+        begin("a way to a Center", serve_center(std::move(address)));
+    const int64_t due_ms = served ? uplinks->connect_due_ms(mono_ms()) : -1;
+    co_await center_bell.wait(due_ms);
   }
 }
 
-void Local::State::settle_center() {
-  uplink->pump(center ? center->queued_bytes() : 0, mono_ms());
-  uplink->take(uplink_actions);
+asio::awaitable<void> Local::State::serve_center(std::string address) {
+  std::string why;
+  Result<StreamSocket> socket = co_await connect_center(address);
+  if (leaving) co_return;
+  if (!socket) {
+    why = socket.error().text;
+  } else {
+    auto connection = std::make_shared<Connection>(road, std::move(*socket), "center");
+    centers[address] = connection;
+    connection->on_drained([weak = weak_from_this(), address] {
+      if (const auto self = weak.lock()) self->settle_center(address);
+    });
+    uplinks->connected(address, mono_ms());
+    settle_center(address);
+    Frame frame;
+    while (why.empty()) {
+      const Result<void> read = co_await connection->read(frame);
+      if (read) {
+        uplinks->frame(address, frame, mono_ms());
+        // What a Center says at once is heard at once: a REWIND behind a CREDIT spares a resend.
+        if (!connection->more_waiting()) settle_center(address);
+      } else {
+        why = read.error().text;
+        if (connection->other_version()) uplinks->other_version(address);
+      }
+    }
+    connection->close();
+    centers.erase(address);
+    if (leaving) co_return;
+  }
+  uplinks->disconnected(address, why, os_random(), mono_ms());
+  settle_center(address);
+  center_bell.ring();
+}
+
+void Local::State::settle_centers() {
+  for (const std::string& address : uplinks->addresses()) settle_center(address);
+}
+
+void Local::State::settle_center(const std::string& address) {
+  if (!uplinks->knows(address)) return;  // given up meanwhile
+  const auto found = centers.find(address);
+  const std::shared_ptr<Connection> center = found == centers.end() ? nullptr : found->second;
+  uplinks->pump(address, center ? center->queued_bytes() : 0, mono_ms());
+  uplinks->take(address, uplink_actions);
   if (center)
     for (const Outgoing& out : uplink_actions.frames) center->send(out);
   say(uplink_actions.alarms);
   if (center && uplink_actions.close) center->close();
-  for (ColdRead& read : uplink_actions.reads) begin("a cold read", read_cold(std::move(read)));
+  for (ColdRead& read : uplink_actions.reads)
+    begin("a cold read", read_cold(address, std::move(read)));
   for (RefusedBatch& batch : uplink_actions.quarantines)
     begin("a quarantine", quarantine(std::move(batch)));
   if (uplink_actions.holes_changed) begin("the list of holes", keep_holes());
+  if (!uplink_actions.redirects.empty()) center_bell.ring();
   for (Outgoing& out : uplink_actions.frames) out = {};  // batches go back to their pool
   wake_committer();                                      // for cursors
   if (!session || uplink_actions.committed.empty()) return;
@@ -67,15 +79,15 @@ void Local::State::settle_center() {
   settle_agent();
 }
 
-asio::awaitable<void> Local::State::read_cold(ColdRead read) {
+asio::awaitable<void> Local::State::read_cold(std::string address, ColdRead read) {
   auto bytes = std::make_shared<Result<std::string>>(std::string());
   auto work = [disk = disk, place = read.place, bytes] { *bytes = disk->read_record(place); };
   co_await reader.run(std::move(work));
   if (*bytes)
-    uplink->cold(read, spool->decode_record(read.place, **bytes));
+    uplinks->cold(address, read, spool->decode_record(read.place, **bytes));
   else
-    uplink->cold(read, bytes->error());
-  settle_center();
+    uplinks->cold(address, read, bytes->error());
+  settle_center(address);
 }
 
 // A batch that no Center takes: its bytes are kept for a person, a gap takes its place, the stream
@@ -99,14 +111,14 @@ asio::awaitable<void> Local::State::quarantine(RefusedBatch batch) {
           ", a gap takes their place",
       {{"category", batch.category}, {"lines", std::to_string(place->end_seq - batch.first_seq)}});
   spool->give_up(batch.stream, batch.first_seq, "quarantine: " + batch.why, mono_ms());
-  settle_center();
+  settle_centers();
 }
 
 // For `tailrace spool`, which looks when nobody runs. A hint only: a store that still has the hole
 // says so again.
 asio::awaitable<void> Local::State::keep_holes() {
   auto kept = std::make_shared<Result<void>>();
-  auto work = [dir = settings.spool_dir, holes = uplink->holes(), kept] {
+  auto work = [dir = settings.spool_dir, holes = uplinks->delivery().holes(), kept] {
     *kept = keep_spool_holes(dir, holes);
   };
   co_await reader.run(std::move(work));

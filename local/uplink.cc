@@ -18,7 +18,9 @@ constexpr int64_t kOutageAlarmMs = 60'000;
 constexpr int64_t kCloseAlarmMs = 10'000;
 constexpr uint32_t kFullPercent = 70;  // above it the Center commits early, so it is told at once
 constexpr int kMostRefusals = 3;       // of one batch, then it is given up
-constexpr int kMostSinks = 32;         // bits of a DATA frame's sinks
+constexpr size_t kMostAddressBytes = 256;
+constexpr int64_t kAskMs = 5'000;
+constexpr int kMostSinks = 32;  // bits of a DATA frame's sinks
 }  // namespace
 
 void UplinkActions::clear() {
@@ -29,6 +31,7 @@ void UplinkActions::clear() {
   committed.clear();
   alarms.clear();
   holes_changed = false;
+  redirects.clear();
 }
 
 // --- the connection's life -------------------------------------------------------------------
@@ -37,7 +40,7 @@ void Uplink::connected(int64_t now_ms) {
   State& s = *state_;
   TAILRACE_CHECK(s.phase == State::Phase::idle, "connected twice");
   s.phase = State::Phase::hello;
-  s.connected_ms = s.heard_ms = s.pinged_ms = s.now_ms = now_ms;
+  s.connected_ms = s.heard_ms = s.pinged_ms = s.asked_ms = s.now_ms = now_ms;
   s.pings = s.pongs = 0;
   s.was_full = false;
   s.flush_told = false;
@@ -50,6 +53,7 @@ void Uplink::connected(int64_t now_ms) {
 
 void Uplink::disconnected(const std::string& why, uint64_t random, int64_t now_ms) {
   State& s = *state_;
+  std::erase_if(s.all.owners, [this](const auto& way) { return way.second == this; });
   const bool lasted = s.phase != State::Phase::idle && now_ms - s.connected_ms >= kLongestPauseMs;
   s.phase = State::Phase::idle;
   if (lasted) s.failures = 0;
@@ -58,7 +62,7 @@ void Uplink::disconnected(const std::string& why, uint64_t random, int64_t now_m
   pause_ms = pause_ms / 2 + static_cast<int64_t>(random % static_cast<uint64_t>(pause_ms / 2 + 1));
   s.connect_at_ms = now_ms + std::max(pause_ms, s.least_pause_ms);
   s.least_pause_ms = 0;
-  if (why.empty() || !s.held_all.empty() || now_ms - s.outage_alarm_ms < kOutageAlarmMs) return;
+  if (why.empty() || !s.all.held_all.empty() || now_ms - s.outage_alarm_ms < kOutageAlarmMs) return;
   s.outage_alarm_ms = now_ms;
   s.out.alarms.push_back("no Center: " + why + "; lines wait in the spool, it is tried again");
 }
@@ -92,7 +96,7 @@ void Uplink::State::malformed(const std::string& what) {
 }
 
 void Uplink::State::hold_all(const std::string& why) {
-  held_all = why;
+  all.held_all = why;
   out.alarms.push_back("HOLDING everything: " + why +
                        ". Nothing is sent or removed; the spool keeps all");
   close("");
@@ -112,11 +116,11 @@ std::optional<size_t> Uplink::State::sink_index(uint64_t uuid) const {
 
 // What the spool's fill is to the Center: as urgent as full when a category may not go on.
 uint32_t Uplink::State::fill_percent() const {
-  if (!spool.has_room()) return 100;
+  if (!all.spool.has_room()) return 100;
   for (const UplinkStream& s : streams)
-    if (!spool.category_has_room(s.category)) return 100;
+    if (!all.spool.category_has_room(s.category)) return 100;
   return static_cast<uint32_t>(std::min<uint64_t>(
-      100, spool.used_bytes() / std::max<uint64_t>(1, options.quota_bytes / 100)));
+      100, all.spool.used_bytes() / std::max<uint64_t>(1, options.quota_bytes / 100)));
 }
 
 void Uplink::tick(int64_t now_ms) {
@@ -142,15 +146,15 @@ void Uplink::State::hello() {
   proto::Hello h;
   h.set_role(proto::ROLE_LOCAL);
   h.set_cluster(options.cluster);
-  h.set_local_id(spool.local_id());
-  h.set_start(spool.start());
-  h.set_start_before(spool.start_before());
+  h.set_local_id(all.spool.local_id());
+  h.set_start(all.spool.start());
+  h.set_start_before(all.spool.start_before());
   h.set_host(options.host);
   h.set_version(options.version);
   h.set_frame_version_max(kFrameVersion);
-  for (const auto& [id, info] : spool.tables().streams) {
-    const Position durable = spool.durable(id);
-    if (durable.seq == 0 || held_streams.contains(id)) continue;
+  for (const auto& [id, info] : all.spool.tables().streams) {
+    const Position durable = all.spool.durable(id);
+    if (durable.seq == 0 || all.held_streams.contains(id)) continue;
     add_stream(info);
     proto::StreamState& state = *h.add_streams();
     state.set_stream(id);
@@ -158,7 +162,7 @@ void Uplink::State::hello() {
     state.set_sub(info.sub);
     state.set_first_seq(info.oldest.seq);
     state.set_next_seq(durable.seq);
-    for (const auto& [key, origin] : origins) {
+    for (const auto& [key, origin] : all.origins) {
       if (key.second != id) continue;
       proto::SinkPosition& p = *state.add_origins();
       p.set_sink(hex16(key.first));
@@ -215,14 +219,14 @@ void Uplink::State::welcome(const proto::Welcome& w) {
 bool Uplink::State::meet_new_sinks() {
   bool tell = false;
   for (const UplinkSink& sink : sinks) {
-    const auto& cursors = spool.tables().cursors;
+    const auto& cursors = all.spool.tables().cursors;
     const auto it = cursors.lower_bound({sink.uuid, 0});
     if (it != cursors.end() && it->first.first == sink.uuid) continue;
-    spool.add_sink(sink.uuid, now_ms);
+    all.spool.add_sink(sink.uuid, now_ms);
     for (const UplinkStream& s : streams) {
-      const Position origin = spool.cursor(sink.uuid, s.stream);
+      const Position origin = all.spool.cursor(sink.uuid, s.stream);
       if (origin.seq == 0) continue;
-      origins[{sink.uuid, s.stream}] = origin;
+      all.origins[{sink.uuid, s.stream}] = origin;
       tell = true;
     }
   }
@@ -291,7 +295,10 @@ void Uplink::State::dispatch(Frame& frame) {
       return;
     case FrameType::redirect: {
       proto::Redirect r;
-      if (parse(r)) forget_lane(r.sink(), r.category(), r.parts(), r.part());
+      if (!parse(r)) return;
+      forget_lane(r.sink(), r.category(), r.parts(), r.part());
+      if (!r.address().empty() && r.address().size() <= kMostAddressBytes)
+        out.redirects.push_back(r.address());
       return;
     }
     case FrameType::released: {
@@ -306,7 +313,7 @@ void Uplink::State::dispatch(Frame& frame) {
 }
 
 void Uplink::State::rejected(const proto::Reject& r) {
-  ++refused;
+  ++all.refused;
   const std::string text = "the Center says: " + escape(r.text());
   switch (r.code()) {
     case proto::Reject::CHAIN:
@@ -329,10 +336,10 @@ void Uplink::State::rejected(const proto::Reject& r) {
 void Uplink::State::batch_refused(const proto::Reject& r, const std::string& why) {
   const UplinkStream* const s = find(r.stream());
   if (s == nullptr) return;
-  Refusals& so_far = refusals[r.stream()];
+  Delivery::Refusals& so_far = all.refusals[r.stream()];
   if (so_far.first_seq != r.first_seq()) so_far = {r.first_seq(), 0};
   if (++so_far.times < kMostRefusals) return;
-  refusals.erase(r.stream());
+  all.refusals.erase(r.stream());
   out.quarantines.push_back(
       {r.stream(), r.first_seq(), s->category,
        s->category + "-" + std::to_string(s->sub) + "-" + std::to_string(r.first_seq()) + ".batch",
@@ -359,16 +366,57 @@ void Uplink::State::forget_lane(const std::string& sink, const std::string& cate
   if (!index || parts > 64) return malformed("a lane of a sink that it did not name");
   for (UplinkStream& s : streams)
     if (s.category == category &&
-        lane_part({spool.local_id(), s.sub}, static_cast<uint8_t>(parts)) == part)
-      s.courses[*index].known = false;
+        lane_part({all.spool.local_id(), s.sub}, static_cast<uint8_t>(parts)) == part) {
+      disown(*index, s.stream);
+      s.courses[*index].stale = false;  // it was told so, and does not own the lane
+    }
+}
+
+bool Uplink::State::owned_here(size_t sink, StreamId stream) const {
+  const auto owner = all.owners.find({sinks[sink].uuid, stream});
+  return owner != all.owners.end() && owner->second == &me;
+}
+
+void Uplink::State::disown(size_t sink, StreamId stream) {
+  if (owned_here(sink, stream)) all.owners.erase({sinks[sink].uuid, stream});
+  find(stream)->courses[sink].known = false;
+}
+
+bool Uplink::owns_any() const {
+  return std::any_of(state_->all.owners.begin(), state_->all.owners.end(),
+                     [this](const auto& way) { return way.second == this; });
+}
+
+void Uplink::ask_again(int64_t now_ms) {
+  State& s = *state_;
+  if (s.phase != State::Phase::open || now_ms - s.asked_ms < kAskMs) return;
+  s.asked_ms = now_ms;
+  const auto asks = [&s](const UplinkStream& stream) {
+    for (size_t i = 0; i < s.sinks.size(); ++i) {
+      const Course& course = stream.courses[i];
+      // STALE is an open question already.
+      if (course.held || course.stale) continue;
+      if (!s.all.owners.contains({s.sinks[i].uuid, stream.stream})) return true;
+    }
+    return false;
+  };
+  for (const UplinkStream& stream : s.streams)
+    if (asks(stream)) s.declare(stream);
+}
+
+void Uplink::leave() {
+  State& s = *state_;
+  if (s.phase != State::Phase::open) return;
+  s.out.frames.push_back({FrameType::goodbye});
+  s.close("");
 }
 
 void Uplink::other_version() { state_->least_pause_ms = kVersionPauseMs; }
 
 // --- the door --------------------------------------------------------------------------------
 
-Uplink::Uplink(Spool& spool, UplinkOptions options)
-    : state_(std::make_unique<State>(spool, std::move(options))) {}
+Uplink::Uplink(Delivery& delivery, UplinkOptions options)
+    : state_(std::make_unique<State>(*this, delivery, std::move(options))) {}
 Uplink::~Uplink() = default;
 
 void Uplink::take(UplinkActions& into) {
@@ -378,30 +426,11 @@ void Uplink::take(UplinkActions& into) {
 
 int64_t Uplink::connect_due_ms(int64_t now_ms) const {
   const State& s = *state_;
-  if (s.phase != State::Phase::idle || !s.held_all.empty()) return -1;
+  if (s.phase != State::Phase::idle || !s.all.held_all.empty()) return -1;
   return std::max<int64_t>(0, s.connect_at_ms - now_ms);
 }
 
-std::string Uplink::held() const {
-  if (!state_->held_all.empty()) return state_->held_all;
-  if (!state_->held_streams.empty()) return state_->held_streams.begin()->second;
-  for (const auto& [key, trouble] : state_->troubles)
-    if (!trouble.held.empty()) return trouble.held;
-  return {};
-}
-
-std::vector<SpoolHole> Uplink::holes() const {
-  std::vector<SpoolHole> holes;
-  for (const auto& [key, trouble] : state_->troubles)
-    if (trouble.hole) holes.push_back({key.first, key.second, trouble.store});
-  return holes;
-}
-
-const Uplink::LinesLost& Uplink::lines_lost() const { return state_->lines_lost; }
 std::string Uplink::center() const {
   return state_->phase == State::Phase::open ? state_->center : "";
 }
-uint64_t Uplink::lines_committed() const { return state_->lines_committed; }
-uint64_t Uplink::refused() const { return state_->refused; }
-
 }  // namespace tailrace

@@ -1,4 +1,4 @@
-// The Local's side of the hop to a Center: what is sent of which stream to which sink, what the
+// The Local's side of the hop to one Center: what is sent of which stream to which sink, what the
 // Center's positions mean, when to hold, when to connect again. A pure machine over the spool:
 // frames and events in, frames out; no socket, no clock, no disk. Lives on across connections.
 // Thread: the road. Rules: docs/protocol.md, "Local to Center".
@@ -13,8 +13,8 @@
 
 #include "base/result.h"
 #include "flow/outgoing.h"
+#include "local/delivery.h"
 #include "local/spool.h"
-#include "local/spool_holes.h"
 
 namespace tailrace {
 
@@ -52,17 +52,18 @@ struct UplinkActions {
   bool close = false;  // after the frames; then comes disconnected()
   std::vector<ColdRead> reads;
   std::vector<RefusedBatch> quarantines;
-  std::vector<SinkPlace> committed;  // for the agent
-  std::vector<std::string> alarms;   // to be logged, once
-  bool holes_changed = false;        // Uplink::holes()
+  std::vector<SinkPlace> committed;    // for the agent
+  std::vector<std::string> alarms;     // to be logged, once
+  bool holes_changed = false;          // Delivery::holes()
+  std::vector<std::string> redirects;  // where other Centers are that own lanes
 
   void clear();
 };
 
 class Uplink {
  public:
-  // The spool must outlive it.
-  Uplink(Spool& spool, UplinkOptions options);
+  // `delivery` must outlive it.
+  Uplink(Delivery& delivery, UplinkOptions options);
   ~Uplink();
 
   // --- events -------------------------------------------------------------------------------
@@ -83,6 +84,10 @@ class Uplink {
   void cold(const ColdRead& read, Result<std::shared_ptr<Batch>> batch);
   // At least once a second.
   void tick(int64_t now_ms);
+  // Names those streams once more whose owner nobody knows: every few seconds.
+  void ask_again(int64_t now_ms);
+  // GOODBYE: nothing is lost by it.
+  void leave();
 
   // --- actions ------------------------------------------------------------------------------
   // Replaces `into` by what is to be done since the last call.
@@ -91,16 +96,8 @@ class Uplink {
   // --- what the caller asks -------------------------------------------------------------------
   // Milliseconds until a connection should be tried; -1: none, it is connected or holds for good.
   [[nodiscard]] int64_t connect_due_ms(int64_t now_ms) const;
-  // Empty, or why something is not sent any more.
-  [[nodiscard]] std::string held() const;
-  // What is held because a store has forgotten it: for `tailrace spool adopt`.
-  [[nodiscard]] std::vector<SpoolHole> holes() const;
-  // Since the start, at the slowest sink.
-  [[nodiscard]] uint64_t lines_committed() const;
-  [[nodiscard]] uint64_t refused() const;  // by the Center: REJECTs
-  // Of those committed: lines of gaps, which nobody has any more, by category and kind of reason.
-  using LinesLost = std::map<std::pair<std::string, std::string>, uint64_t>;
-  [[nodiscard]] const LinesLost& lines_lost() const;
+  // Whether its Center owns a lane of ours.
+  [[nodiscard]] bool owns_any() const;
   // The name of the Center that has welcomed us on this connection; empty: none.
   [[nodiscard]] std::string center() const;
 

@@ -20,16 +20,16 @@ std::string kind_of_gap(const GapInfo& gap) {
 }
 }  // namespace
 
-Trouble* Uplink::State::trouble(size_t sink, StreamId stream) {
-  const auto it = troubles.find({sinks[sink].uuid, stream});
-  return it == troubles.end() ? nullptr : &it->second;
+Delivery::Trouble* Uplink::State::trouble(size_t sink, StreamId stream) {
+  const auto it = all.troubles.find({sinks[sink].uuid, stream});
+  return it == all.troubles.end() ? nullptr : &it->second;
 }
 
 // What held on an earlier connection holds on this one.
 void Uplink::State::recall_held(UplinkStream& s) {
   for (size_t i = 0; i < sinks.size(); ++i) {
-    const Trouble* const t = trouble(i, s.stream);
-    s.courses[i].held = held_streams.contains(s.stream) || (t != nullptr && !t->held.empty());
+    const Delivery::Trouble* const t = trouble(i, s.stream);
+    s.courses[i].held = all.held_streams.contains(s.stream) || (t != nullptr && !t->held.empty());
   }
 }
 
@@ -41,7 +41,7 @@ bool Uplink::State::position(const proto::SinkStreamPosition& p, Said said) {
     return false;
   }
   const Position at{p.seq(), p.chain()};
-  const PositionCheck check = check_position(spool, sinks[*sink].uuid, s->stream, at);
+  const PositionCheck check = check_position(all.spool, sinks[*sink].uuid, s->stream, at);
   switch (check.verdict) {
     case PositionCheck::Verdict::good: follow(*sink, *s, at, said); break;
     case PositionCheck::Verdict::behind: behind(*sink, *s, at, check.why); break;
@@ -52,20 +52,25 @@ bool Uplink::State::position(const proto::SinkStreamPosition& p, Said said) {
 
 void Uplink::State::follow(size_t sink, UplinkStream& s, Position at, Said said) {
   Course& course = s.courses[sink];
-  if (held_streams.contains(s.stream)) return;  // the operator decides
-  if (Trouble* const t = trouble(sink, s.stream)) {
+  if (all.held_streams.contains(s.stream)) return;  // the operator decides
+  course.stale = false;
+  if (Delivery::Trouble* const t = trouble(sink, s.stream)) {
     if (!t->held.empty() && !t->hole) return;  // the operator decides
     if (t->hole) {
       out.alarms.push_back("'" + s.category + "' goes on: the Center stands where it should again");
       out.holes_changed = true;
     }
-    troubles.erase({sinks[sink].uuid, s.stream});
+    all.troubles.erase({sinks[sink].uuid, s.stream});
     course.held = false;
   }
-  origins.erase({sinks[sink].uuid, s.stream});
+  all.origins.erase({sinks[sink].uuid, s.stream});
   if (said == Said::committed || mutant(Mutant::trims_received)) commit(sink, s, at);
-  const bool was_known = course.known;
+  const bool was_known = course.known && owned_here(sink, s.stream);
   course.known = true;
+  if (!was_known) {  // its Center owns the lane, and nobody else any more
+    all.owners[{sinks[sink].uuid, s.stream}] = &me;
+    flush_told = false;
+  }
   if (said == Said::rewind && was_known) {
     // What is on its way is answered with the same REWIND again: it is sent from there once, after
     // the PONG, which comes after them all.
@@ -82,14 +87,15 @@ void Uplink::State::follow(size_t sink, UplinkStream& s, Position at, Said said)
 uint64_t Uplink::State::slowest(StreamId stream) const {
   if (sinks.empty()) return 0;
   uint64_t least = UINT64_MAX;
-  for (const UplinkSink& sink : sinks) least = std::min(least, spool.cursor(sink.uuid, stream).seq);
+  for (const UplinkSink& sink : sinks)
+    least = std::min(least, all.spool.cursor(sink.uuid, stream).seq);
   return least;
 }
 
 // The stream's gaps from `seq` on. The spool forgets a gap once it is passed.
 std::vector<GapInfo> Uplink::State::gaps_from(StreamId stream, uint64_t seq) const {
   std::vector<GapInfo> out;
-  const auto& gaps = spool.tables().gaps;
+  const auto& gaps = all.spool.tables().gaps;
   for (auto it = gaps.lower_bound({stream, 0}); it != gaps.end() && it->first.first == stream; ++it)
     if (it->second.end_seq() > seq) out.push_back(it->second);
   return out;
@@ -97,28 +103,28 @@ std::vector<GapInfo> Uplink::State::gaps_from(StreamId stream, uint64_t seq) con
 
 void Uplink::State::commit(size_t sink, UplinkStream& s, Position at) {
   const uint64_t uuid = sinks[sink].uuid;
-  if (at.seq <= spool.cursor(uuid, s.stream).seq) return;
+  if (at.seq <= all.spool.cursor(uuid, s.stream).seq) return;
   const uint64_t before = slowest(s.stream);
   const std::vector<GapInfo> gaps = gaps_from(s.stream, before);
-  if (!spool.advance_cursor(uuid, s.stream, at, now_ms))
+  if (!all.spool.advance_cursor(uuid, s.stream, at, now_ms))
     return hold(sink, s, "the spool does not know the position that the Center has committed");
   const uint64_t after = slowest(s.stream);
-  lines_committed += after - before;
+  all.lines_committed += after - before;
   for (const GapInfo& gap : gaps)
-    if (gap.end_seq() <= after) lines_lost[{s.category, kind_of_gap(gap)}] += gap.count;
+    if (gap.end_seq() <= after) all.lines_lost[{s.category, kind_of_gap(gap)}] += gap.count;
   out.committed.push_back({uuid, s.stream, at});
-  const auto flush = flushes.find(s.stream);
-  if (flush != flushes.end() && after >= flush->second) flushes.erase(flush);
+  const auto flush = all.flushes.find(s.stream);
+  if (flush != all.flushes.end() && after >= flush->second) all.flushes.erase(flush);
 }
 
 // Never followed: the Center is told, and nothing is sent until it names another position. Doing so
 // again is a hole, unless what comes now is an answer from before it was told.
 void Uplink::State::behind(size_t sink, UplinkStream& s, Position at, const std::string& why) {
   Course& course = s.courses[sink];
-  Trouble& t = troubles[{sinks[sink].uuid, s.stream}];
+  Delivery::Trouble& t = all.troubles[{sinks[sink].uuid, s.stream}];
   if (!t.held.empty()) return;
-  course.known = false;
-  if (t.stale) {
+  disown(sink, s.stream);
+  if (course.stale) {
     if (course.barrier > pongs) return;
     hold(sink, s,
          "HOLE: " + why + "; published files or control records at sink '" + sinks[sink].name +
@@ -128,14 +134,14 @@ void Uplink::State::behind(size_t sink, UplinkStream& s, Position at, const std:
     out.holes_changed = true;
     return;
   }
-  t.stale = true;
+  course.stale = true;
   tell_stale(sink, s);
   out.alarms.push_back("'" + s.category + "': " + why + "; it was told so");
 }
 
 void Uplink::State::tell_stale(size_t sink, UplinkStream& s) {
-  troubles[{sinks[sink].uuid, s.stream}].told_ms = now_ms;
-  const Position cursor = spool.cursor(sinks[sink].uuid, s.stream);
+  s.courses[sink].told_ms = now_ms;
+  const Position cursor = all.spool.cursor(sinks[sink].uuid, s.stream);
   proto::Stale stale;
   proto::SinkStreamPosition& p = *stale.mutable_position();
   p.set_sink(hex16(sinks[sink].uuid));
@@ -151,27 +157,27 @@ void Uplink::State::tell_stale(size_t sink, UplinkStream& s) {
 void Uplink::State::tell_stale_again() {
   for (UplinkStream& s : streams)
     for (size_t i = 0; i < s.courses.size(); ++i) {
-      const Trouble* const t = trouble(i, s.stream);
-      if (t && t->stale && t->held.empty() && now_ms - t->told_ms >= kStaleAgainMs)
+      const Course& course = s.courses[i];
+      if (course.stale && !course.held && now_ms - course.told_ms >= kStaleAgainMs)
         tell_stale(i, s);
     }
 }
 
 void Uplink::State::hold(size_t sink, UplinkStream& s, const std::string& why) {
-  Trouble& t = troubles[{sinks[sink].uuid, s.stream}];
+  Delivery::Trouble& t = all.troubles[{sinks[sink].uuid, s.stream}];
   if (!t.held.empty()) return;
   t.held = "'" + s.category + "': " + why;
   s.courses[sink].held = true;
-  flushes.erase(s.stream);
+  all.flushes.erase(s.stream);
   alarm_held(t.held);
 }
 
 // Towards every sink, and on every connection: it is not even named any more.
 void Uplink::State::hold_everywhere(UplinkStream& s, const std::string& why) {
-  if (!held_streams.try_emplace(s.stream, "'" + s.category + "': " + why).second) return;
+  if (!all.held_streams.try_emplace(s.stream, "'" + s.category + "': " + why).second) return;
   for (Course& course : s.courses) course.held = true;
-  flushes.erase(s.stream);
-  alarm_held(held_streams[s.stream]);
+  all.flushes.erase(s.stream);
+  alarm_held(all.held_streams[s.stream]);
 }
 
 void Uplink::State::alarm_held(const std::string& what) {

@@ -28,30 +28,36 @@ void Uplink::State::add_stream(const StreamInfo& info) {
 
 // A stream is declared with its first durable lines, so that no lane is taken up for nothing.
 void Uplink::State::declare_new_streams() {
-  const auto& known = spool.tables().streams;
+  const auto& known = all.spool.tables().streams;
   if (known.size() == streams.size()) return;
   for (const auto& [id, info] : known) {
-    if (find(id) != nullptr || spool.durable(id).seq == 0 || held_streams.contains(id)) continue;
+    if (find(id) != nullptr || all.spool.durable(id).seq == 0 || all.held_streams.contains(id))
+      continue;
     add_stream(info);
-    proto::StreamDef def;
-    def.set_stream(id);
-    def.set_category(info.category);
-    def.set_sub(info.sub);
-    send(FrameType::stream_def, std::move(def));
+    declare(streams.back());
   }
+}
+
+void Uplink::State::declare(const UplinkStream& s) {
+  proto::StreamDef def;
+  def.set_stream(s.stream);
+  def.set_category(s.category);
+  def.set_sub(s.sub);
+  send(FrameType::stream_def, std::move(def));
 }
 
 // The sinks that get the stream's next batch, as bits; 0: none can now. `seq`: where it starts.
 uint32_t Uplink::State::next_sinks(const UplinkStream& s, uint64_t& seq) const {
   const uint64_t durable = mutant(Mutant::send_before_sync)
-                               ? spool.tables().streams.at(s.stream).next.seq
-                               : spool.durable(s.stream).seq;
+                               ? all.spool.tables().streams.at(s.stream).next.seq
+                               : all.spool.durable(s.stream).seq;
   uint32_t chosen = 0;
   seq = durable;
   for (size_t i = 0; i < sinks.size(); ++i) {
     const Course& course = s.courses[i];
     const Allowance& credit = (*s.allowances)[i];
     if (!course.known || course.barrier > pongs || course.sent >= durable) continue;
+    if (!owned_here(i, s.stream)) continue;
     if (credit.sent_bytes >= credit.allowed_bytes || course.held) continue;
     if (course.sent > seq) continue;
     if (course.sent < seq) chosen = 0;
@@ -91,11 +97,11 @@ void Uplink::State::send_gap(UplinkStream& s, uint32_t to, uint64_t seq, const G
 
 // Bytes that were sent or are being read for it; 0: nothing can be done for this stream now.
 size_t Uplink::State::send_one(UplinkStream& s) {
-  if (now_ms < s.retry_at_ms || reading.contains(s.stream)) return 0;
+  if (now_ms < s.retry_at_ms || all.reading.contains(s.stream)) return 0;
   uint64_t seq = 0;
   const uint32_t to = next_sinks(s, seq);
   if (to == 0) return 0;
-  std::optional<Spool::Place> place = spool.find(s.stream, seq);
+  std::optional<Spool::Place> place = all.spool.find(s.stream, seq);
   if (!place) {
     hold_everywhere(s, "the spool has no batch that starts at line " + std::to_string(seq));
     return 0;
@@ -109,7 +115,7 @@ size_t Uplink::State::send_one(UplinkStream& s) {
     send_batch(s, to, std::move(place->batch));
     return bytes;
   }
-  reading.insert(s.stream);
+  all.reading.insert(s.stream);
   cold_bytes += place->bytes;
   const size_t bytes = place->bytes;
   out.reads.push_back({s.stream, seq, std::move(*place)});
@@ -133,7 +139,7 @@ void Uplink::pump(size_t queued_bytes, int64_t now_ms) {
 
 void Uplink::cold(const ColdRead& read, Result<std::shared_ptr<Batch>> batch) {
   State& s = *state_;
-  s.reading.erase(read.stream);
+  s.all.reading.erase(read.stream);
   s.cold_bytes -= read.place.bytes;
   UplinkStream* const stream = s.phase == State::Phase::open ? s.find(read.stream) : nullptr;
   if (stream == nullptr) return;
@@ -153,7 +159,7 @@ void Uplink::cold(const ColdRead& read, Result<std::shared_ptr<Batch>> batch) {
                           read.place.segment + ", offset " + std::to_string(read.place.offset) +
                           "): " + batch.error().text;
   if (batch.error().kind != Error::Kind::corrupt) return s.hold_everywhere(*stream, why);
-  s.spool.give_up(read.stream, seq, why, s.now_ms);
+  s.all.spool.give_up(read.stream, seq, why, s.now_ms);
   s.out.alarms.push_back("LOST " + std::to_string(read.place.end_seq - seq) + " lines of '" +
                          stream->category + "': " + why + "; a gap takes their place");
 }
@@ -163,23 +169,29 @@ void Uplink::cold(const ColdRead& read, Result<std::shared_ptr<Batch>> batch) {
 void Uplink::flush(const std::vector<StreamId>& streams) {
   State& s = *state_;
   for (const StreamId stream : streams) {
-    const auto info = s.spool.tables().streams.find(stream);
-    if (info == s.spool.tables().streams.end()) continue;
+    const auto info = s.all.spool.tables().streams.find(stream);
+    if (info == s.all.spool.tables().streams.end()) continue;
     const uint64_t target = info->second.next.seq;
-    if (target > s.slowest(stream)) s.flushes[stream] = target;
+    if (target > s.slowest(stream)) s.all.flushes[stream] = target;
   }
   s.flush_told = false;
 }
 
 void Uplink::State::send_flush() {
-  if (flush_told || flushes.empty()) return;
-  std::erase_if(flushes, [this](const auto& f) { return slowest(f.first) >= f.second; });
+  if (flush_told || all.flushes.empty()) return;
+  std::erase_if(all.flushes, [this](const auto& f) { return slowest(f.first) >= f.second; });
   proto::Flush flush;
-  for (const auto& [id, target] : flushes) {
+  for (const auto& [id, target] : all.flushes) {
     const UplinkStream* const s = find(id);
     if (s == nullptr) return;
-    for (const Course& course : s->courses)
-      if (!course.held && (!course.known || course.barrier > pongs || course.sent < target)) return;
+    bool here = false;
+    for (size_t i = 0; i < sinks.size(); ++i) {
+      const Course& course = s->courses[i];
+      if (course.held || !owned_here(i, id)) continue;
+      if (course.barrier > pongs || course.sent < target) return;
+      here = true;
+    }
+    if (!here) continue;
     flush.add_streams(id);
   }
   if (flush.streams().empty()) return;

@@ -19,17 +19,10 @@ struct Course {
   bool known = false;  // the Center has said where it stands
   uint64_t sent = 0;   // first line not sent
   bool held = false;   // as Trouble says
+  bool stale = false;  // it named a position below the cursor and was told STALE
+  int64_t told_ms = 0;
   uint64_t barrier =
       0;  // nothing is sent before that many PONGs: until then, what comes answers old frames
-};
-
-// What outlives a connection: why a stream is not sent to a sink.
-struct Trouble {
-  bool stale = false;  // the Center named a position below the cursor and was told STALE
-  int64_t told_ms = 0;
-  std::string held;
-  bool hole = false;  // held because it did so again: a good position ends that
-  Position store;     // of a hole: what the Center named
 };
 
 struct Allowance {
@@ -55,27 +48,14 @@ struct UplinkSink {
 struct Uplink::State {
   enum class Phase { idle, hello, open, closing };
 
-  State(Spool& s, UplinkOptions o) : spool(s), options(std::move(o)) {}
+  State(const Uplink& m, Delivery& d, UplinkOptions o) : me(m), all(d), options(std::move(o)) {}
 
-  Spool& spool;
+  const Uplink& me;
+  Delivery& all;
   UplinkOptions options;
   UplinkActions out;
 
   // Across connections.
-  std::map<std::pair<uint64_t, StreamId>, Trouble> troubles;  // (sink, stream)
-  std::map<std::pair<uint64_t, StreamId>, Position> origins;  // of sinks that came later
-  std::map<StreamId, uint64_t> flushes;                       // up to where
-  std::set<StreamId> reading;                                 // a ColdRead is under way
-  struct Refusals {
-    uint64_t first_seq = 0;
-    int times = 0;
-  };
-  std::map<StreamId, Refusals> refusals;         // of one batch each, in a row
-  std::map<StreamId, std::string> held_streams;  // towards every sink, and why
-  std::string held_all;
-  uint64_t lines_committed = 0;
-  LinesLost lines_lost;  // of those
-  uint64_t refused = 0;
   uint32_t failures = 0;  // connections in a row that did not last
   int64_t connect_at_ms = 0;
   int64_t least_pause_ms = 0;  // the Center's wish, for the next attempt
@@ -90,6 +70,7 @@ struct Uplink::State {
   int64_t connected_ms = 0;
   int64_t heard_ms = 0;
   int64_t pinged_ms = 0;
+  int64_t asked_ms = 0;
   uint64_t pings = 0;
   uint64_t pongs = 0;
   bool was_full = false;  // at the last tick
@@ -115,6 +96,9 @@ struct Uplink::State {
 
   // uplink.cc
   void hello();
+  void declare(const UplinkStream& s);
+  [[nodiscard]] bool owned_here(size_t sink, StreamId stream) const;
+  void disown(size_t sink, StreamId stream);
   void dispatch(Frame& frame);
   void welcome(const proto::Welcome& w);
   bool meet_sinks(const proto::Welcome& w);
@@ -140,7 +124,7 @@ struct Uplink::State {
   void hold_everywhere(UplinkStream& s, const std::string& why);
   void alarm_held(const std::string& what);
   void recall_held(UplinkStream& s);
-  Trouble* trouble(size_t sink, StreamId stream);
+  Delivery::Trouble* trouble(size_t sink, StreamId stream);
   uint64_t slowest(StreamId stream) const;
 
   // uplink_sending.cc

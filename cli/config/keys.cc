@@ -76,6 +76,9 @@ constexpr ConfigKey kKeys[] = {
 
     {kPublishes, "name", text, "", "part of the published names (the host's name)"},
     {kCenter, "listen", address, "0.0.0.0:17410", "an IP address and a port to which Locals come"},
+    {kCenter, "advertise", address, "",
+     "where Locals and other Centers reach it (the address of 'listen'; this host's name and that "
+     "port if that is every address)"},
     {kCenter, "limits", map, "", "what Locals may ask of this Center together"},
     {kCenter, "limits.connections", count, "12000",
      "Locals at a time, and never more than the descriptors of this process allow", "", 1,

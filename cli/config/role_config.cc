@@ -22,7 +22,6 @@ namespace tailrace {
 
 namespace {
 constexpr size_t kMostFileBytes = 2u << 20;
-constexpr uint16_t kCenterPort = 17410;
 
 // What may stand in a published name.
 std::string plain_name(std::string name) {
@@ -199,7 +198,7 @@ class Reader {
     for (const std::string& text : discovery.texts("static")) {
       auto address = parse_host_port(text, kCenterPort);
       if (address)
-        out_.local->centers.push_back(std::move(*address));
+        out_.local->settings.centers.push_back(address->show());
       else
         discovery.wrong("static", address.error().text);
     }
@@ -223,6 +222,17 @@ class Reader {
       out_.center->listen = std::move(*listen);
     if (!out_.center->listen.host.empty() && !is_ip_address(out_.center->listen.host))
       map.wrong("listen", "expected an IP address and a port such as 0.0.0.0:17410");
+    out_.center->settings.address = advertised(map, out_.center->listen);
+  }
+
+  // Where Locals reach a Center that listens there.
+  static std::string advertised(const ConfigMap& map, const HostPort& listen) {
+    if (map.known("advertise")) {
+      const auto address = parse_host_port(map.text("advertise"), listen.port);
+      return address ? address->show() : "";
+    }
+    const bool any = listen.host == "0.0.0.0" || listen.host == "::";
+    return HostPort{any ? host_name() : listen.host, listen.port}.show();
   }
 
   // The store's root.

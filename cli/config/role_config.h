@@ -18,6 +18,8 @@
 
 namespace tailrace {
 
+inline constexpr uint16_t kCenterPort = 17410;  // where an address names none
+
 struct AgentConfig {
   AgentSettings settings;
   std::string local_socket;
@@ -26,7 +28,6 @@ struct AgentConfig {
 struct LocalConfig {
   LocalSettings settings;
   std::string agent_socket;
-  std::vector<HostPort> centers;
 };
 
 struct CenterConfig {

@@ -36,6 +36,7 @@ constexpr int kFailed = 1;
 constexpr int kWrongUsage = 2;
 constexpr int kWrongSettings = 78;
 constexpr int64_t kMostStopMs = 30'000;
+constexpr int64_t kMostConnectMs = 5'000;
 
 using Unix = asio::local::stream_protocol;
 using Tcp = asio::ip::tcp;
@@ -64,45 +65,40 @@ Result<StreamSocket> connect_unix(asio::io_context& road, const std::string& pat
   return StreamSocket(std::move(socket));
 }
 
-// Each call tries the next of the Centers.
-class CenterDial {
- public:
-  CenterDial(asio::io_context& road, std::vector<HostPort> centers)
-      : road_(road), resolver_(road), centers_(std::move(centers)) {}
+Error no_center(const std::string& name, const std::string& why) {
+  return Error{Error::Kind::retry_later,
+               "no Center answers on " + name + " (" + why + "); it is tried again"};
+}
 
-  asio::awaitable<Result<StreamSocket>> connect() {
-    const HostPort& to = centers_[next_++ % centers_.size()];
-    const std::string name = to.show();
-    asio::error_code error;
-    auto token = asio::redirect_error(asio::use_awaitable, error);
-    const Tcp::resolver::results_type found =
-        co_await resolver_.async_resolve(to.host, std::to_string(to.port), token);
-    if (error) co_return failed(name, error);
-    Tcp::socket socket(road_);
-    for (const auto& entry : found) {
-      asio::error_code ignored;
-      socket.close(ignored);
-      socket.open(entry.endpoint().protocol(), ignored);
-      const Tcp::endpoint at = entry.endpoint();
-      co_await socket.async_connect(at, token);
-      if (!error) {
-        socket.set_option(Tcp::no_delay(true), ignored);
-        co_return StreamSocket(std::move(socket));
-      }
+asio::awaitable<Result<StreamSocket>> connect_tcp(asio::io_context& road, std::string name) {
+  const auto to = parse_host_port(name, kCenterPort);
+  if (!to) co_return no_center(name, to.error().text);
+  asio::error_code error;
+  auto token = asio::redirect_error(asio::use_awaitable, error);
+  Tcp::resolver resolver(road);
+  const Tcp::resolver::results_type found =
+      co_await resolver.async_resolve(to->host, std::to_string(to->port), token);
+  if (error) co_return no_center(name, error.message());
+  const auto socket = std::make_shared<Tcp::socket>(road);
+  for (const auto& entry : found) {
+    asio::error_code ignored;
+    socket->close(ignored);
+    socket->open(entry.endpoint().protocol(), ignored);
+    // A host that is gone does not even refuse: the kernel would try for two minutes.
+    asio::steady_timer patience(road, std::chrono::milliseconds(kMostConnectMs));
+    patience.async_wait([socket](const asio::error_code& cancelled) {
+      asio::error_code closed;
+      if (!cancelled) socket->close(closed);
+    });
+    const Tcp::endpoint at = entry.endpoint();
+    co_await socket->async_connect(at, token);
+    if (!error && socket->is_open()) {
+      socket->set_option(Tcp::no_delay(true), ignored);
+      co_return StreamSocket(std::move(*socket));
     }
-    co_return failed(name, error);
   }
-
- private:
-  static Error failed(const std::string& name, const asio::error_code& error) {
-    return Error{Error::Kind::retry_later,
-                 "no Center answers on " + name + " (" + error.message() + "); it is tried again"};
-  }
-  asio::io_context& road_;
-  Tcp::resolver resolver_;
-  std::vector<HostPort> centers_;
-  size_t next_ = 0;
-};
+  co_return no_center(name, error ? error.message() : "no address");
+}
 
 template <class Protocol>
 asio::awaitable<void> accept_all(typename Protocol::acceptor& door,
@@ -223,8 +219,8 @@ int run_agent(asio::io_context& road, StopSignals& signals, const RoleConfig& co
 
 int run_local(asio::io_context& road, StopSignals& signals, const RoleConfig& config) {
   const LocalConfig& local_config = *config.local;
-  CenterDial dial(road, local_config.centers);
-  Local local(road, local_config.settings, [&dial] { return dial.connect(); });
+  Local local(road, local_config.settings,
+              [&road](std::string address) { return connect_tcp(road, std::move(address)); });
   if (auto opened = local.open(); !opened) return failed(opened.error().text);
   Unix::acceptor door(road);
   if (auto listens = listen_unix(door, local_config.agent_socket); !listens)
@@ -234,8 +230,8 @@ int run_local(asio::io_context& road, StopSignals& signals, const RoleConfig& co
   };
   spawn(road, "agents", accept_all<Unix>(door, take));
   log::info("Local: takes an agent on " + local_config.agent_socket + ", sends to " +
-            local_config.centers.front().show() +
-            (local_config.centers.size() > 1 ? " and others" : ""));
+            local_config.settings.centers.front() +
+            (local_config.settings.centers.size() > 1 ? " and others" : ""));
   const auto stop = [&local, &door] {
     door.close();
     local.leave();
@@ -260,7 +256,8 @@ int run_center(asio::io_context& road, StopSignals& signals, const RoleConfig& c
   };
   spawn(road, "Locals", accept_all<Tcp>(door, take));
   log::info("Center " + center_config.settings.name + ": takes Locals on " +
-            center_config.listen.show() + ", publishes into " + center_config.output);
+            center_config.listen.show() + " as " + center_config.settings.address +
+            ", publishes into " + center_config.output);
   const auto stop = [&center, &door] {
     door.close();
     center.stop(false);

@@ -249,6 +249,7 @@ class CenterRig {
         s.committed = a.position;
       }
   }
+  void on(TellElsewhere&) { BOOST_FAIL("there is no other Center"); }
   void on(TellLane& a) {
     for (SentStream& s : streams_)
       if (s.category == a.lane.category) {

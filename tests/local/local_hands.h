@@ -155,10 +155,11 @@ struct Host {
     settings.spool_dir = directory;
     settings.host = "h";
     settings.cluster = "c1";
+    settings.centers = {"center"};
     settings.segment_bytes = segment_bytes;
     settings.quota_bytes = quota_bytes;
     center.peer = nullptr;
-    local = std::make_unique<Local>(road, settings, [this] { return connect(); });
+    local = std::make_unique<Local>(road, settings, [this](std::string) { return connect(); });
     const Result<void> opened = local->open();
     BOOST_REQUIRE_MESSAGE(opened.ok(), opened.error().text);
     spawn(road, "local", [](Host* host) -> asio::awaitable<void> {

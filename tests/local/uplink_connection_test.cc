@@ -25,8 +25,8 @@ BOOST_AUTO_TEST_CASE(rejects_hold_a_stream_or_everything) {
     hop.credit("web", 1u << 20);
     hop.credit("db", 1u << 20);
     BOOST_TEST((hop.data() == Data{{2, 0}}));
-    BOOST_TEST(!hop.uplink.held().empty());
-    BOOST_TEST(hop.uplink.refused() == 1u);
+    BOOST_TEST(!hop.all.held().empty());
+    BOOST_TEST(hop.all.refused == 1u);
   }
   for (const auto code : {proto::Reject::DUPLICATE, proto::Reject::CLUSTER}) {
     Filled paper;
@@ -37,7 +37,7 @@ BOOST_AUTO_TEST_CASE(rejects_hold_a_stream_or_everything) {
     BOOST_TEST(hop.closed);
     hop.uplink.disconnected("closed", 0, paper.now_ms);
     BOOST_TEST(hop.uplink.connect_due_ms(paper.now_ms + 1'000'000) == -1);
-    BOOST_TEST(!hop.uplink.held().empty());
+    BOOST_TEST(!hop.all.held().empty());
   }
   for (const auto code : {proto::Reject::OTHER, proto::Reject::PROTOCOL, proto::Reject::CORRUPT,
                           proto::Reject::VERSION}) {
@@ -49,7 +49,7 @@ BOOST_AUTO_TEST_CASE(rejects_hold_a_stream_or_everything) {
     hop.uplink.disconnected("closed", 0, paper.now_ms);
     const int64_t due = hop.uplink.connect_due_ms(paper.now_ms);
     BOOST_TEST(due >= (code == proto::Reject::VERSION ? 60'000 : 50));
-    BOOST_TEST(hop.uplink.held().empty());
+    BOOST_TEST(hop.all.held().empty());
   }
 }
 
@@ -99,7 +99,7 @@ BOOST_AUTO_TEST_CASE(another_cluster_gets_nothing) {
   w.set_cluster("c2");
   hop.say(FrameType::welcome, w);
   BOOST_TEST(hop.closed);
-  BOOST_TEST(!hop.uplink.held().empty());
+  BOOST_TEST(!hop.all.held().empty());
   BOOST_TEST(paper.spool.tables().cursors.empty());
 }
 

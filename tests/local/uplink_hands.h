@@ -19,7 +19,7 @@ inline const std::string kSinkName = hex16(kSink);
 // The uplink with a Center's hands: says frames, collects what is sent.
 struct UplinkHop {
   explicit UplinkHop(PaperSpool& p, UplinkOptions options = {"c1", "h", "1", 4u << 20, 20ull << 30})
-      : paper(p), uplink(p.spool, std::move(options)) {}
+      : paper(p), all(p.spool), uplink(all, std::move(options)) {}
 
   void say(FrameType type, const google::protobuf::MessageLite& message) {
     Frame frame{type, 0, message.SerializeAsString(), {}};
@@ -123,6 +123,7 @@ struct UplinkHop {
   }
 
   PaperSpool& paper;
+  Delivery all;
   Uplink uplink;
   UplinkActions got;
   std::vector<Outgoing> sent;

@@ -140,7 +140,7 @@ BOOST_AUTO_TEST_CASE(a_disk_that_cannot_be_read_holds_and_gives_nothing_up) {
     paper.now_ms += 1'000;
     hop.pump();
   }
-  BOOST_TEST(hop.uplink.held().find("input/output error") != std::string::npos);
+  BOOST_TEST(hop.all.held().find("input/output error") != std::string::npos);
   BOOST_TEST(paper.spool.tables().gaps.empty());
 }
 
@@ -174,7 +174,7 @@ BOOST_AUTO_TEST_CASE(two_sinks_have_cursors_of_their_own) {
   BOOST_TEST((by_sink[1] == Data{{1, 1}}));
   BOOST_TEST((by_sink[2] == Data{{1, 0}, {1, 1}}));
   hop.commit(1, p2);
-  BOOST_TEST(hop.uplink.lines_committed() == 0u);  // the slowest counts
+  BOOST_TEST(hop.all.lines_committed == 0u);  // the slowest counts
   BOOST_TEST((paper.spool.cursor(0xBEEF, 1) == Position{}));
 }
 
@@ -261,7 +261,7 @@ BOOST_AUTO_TEST_CASE(whatever_a_true_center_does_each_line_is_committed_once) {
     paper.add(1);
     hop.pump();
     for (int i = 0; i < 20'000 && next.seq < paper.spool.durable(1).seq; ++i) step(4);
-    RC_ASSERT(hop.uplink.held() == "");
+    RC_ASSERT(hop.all.held() == "");
     RC_ASSERT(next.seq == paper.spool.durable(1).seq);
     RC_ASSERT(next.chain == paper.spool.durable(1).chain);
   });

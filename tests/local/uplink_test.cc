@@ -149,8 +149,8 @@ BOOST_AUTO_TEST_CASE(a_commit_moves_the_cursor_and_is_told_to_the_agent) {
   hop.commit(1, p1);  // repeated: no news
   BOOST_TEST(hop.committed.size() == 1u);
   hop.commit(1, p2);
-  BOOST_TEST(hop.uplink.lines_committed() == 2u);
-  BOOST_TEST(hop.uplink.held().empty());
+  BOOST_TEST(hop.all.lines_committed == 2u);
+  BOOST_TEST(hop.all.held().empty());
   BOOST_TEST(hop.data().size() == 2u);  // nothing again
 }
 
@@ -198,7 +198,7 @@ BOOST_AUTO_TEST_CASE(a_position_that_cannot_be_true_holds_the_stream_and_moves_n
         BOOST_TEST(hop.data().size() == 1u);  // the other stream goes on
         BOOST_TEST(hop.data().at(0).first == 2u);
         BOOST_TEST((paper.spool.cursor(kSink, 1) == Position{}));
-        BOOST_TEST(!hop.uplink.held().empty());
+        BOOST_TEST(!hop.all.held().empty());
         BOOST_TEST(hop.alarms.size() == 1u);
         BOOST_TEST(!hop.closed);
         // Neither a good position nor a new connection ends it.
@@ -209,7 +209,7 @@ BOOST_AUTO_TEST_CASE(a_position_that_cannot_be_true_holds_the_stream_and_moves_n
         hop.welcome({UplinkHop::at(1, {}), UplinkHop::at(2, other)});
         hop.credit("web", 1u << 20);
         BOOST_TEST(hop.data().empty());
-        BOOST_TEST(!hop.uplink.held().empty());
+        BOOST_TEST(!hop.all.held().empty());
         BOOST_TEST(hop.alarms.size() == 1u);
       }
     }
@@ -231,19 +231,19 @@ BOOST_AUTO_TEST_CASE(a_position_below_the_cursor_is_never_followed) {
   BOOST_REQUIRE_EQUAL(stales.size(), 1u);
   BOOST_TEST(stales[0].position().seq() == p2.seq);
   BOOST_TEST(stales[0].position().chain() == p2.chain);
-  BOOST_TEST(hop.uplink.held().empty());
+  BOOST_TEST(hop.all.held().empty());
   BOOST_TEST((paper.spool.cursor(kSink, 1) == p2));
   hop.say(FrameType::pong);
   BOOST_TEST(hop.data().size() == 1u);  // and nothing is sent to who stands behind
   hop.rewind(1, p1);
-  BOOST_TEST(hop.uplink.held().find("HOLE") != std::string::npos);
-  BOOST_TEST((hop.uplink.holes() == std::vector<SpoolHole>{{kSink, 1, p1}}));
+  BOOST_TEST(hop.all.held().find("HOLE") != std::string::npos);
+  BOOST_TEST((hop.all.holes() == std::vector<SpoolHole>{{kSink, 1, p1}}));
   BOOST_TEST(hop.holes_changes == 1u);
   BOOST_TEST(hop.data().size() == 1u);
   // Another Center, or this one after it learnt better, stands where it should: it goes on.
   hop.commit(1, p2);
-  BOOST_TEST(hop.uplink.held().empty());
-  BOOST_TEST(hop.uplink.holes().empty());
+  BOOST_TEST(hop.all.held().empty());
+  BOOST_TEST(hop.all.holes().empty());
   BOOST_TEST(hop.holes_changes == 2u);
   BOOST_TEST((hop.data() == Data{{1, 2}, {1, 2}}));
 }
@@ -267,9 +267,9 @@ BOOST_AUTO_TEST_CASE(stale_is_said_again_until_it_is_answered) {
   BOOST_TEST(hop.count(FrameType::stale) == 1u);
   tick(2'000);
   BOOST_TEST(hop.count(FrameType::stale) == 2u);
-  BOOST_TEST(hop.uplink.held() == "");
+  BOOST_TEST(hop.all.held() == "");
   hop.commit(1, p1);
-  BOOST_TEST(hop.uplink.held().find("HOLE") != std::string::npos);
+  BOOST_TEST(hop.all.held().find("HOLE") != std::string::npos);
   for (int i = 0; i < 20; ++i) tick(2'000);
   BOOST_TEST(hop.count(FrameType::stale) == 2u);
 }

@@ -106,8 +106,11 @@ class Daemons(DaemonsTest):
         lines = b"".join(b"%06d %s\n" % (i, os.urandom(500).hex().encode()) for i in range(1000))
         for _ in range(100):  # half as much again as the spool could hold
             self.write("a.log", lines, "ab")
-        self.until("all to be read", lambda: balance.lines(balance.address_of(self.running["local"].pid, self.port))
-                   ["web", "taken"] == 100_000)
+
+        def read():
+            address = balance.address_of(self.running["local"].pid, self.port)
+            return balance.lines(address)["web", "taken"] if address else 0
+        self.until("all to be read", lambda: read() == 100_000)
         self.assertGreaterEqual(self.lines().count(b"\n"), 30_000)  # the rest is less than the spool may hold
 
     def test_messages_are_objects_where_that_is_asked_for(self):

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "tests/sim/transcript.h"
+
 namespace tailrace::sim {
 
 namespace {
@@ -102,16 +104,17 @@ void CenterProcess::call(const StoreRequest& request, Answered then) {
   if (world.rng.chance(f.call_late)) there_ms += static_cast<int64_t>(world.rng.below(20'000));
   const bool heard = !world.rng.chance(f.answer_lost);
   // What is on its way is carried out whether its caller lives or not.
-  world.after(there_ms,
-              [this, alive = weak_from_this(), request, answer, heard, &world, records = records_,
-               files = files_, tmp = hub_->tmp_name(), store = store_, judge = &judge_] {
-                StoreReply reply = call_store(request, *records, *files, tmp);
-                if (const auto* publish = std::get_if<PublishRequest>(&request))
-                  judge->look(*store, publish->final_path);
-                const auto self = alive.lock();
-                if (!self || !heard || cut_off()) return;
-                after(world.delay(), [answer, reply = std::move(reply)] { answer(reply); });
-              });
+  world.after(there_ms, [this, alive = weak_from_this(), request, answer, heard, &world,
+                         name = name(), records = records_, files = files_, tmp = hub_->tmp_name(),
+                         store = store_, judge = &judge_] {
+    StoreReply reply = call_store(request, *records, *files, tmp);
+    if (world.trace) world.say(name, in_words(request, reply));
+    if (const auto* publish = std::get_if<PublishRequest>(&request))
+      judge->look(*store, publish->final_path);
+    const auto self = alive.lock();
+    if (!self || !heard || cut_off()) return;
+    after(world.delay(), [answer, reply = std::move(reply)] { answer(reply); });
+  });
 }
 
 void CenterProcess::perform(const StoreRequest& request, uint64_t life, Answered then,

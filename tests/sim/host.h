@@ -12,7 +12,7 @@
 #include "agent/session.h"
 #include "local/agent_session.h"
 #include "local/spool.h"
-#include "local/uplink.h"
+#include "local/uplinks.h"
 #include "tests/local/virtual_disk.h"
 #include "tests/sim/judge.h"
 #include "tests/sim/world.h"
@@ -75,34 +75,38 @@ class AgentProcess final : public Process {
 // The Local's shell, as thin as local/local.cc.
 class LocalProcess final : public Process {
  public:
-  using Connect = std::function<std::shared_ptr<Wire>(LocalProcess&)>;
+  using Connect = std::function<std::shared_ptr<Wire>(LocalProcess&, const std::string& address)>;
   LocalProcess(World& world, const std::string& name, const std::string& cluster,
-               test::VirtualDisk& disk, Connect connect);
+               test::VirtualDisk& disk, std::vector<std::string> seeds, Connect connect);
 
   // False: the spool cannot be used, which is a violation.
   bool start();
   void accept(std::shared_ptr<Wire> wire);  // side 1 is ours
   [[nodiscard]] const Spool& spool() const { return *spool_; }
-  [[nodiscard]] std::string held() const { return uplink_->held(); }
+  [[nodiscard]] std::string held() const { return uplinks_->delivery().held(); }
 
  private:
   void tick();
   void settle_agent();
-  void settle_center();
+  void settle_center(const std::string& address);
+  void settle_centers();
   void wake_committer();
   void write_group();
-  void connect_center();
-  void lost_center(const std::string& why);
-  void read_cold(const ColdRead& read);
+  void dial();
+  void connect_center(const std::string& address);
+  void lost_center(const std::string& address, const std::string& why);
+  void read_cold(const std::string& address, const ColdRead& read);
 
   std::string cluster_;
   test::VirtualDisk& disk_;
+  std::vector<std::string> seeds_;
   Connect connect_center_;
   std::unique_ptr<Spool> spool_;
   Pool<Batch> batches_{64};
-  std::unique_ptr<Uplink> uplink_;
+  std::unique_ptr<Uplinks> uplinks_;
   UplinkActions uplink_actions_;
-  std::shared_ptr<Wire> center_;
+  std::map<std::string, std::shared_ptr<Wire>> centers_;  // by address
+  bool dialing_ = false;
   std::shared_ptr<Wire> agent_;
   std::unique_ptr<AgentSession> session_;
   AgentActions agent_actions_;

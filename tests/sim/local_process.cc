@@ -20,8 +20,12 @@ SpoolOptions spool_options() {
 }  // namespace
 
 LocalProcess::LocalProcess(World& world, const std::string& name, const std::string& cluster,
-                           test::VirtualDisk& disk, Connect connect)
-    : Process(world, name), cluster_(cluster), disk_(disk), connect_center_(std::move(connect)) {}
+                           test::VirtualDisk& disk, std::vector<std::string> seeds, Connect connect)
+    : Process(world, name),
+      cluster_(cluster),
+      disk_(disk),
+      seeds_(std::move(seeds)),
+      connect_center_(std::move(connect)) {}
 
 bool LocalProcess::start() {
   test::SpoolImage image = disk_.cached();
@@ -40,17 +44,17 @@ bool LocalProcess::start() {
   up.version = "sim";
   up.window_bytes = 4'000;
   up.quota_bytes = options.quota_bytes;
-  uplink_ = std::make_unique<Uplink>(*spool_, up);
-  after(0, [this] { connect_center(); });
+  uplinks_ = std::make_unique<Uplinks>(*spool_, up, seeds_);
   tick();
   return true;
 }
 
 void LocalProcess::tick() {
   if (session_) session_->tick(true, world_.now_ms);
-  uplink_->tick(world_.now_ms);
+  uplinks_->tick(world_.now_ms);
   settle_agent();
-  settle_center();
+  settle_centers();
+  dial();
   after(kTickMs, [this] { tick(); });
 }
 
@@ -81,7 +85,7 @@ void LocalProcess::write_group() {
     served_ = served_ || spool_->all_durable();
     if (session_) session_->spool_moved(world_.now_ms);
     settle_agent();
-    settle_center();
+    settle_centers();
     wake_committer();
   });
 }
@@ -118,70 +122,87 @@ void LocalProcess::settle_agent() {
   for (const std::string& alarm : agent_actions_.alarms) say(alarm);
   for (const std::string& why : agent_actions_.refusals) say("refuses: " + why);
   const bool flush = agent_actions_.flush;
-  if (flush) uplink_->flush(agent_actions_.flush_streams);
+  if (flush) uplinks_->flush(agent_actions_.flush_streams);
   if (agent_actions_.close) {
     agent_->close(1);
     agent_.reset();
     session_.reset();
   }
-  if (flush) settle_center();
+  if (flush) settle_centers();
 }
 
-// --- the Center ----------------------------------------------------------------------------------
+// --- the Centers ---------------------------------------------------------------------------------
 
-void LocalProcess::connect_center() {
-  const int64_t due_ms = served_ ? uplink_->connect_due_ms(world_.now_ms) : 100;
-  if (due_ms != 0) {
-    if (due_ms < 0 && !center_) world_.violated(name() + " holds for good: " + uplink_->held());
-    return after(std::max<int64_t>(due_ms, 100), [this] { connect_center(); });
-  }
-  center_ = connect_center_(*this);
-  if (!center_) return lost_center("nobody answers");
-  center_->hook(0, {[this](Frame& frame) {
-                      uplink_->frame(frame, world_.now_ms);
-                      settle_center();
-                    },
-                    [this](const std::string& why) { lost_center(why); }});
-  uplink_->connected(world_.now_ms);
-  settle_center();
+void LocalProcess::dial() {
+  if (!served_) return;
+  for (const std::string& address : uplinks_->connect(world_.now_ms)) connect_center(address);
+  const int64_t due_ms = uplinks_->connect_due_ms(world_.now_ms);
+  if (due_ms < 0 || dialing_) return;
+  dialing_ = true;
+  after(std::max<int64_t>(due_ms, 100), [this] {
+    dialing_ = false;
+    dial();
+  });
 }
 
-void LocalProcess::lost_center(const std::string& why) {
-  center_.reset();
-  uplink_->disconnected(why, world_.rng.next(), world_.now_ms);
-  settle_center();
-  connect_center();
+void LocalProcess::connect_center(const std::string& address) {
+  const std::shared_ptr<Wire> wire = connect_center_(*this, address);
+  if (!wire) return lost_center(address, "nobody answers");
+  centers_[address] = wire;
+  wire->hook(0, {[this, address](Frame& frame) {
+                   uplinks_->frame(address, frame, world_.now_ms);
+                   settle_center(address);
+                 },
+                 [this, address](const std::string& why) { lost_center(address, why); }});
+  uplinks_->connected(address, world_.now_ms);
+  settle_center(address);
 }
 
-void LocalProcess::settle_center() {
-  uplink_->pump(center_ ? center_->queued_bytes(0) : 0, world_.now_ms);
-  uplink_->take(uplink_actions_);
+void LocalProcess::lost_center(const std::string& address, const std::string& why) {
+  centers_.erase(address);
+  uplinks_->disconnected(address, why, world_.rng.next(), world_.now_ms);
+  settle_center(address);
+  dial();
+}
+
+void LocalProcess::settle_centers() {
+  for (const std::string& address : uplinks_->addresses()) settle_center(address);
+}
+
+void LocalProcess::settle_center(const std::string& address) {
+  if (!uplinks_->knows(address)) return;
+  const auto found = centers_.find(address);
+  const std::shared_ptr<Wire> center = found == centers_.end() ? nullptr : found->second;
+  uplinks_->pump(address, center ? center->queued_bytes(0) : 0, world_.now_ms);
+  uplinks_->take(address, uplink_actions_);
   UplinkActions& actions = uplink_actions_;
-  if (center_)
-    for (const Outgoing& out : actions.frames) center_->send(0, out);
+  if (center)
+    for (const Outgoing& out : actions.frames) center->send(0, out);
   for (const std::string& alarm : actions.alarms) say(alarm);
-  if (!uplink_->held().empty()) world_.violated(name() + " holds: " + uplink_->held());
+  if (!held().empty()) world_.violated(name() + " holds: " + held());
   for (const RefusedBatch& batch : actions.quarantines)
     world_.violated(name() + ": a batch of " + batch.category + " is refused: " + batch.why);
-  for (const ColdRead& read : actions.reads) read_cold(read);
+  for (const ColdRead& read : actions.reads) read_cold(address, read);
+  if (!actions.redirects.empty()) after(0, [this] { dial(); });
   wake_committer();
+  const bool close = center && actions.close;
   if (session_ && !actions.committed.empty()) {
     session_->committed(actions.committed);
     settle_agent();
   }
-  if (center_ && actions.close) {
-    center_->close(0);
-    center_.reset();
-    after(0, [this] { lost_center("closed here"); });
-  }
+  if (!close) return;
+  center->close(0);
+  centers_.erase(address);
+  after(0, [this, address] { lost_center(address, "closed here"); });
 }
 
-void LocalProcess::read_cold(const ColdRead& read) {
-  after(world_.delay(), [this, read] {
+void LocalProcess::read_cold(const std::string& address, const ColdRead& read) {
+  after(world_.delay(), [this, address, read] {
     const auto bytes = disk_.read(read.place.segment, read.place.offset, read.place.bytes);
-    uplink_->cold(read, bytes ? spool_->decode_record(read.place, *bytes)
-                              : Result<std::shared_ptr<Batch>>(bytes.error()));
-    settle_center();
+    uplinks_->cold(address, read,
+                   bytes ? spool_->decode_record(read.place, *bytes)
+                         : Result<std::shared_ptr<Batch>>(bytes.error()));
+    settle_center(address);
   });
 }
 

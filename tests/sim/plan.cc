@@ -20,6 +20,7 @@ int64_t duration_of(Disaster::Kind kind, Rng& rng) {
     case Kind::pause_center:
     case Kind::cut_off:
     case Kind::block:
+    case Kind::no_way:
       return 200 + static_cast<int64_t>(rng.below(rng.chance(0.3) ? 60'000 : 8'000));
     case Kind::kill_center:
     case Kind::leave_center: return 100 + static_cast<int64_t>(rng.below(20'000));
@@ -36,7 +37,7 @@ const char* name_of(Disaster::Kind kind) {
       "kill agent",   "kill Local",    "kill Center",     "pause Center",
       "leave Center", "power cut",     "disk error",      "disk full",
       "cut agent",    "cut Local",     "half open",       "cut off Center",
-      "block",        "clock of host", "clock of Center", "move Locals"};
+      "block",        "clock of host", "clock of Center", "no way to Center"};
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -46,7 +47,7 @@ Plan draw_plan(uint64_t seed) {
   plan.seed = rng.next();
   plan.hosts = static_cast<uint32_t>(1 + rng.below(4));
   plan.categories = static_cast<uint32_t>(1 + rng.below(3));
-  plan.centers = 1;
+  plan.centers = static_cast<uint32_t>(2 + rng.below(4));
   plan.files = static_cast<uint32_t>(1 + rng.below(2));
   plan.lines = static_cast<uint32_t>(200 + rng.below(800));
   plan.until_ms = 10'000 + static_cast<int64_t>(rng.below(80'000));

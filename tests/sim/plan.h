@@ -21,13 +21,13 @@ struct Disaster {
     disk_error,    // of a host: a write or a sync fails
     disk_full,     // of a host: for one operation
     cut_agent,     // the connection of a host's agent breaks
-    cut_local,     // a connection of a host's Local breaks
+    cut_local,     // a connection of a host's Local to a Center breaks
     half_open,     // nothing more arrives on it and nobody is told
     cut_off,       // a Center cannot reach the store
     block,         // a category cannot be published
     clock_host,    // the clocks of a host's processes jump by `ms`
     clock_center,  // a Center's
-    move_locals,   // Locals find another Center from now on
+    no_way,        // some hosts cannot reach a Center
   };
   static constexpr int kKinds = 16;
   Kind kind{};

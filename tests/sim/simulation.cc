@@ -16,6 +16,7 @@ constexpr int64_t kStopMs = 10 * kMinuteMs;
 constexpr uint64_t kSectorBytes = 512;
 
 std::string category_name(size_t n) { return "category-" + std::to_string(n); }
+std::string center_name(size_t n) { return "center-" + std::to_string(n); }
 }  // namespace
 
 Simulation::Simulation(const Plan& plan, bool trace)
@@ -27,7 +28,10 @@ Simulation::Simulation(const Plan& plan, bool trace)
   for (uint32_t h = 0; h < plan.hosts; ++h) {
     auto host = std::make_unique<Host>();
     host->name = "host-" + std::to_string(h);
-    host->center = world_.rng.below(plan.centers);
+    // Some Centers it hears of by REDIRECT only.
+    for (uint32_t c = 0; c < plan.centers; ++c)
+      if (world_.rng.chance(0.5)) host->seeds.push_back(center_name(c));
+    if (host->seeds.empty()) host->seeds.push_back(center_name(world_.rng.below(plan.centers)));
     for (uint32_t c = 0; c < plan.categories; ++c)
       for (uint32_t f = 0; f < plan.files; ++f) {
         LogFile log;
@@ -43,7 +47,7 @@ Simulation::Simulation(const Plan& plan, bool trace)
   }
   machines_.resize(plan.centers);
   for (size_t c = 0; c < machines_.size(); ++c) {
-    machines_[c].name = "center-" + std::to_string(c);
+    machines_[c].name = center_name(c);
     machines_[c].state_uuid = world_.rng.next() | 1;
   }
 }
@@ -97,24 +101,33 @@ void Simulation::start_agent(Host& host) {
 
 void Simulation::start_local(Host& host) {
   if (host.local) return;
-  host.local = std::make_shared<LocalProcess>(world_, host.name + "l", hex16(sink_.cluster),
-                                              host.disk, [&host, this](LocalProcess& local) {
-                                                std::shared_ptr<Wire> wire;
-                                                const auto& center = machines_[host.center].center;
-                                                if (!center) return wire;
-                                                wire = Wire::make(world_, local, *center);
-                                                host.center_wire = wire;
-                                                center->accept(wire, host.name);
-                                                return wire;
-                                              });
+  host.local = std::make_shared<LocalProcess>(
+      world_, host.name + "l", hex16(sink_.cluster), host.disk, host.seeds,
+      [&host, this](LocalProcess& local, const std::string& center) {
+        return connect(host, local, center);
+      });
   host.local->clock_ms = host.clock_ms;
   host.local->start();
 }
 
+std::shared_ptr<Wire> Simulation::connect(Host& host, LocalProcess& local,
+                                          const std::string& center) {
+  for (const Machine& machine : machines_) {
+    if (machine.name != center) continue;
+    if (!machine.center || host.no_way_until_ms[center] > world_.now_ms) return nullptr;
+    const auto wire = Wire::make(world_, local, *machine.center);
+    host.center_wires[center] = wire;
+    machine.center->accept(wire, host.name);
+    return wire;
+  }
+  return nullptr;
+}
+
 void Simulation::start_center(Machine& machine) {
-  if (machine.center) return;
+  if (machine.center || stopping_) return;
   HubOptions options;
   options.settings.name = machine.name;
+  options.settings.address = machine.name;
   options.settings.roll_bytes = plan_.roll_bytes;
   options.settings.roll_age_ms = 6'000;
   options.settings.roll_idle_ms = 2'000;
@@ -191,7 +204,7 @@ void Simulation::strike(const Disaster& d) {
   using Kind = Disaster::Kind;
   using Fault = test::VirtualDisk::Fault;
   Host& host = *hosts_[d.who % hosts_.size()];
-  Machine& machine = machines_[d.who % machines_.size()];
+  Machine& machine = machines_[d.who / hosts_.size() % machines_.size()];
   const auto cut = [](const std::weak_ptr<Wire>& wire) {
     if (const auto alive = wire.lock()) alive->cut("connection reset");
   };
@@ -221,9 +234,9 @@ void Simulation::strike(const Disaster& d) {
       return fail_disk(world_.rng.chance(0.5) ? Fault::Kind::error : Fault::Kind::short_write);
     case Kind::disk_full: return fail_disk(Fault::Kind::no_space);
     case Kind::cut_agent: return cut(host.agent_wire);
-    case Kind::cut_local: return cut(host.center_wire);
+    case Kind::cut_local: return cut(host.center_wires[machine.name]);
     case Kind::half_open:
-      if (const auto wire = host.center_wire.lock()) wire->swallow();
+      if (const auto wire = host.center_wires[machine.name].lock()) wire->swallow();
       return;
     case Kind::cut_off:
       if (machine.center) machine.center->cut_off_for(d.ms);
@@ -240,12 +253,14 @@ void Simulation::strike(const Disaster& d) {
       machine.clock_ms = d.ms;
       if (machine.center) machine.center->clock_ms = d.ms;
       return;
-    case Kind::move_locals:
-      for (auto& h : hosts_)
-        if (world_.rng.chance(0.7)) {
-          h->center = d.who % machines_.size();
-          if (world_.rng.chance(0.7)) cut(h->center_wire);
-        }
+    case Kind::no_way:
+      for (auto& h : hosts_) {
+        if (world_.rng.chance(0.3)) continue;
+        h->no_way_until_ms[machine.name] = world_.now_ms + d.ms;
+        const auto wire = h->center_wires[machine.name].lock();
+        if (!wire) continue;
+        world_.rng.chance(0.5) ? wire->cut("connection reset") : wire->swallow();
+      }
       return;
   }
 }
@@ -257,11 +272,9 @@ void Simulation::calm() {
   world_.say("CALM", "nothing more goes wrong");
   world_.faults = {};
   blocked_until_ms_.clear();
-  const size_t center = world_.rng.below(machines_.size());
   for (auto& host : hosts_) {
     host->disk.set_fault({});
-    host->center = center;
-    if (const auto wire = host->center_wire.lock()) wire->cut("connection reset");
+    host->no_way_until_ms.clear();
     start_local(*host);
     start_agent(*host);
   }
@@ -309,6 +322,7 @@ Outcome Simulation::run() {
   while (world_.now_ms < end_ms && world_.step()) continue;
   calm();
   run_until(kCalmMs, "not all is published and final", [this] { return drained(); });
+  stopping_ = true;
   for (Machine& machine : machines_)
     if (machine.center) machine.center->drain(true);
   run_until(kStopMs, "a Center does not leave", [this] {
@@ -326,6 +340,9 @@ Outcome Simulation::run() {
 }
 
 void Simulation::judge_after_all() {
+  if (world_.trace)
+    for (const auto& [name, bytes] : store_->content())
+      world_.say("STORE", name + ", " + std::to_string(bytes.size()) + " bytes");
   if (!world_.violation.empty()) return;
   store_->run_late();
   judge_.look_at_all(*store_);

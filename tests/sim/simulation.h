@@ -40,20 +40,21 @@ class Simulation {
     std::shared_ptr<AgentProcess> agent;
     std::shared_ptr<LocalProcess> local;
     std::weak_ptr<Wire> agent_wire;
-    std::weak_ptr<Wire> center_wire;
+    std::map<std::string, std::weak_ptr<Wire>> center_wires;  // by Center
+    std::map<std::string, int64_t> no_way_until_ms;           // to that Center
+    std::vector<std::string> seeds;
     int64_t clock_ms = 0;
-    size_t center = 0;  // that its Local finds
   };
   struct Machine {
     std::string name;
     uint64_t state_uuid = 0;
     std::shared_ptr<CenterProcess> center;
     int64_t clock_ms = 0;
-    int64_t cut_off_until_ms = 0;
   };
   void write_lines();
   void start_agent(Host& host);
   void start_local(Host& host);
+  std::shared_ptr<Wire> connect(Host& host, LocalProcess& local, const std::string& center);
   void start_center(Machine& machine);
   void kill(std::shared_ptr<AgentProcess>& agent, bool silently);
   void kill(std::shared_ptr<LocalProcess>& local, bool silently);
@@ -77,6 +78,7 @@ class Simulation {
   std::vector<Machine> machines_;
   std::map<std::string, int64_t> blocked_until_ms_;
   bool calm_ = false;
+  bool stopping_ = false;
   Outcome outcome_;
 };
 

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "tests/sim/transcript.h"
+
 namespace tailrace::sim {
 
 void World::after(int64_t ms, std::function<void()> event) {
@@ -28,7 +30,7 @@ void World::violated(const std::string& what) {
 }
 
 void World::say(const std::string& who, const std::string& what) const {
-  if (!trace) return;
+  if (!trace || what.empty()) return;
   std::fprintf(stderr, "%9.3f %-9s %s\n", static_cast<double>(now_ms) / 1000, who.c_str(),
                what.c_str());
 }
@@ -81,9 +83,16 @@ void Wire::to(int side, int64_t at_ms, std::function<void()> event) {
                  [self = shared_from_this(), event = std::move(event)] { event(); });
 }
 
+void Wire::tell(int side, const std::string& frame) const {
+  const auto from = ends_[side].owner.lock(), to = ends_[1 - side].owner.lock();
+  if (from && !frame.empty())
+    world_.say(from->name(), "to " + (to ? to->name() : "the dead") + ": " + frame);
+}
+
 void Wire::send(int side, const Outgoing& frame) {
   End& end = ends_[side];
   if (end.closed) return;
+  if (world_.trace) tell(side, in_words(frame));
   const size_t before = end.out.bytes();
   end.out.push(frame);
   end.queued += end.out.bytes() - before;

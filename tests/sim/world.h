@@ -143,6 +143,7 @@ class Wire : public std::enable_shared_from_this<Wire> {
   void flush(int side);
   void arrived(int side, std::string_view bytes);
   void told(int side, const std::string& why);
+  void tell(int side, const std::string& frame) const;
   int64_t arrival(int side);
   void to(int side, int64_t at_ms, std::function<void()> event);
 

@@ -1,0 +1,136 @@
+#include "local/uplinks.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace tailrace {
+
+namespace {
+// A session that owns nothing and was not named for so long is given up.
+constexpr int64_t kUnusedMs = 30'000;
+constexpr size_t kMostRoads = 1'000;
+}  // namespace
+
+Uplinks::Uplinks(Spool& spool, UplinkOptions options, std::vector<std::string> seeds)
+    : delivery_(spool), options_(std::move(options)), seeds_(std::move(seeds)) {
+  TAILRACE_CHECK(!seeds_.empty(), "a Local without a Center to ask");
+  road(seeds_.front());
+}
+
+Uplinks::Road& Uplinks::road(const std::string& address) {
+  Road& road = roads_[address];
+  if (!road.uplink) road.uplink = std::make_unique<Uplink>(delivery_, options_);
+  return road;
+}
+
+bool Uplinks::wanted(const std::string& address, const Road& road, int64_t now_ms) const {
+  return address == seeds_[seed_] || now_ms - road.used_ms < kUnusedMs;
+}
+
+std::vector<std::string> Uplinks::connect(int64_t now_ms) {
+  now_ms_ = now_ms;
+  std::vector<std::string> due;
+  for (auto& [address, road] : roads_) {
+    if (road.connecting || !wanted(address, road, now_ms)) continue;
+    if (road.uplink->connect_due_ms(now_ms) != 0) continue;
+    road.connecting = true;
+    due.push_back(address);
+  }
+  return due;
+}
+
+int64_t Uplinks::connect_due_ms(int64_t now_ms) const {
+  int64_t least = -1;
+  for (const auto& [address, road] : roads_) {
+    if (road.connecting || !wanted(address, road, now_ms)) continue;
+    const int64_t due_ms = road.uplink->connect_due_ms(now_ms);
+    if (due_ms >= 0 && (least < 0 || due_ms < least)) least = due_ms;
+  }
+  return least;
+}
+
+void Uplinks::connected(const std::string& address, int64_t now_ms) {
+  roads_.at(address).uplink->connected(now_ms);
+}
+
+void Uplinks::disconnected(const std::string& address, const std::string& why, uint64_t random,
+                           int64_t now_ms) {
+  Road& gone = roads_.at(address);
+  gone.connecting = false;
+  gone.uplink->disconnected(why, random, now_ms);
+  if (address != seeds_[seed_]) return;
+  seed_ = (seed_ + 1) % seeds_.size();
+  road(seeds_[seed_]);
+}
+
+void Uplinks::frame(const std::string& address, Frame& frame, int64_t now_ms) {
+  now_ms_ = now_ms;
+  roads_.at(address).uplink->frame(frame, now_ms);
+}
+
+void Uplinks::other_version(const std::string& address) {
+  roads_.at(address).uplink->other_version();
+}
+
+void Uplinks::pump(const std::string& address, size_t queued_bytes, int64_t now_ms) {
+  now_ms_ = now_ms;
+  roads_.at(address).uplink->pump(queued_bytes, now_ms);
+}
+
+void Uplinks::flush(const std::vector<StreamId>& streams) {
+  for (auto& [address, road] : roads_) road.uplink->flush(streams);
+}
+
+void Uplinks::cold(const std::string& address, const ColdRead& read,
+                   Result<std::shared_ptr<Batch>> batch) {
+  const auto found = roads_.find(address);
+  if (found == roads_.end()) {
+    delivery_.reading.erase(read.stream);
+    return;
+  }
+  found->second.uplink->cold(read, std::move(batch));
+}
+
+void Uplinks::tick(int64_t now_ms) {
+  now_ms_ = now_ms;
+  for (auto& [address, road] : roads_) {
+    road.uplink->tick(now_ms);
+    road.uplink->ask_again(now_ms);
+    if (road.uplink->owns_any()) road.used_ms = now_ms;
+  }
+  drop_unused(now_ms);
+}
+
+// Seeds stay, with their pauses.
+void Uplinks::drop_unused(int64_t now_ms) {
+  std::erase_if(roads_, [&](auto& known) {
+    auto& [address, road] = known;
+    if (wanted(address, road, now_ms)) return false;
+    if (road.connecting) road.uplink->leave();
+    return !road.connecting && std::find(seeds_.begin(), seeds_.end(), address) == seeds_.end();
+  });
+}
+
+void Uplinks::take(const std::string& address, UplinkActions& into) {
+  roads_.at(address).uplink->take(into);
+  for (const std::string& named : into.redirects)
+    if (roads_.contains(named) || roads_.size() < kMostRoads) road(named).used_ms = now_ms_;
+}
+
+std::vector<std::string> Uplinks::addresses() const {
+  std::vector<std::string> all;
+  for (const auto& [address, road] : roads_) all.push_back(address);
+  return all;
+}
+
+std::string Uplinks::centers() const {
+  std::string names;
+  for (const auto& [address, road] : roads_) {
+    const std::string name = road.uplink->center();
+    if (!name.empty()) names += (names.empty() ? "" : ", ") + name;
+  }
+  return names;
+}
+
+}  // namespace tailrace

@@ -1,0 +1,142 @@
+// A Local's sessions with several Centers: which are made, which are given up, what follows a
+// REDIRECT.
+#include "local/uplinks.h"
+
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+
+#include "control.pb.h"
+#include "flow/connection.h"
+#include "tests/local/uplink_hands.h"
+
+namespace tailrace::test {
+namespace {
+
+struct Ways {
+  explicit Ways(std::vector<std::string> seeds)
+      : uplinks(paper.spool, {"c1", "h", "1", 4u << 20, 20ull << 30}, std::move(seeds)) {}
+
+  std::vector<std::string> due() {
+    std::vector<std::string> due = uplinks.connect(paper.now_ms);
+    std::sort(due.begin(), due.end());
+    return due;
+  }
+  std::vector<Outgoing> take(const std::string& address) {
+    uplinks.pump(address, 0, paper.now_ms);
+    uplinks.take(address, got);
+    return std::move(got.frames);
+  }
+  void say(const std::string& address, FrameType type,
+           const google::protobuf::MessageLite& message) {
+    Frame frame{type, 0, message.SerializeAsString(), {}};
+    uplinks.frame(address, frame, paper.now_ms);
+  }
+  void meet(const std::string& address, std::vector<Position> owned = {}) {
+    uplinks.connected(address, paper.now_ms);
+    static_cast<void>(take(address));
+    proto::Welcome w;
+    w.set_center(address);
+    w.set_cluster("c1");
+    w.add_sinks()->set_sink(kSinkName);
+    for (const Position& p : owned) *w.add_positions() = UplinkHop::at(1, p);
+    say(address, FrameType::welcome, w);
+  }
+  void redirect(const std::string& from, const std::string& to) {
+    proto::Redirect r;
+    r.set_sink(kSinkName);
+    r.set_category("web");
+    r.set_parts(1);
+    r.set_address(to);
+    say(from, FrameType::redirect, r);
+  }
+  size_t batches(const std::vector<Outgoing>& frames) {
+    return static_cast<size_t>(std::count_if(
+        frames.begin(), frames.end(), [](const Outgoing& f) { return f.type == FrameType::data; }));
+  }
+  void later(int64_t ms) {
+    for (int64_t end = paper.now_ms + ms; paper.now_ms < end; paper.now_ms += 1'000)
+      uplinks.tick(paper.now_ms);
+  }
+
+  Filled paper;
+  Uplinks uplinks;
+  UplinkActions got;
+};
+
+using Addresses = std::vector<std::string>;
+
+BOOST_AUTO_TEST_CASE(one_seed_is_asked_at_a_time_the_next_one_when_it_does_not_answer) {
+  Ways road({"a", "b", "c"});
+  BOOST_TEST((road.due() == Addresses{"a"}));
+  BOOST_TEST(road.due().empty());  // under way
+  road.uplinks.disconnected("a", "refused", 0, road.paper.now_ms);
+  BOOST_TEST((road.due() == Addresses{"b"}));
+  road.uplinks.disconnected("b", "refused", 0, road.paper.now_ms);
+  BOOST_TEST((road.due() == Addresses{"c"}));
+  road.uplinks.disconnected("c", "refused", 0, road.paper.now_ms);
+  BOOST_TEST(road.due().empty());  // "a" waits a little
+  const int64_t due_ms = road.uplinks.connect_due_ms(road.paper.now_ms);
+  BOOST_REQUIRE(due_ms > 0);
+  road.paper.now_ms += due_ms;
+  BOOST_TEST((road.due() == Addresses{"a"}));
+}
+
+BOOST_AUTO_TEST_CASE(a_redirect_is_followed_and_given_up_when_nobody_there_owns_anything) {
+  Ways road({"a"});
+  static_cast<void>(road.due());
+  road.meet("a");
+  road.redirect("a", "b");
+  static_cast<void>(road.take("a"));
+  BOOST_TEST((road.due() == Addresses{"b"}));
+  road.meet("b");
+  road.later(29'000);
+  BOOST_TEST(road.uplinks.knows("b"));
+  road.later(5'000);
+  UplinkActions leaving;
+  road.uplinks.take("b", leaving);
+  BOOST_TEST(leaving.close);
+  road.uplinks.disconnected("b", "", 0, road.paper.now_ms);
+  road.later(1'000);
+  BOOST_TEST(!road.uplinks.knows("b"));
+  BOOST_TEST(road.uplinks.knows("a"));
+}
+
+BOOST_AUTO_TEST_CASE(lines_go_to_whoever_named_a_position_last) {
+  Ways road({"a"});
+  road.paper.add(1);
+  static_cast<void>(road.due());
+  road.meet("a");
+  BOOST_TEST(road.batches(road.take("a")) == 0u);  // it owns nothing
+  road.redirect("a", "b");
+  static_cast<void>(road.take("a"));
+  static_cast<void>(road.due());
+  road.meet("b", {{}});
+  proto::Credit credit;
+  credit.set_sink(kSinkName);
+  credit.set_category("web");
+  credit.set_bytes(1 << 20);
+  road.say("b", FrameType::credit, credit);
+  BOOST_TEST(road.batches(road.take("b")) == 1u);
+  BOOST_TEST(road.batches(road.take("a")) == 0u);
+  road.redirect("b", "a");  // it gave the lane away
+  static_cast<void>(road.take("b"));
+  road.say("a", FrameType::credit, credit);
+  BOOST_TEST(road.batches(road.take("a")) == 0u);
+  proto::Committed committed;
+  *committed.add_positions() = UplinkHop::at(1, {});
+  road.say("a", FrameType::committed, committed);
+  BOOST_TEST(road.batches(road.take("a")) == 1u);
+  BOOST_TEST(road.batches(road.take("b")) == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_center_that_names_ten_thousand_others_costs_little) {
+  Ways road({"a"});
+  static_cast<void>(road.due());
+  road.meet("a");
+  for (int i = 0; i < 10'000; ++i) road.redirect("a", "host" + std::to_string(i));
+  static_cast<void>(road.take("a"));
+  BOOST_TEST(road.uplinks.addresses().size() <= 1'000u);
+}
+
+}  // namespace
+}  // namespace tailrace::test

@@ -1,0 +1,56 @@
+#include "tests/sim/transcript.h"
+
+#include "control.pb.h"
+
+namespace tailrace::sim {
+
+namespace {
+template <class Message>
+const Message& as(const Outgoing& frame) {
+  return static_cast<const Message&>(*frame.message);
+}
+std::string place(const proto::SinkStreamPosition& p) {
+  return " stream " + std::to_string(p.stream()) + " at " + std::to_string(p.seq());
+}
+}  // namespace
+
+std::string in_words(const Outgoing& frame) {
+  if (!frame.message) return "";
+  std::string out;
+  switch (frame.type) {
+    case FrameType::hello: return "HELLO";
+    case FrameType::welcome: return "WELCOME";
+    case FrameType::flush: return "FLUSH";
+    case FrameType::stream_def:
+      return "STREAM_DEF " + std::to_string(as<proto::StreamDef>(frame).stream()) + " of " +
+             as<proto::StreamDef>(frame).category();
+    case FrameType::committed:
+      for (const auto& p : as<proto::Committed>(frame).positions()) out += place(p);
+      return "COMMITTED" + out;
+    case FrameType::rewind: return "REWIND" + place(as<proto::Rewind>(frame).to());
+    case FrameType::stale: return "STALE" + place(as<proto::Stale>(frame).position());
+    case FrameType::redirect:
+      return "REDIRECT " + as<proto::Redirect>(frame).category() + " to " +
+             as<proto::Redirect>(frame).address();
+    case FrameType::reject: return "REJECT " + as<proto::Reject>(frame).text();
+    case FrameType::busy: return "BUSY";
+    default: return "";
+  }
+}
+
+std::string in_words(const StoreRequest& request, const StoreReply& reply) {
+  std::string what;
+  if (const auto* cas = std::get_if<CasRequest>(&request))
+    what = (reply.cas == Cas::won ? "makes " : "does not make ") + cas->name;
+  if (const auto* remove = std::get_if<RemoveRequest>(&request)) what = "removes " + remove->name;
+  if (const auto* read = std::get_if<ReadRequest>(&request))
+    what = "reads " + read->name + (reply.record ? "" : ", which is absent");
+  if (const auto* list = std::get_if<ListRequest>(&request))
+    what = "lists " + list->directory + ": " + std::to_string(reply.names.size());
+  if (const auto* publish = std::get_if<PublishRequest>(&request))
+    what = "publishes " + publish->final_path;
+  if (what.empty()) return "";
+  return what + (reply.error ? ": " + reply.error->text : "");
+}
+
+}  // namespace tailrace::sim
