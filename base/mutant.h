@@ -29,6 +29,7 @@ namespace tailrace {
   X(release_undecided, "a lane is given away while records of it are under way")          \
   X(release_received, "given away with received positions")                               \
   X(released_extents_left, "a lane that is given away stays in the open file")            \
+  X(always_sure, "a Center that cannot reach its store keeps its Locals")                 \
   X(ack_on_receipt, "a Local acknowledges what is not on its disk")                       \
   X(send_before_sync, "a Local sends what is not on its disk")                            \
   X(no_durable_lsn, "recovery serves what may not be on the disk")                        \

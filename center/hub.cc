@@ -114,14 +114,29 @@ void Hub::State::act(TellLane& action) {
       }
 }
 
+void Hub::State::act(TellReleased& action) {
+  proto::Released message;
+  message.set_sink(hex16(sink.sink));
+  message.set_category(action.lane.category);
+  message.set_parts(action.lane.parts);
+  message.set_part(action.lane.part);
+  for (LocalLink* link : of_lane(action.lane)) send(*link, FrameType::released, message);
+}
+
 void Hub::State::act(TellElsewhere& action) {
-  for (auto& [id, link] : links)
-    for (const auto& [number, stream] : link.streams)
-      if (link.greeted && stream.category == action.lane.category &&
-          lane_part(stream.key, action.lane.parts) == action.lane.part) {
-        redirect(link, action);
-        break;
-      }
+  for (LocalLink* link : of_lane(action.lane)) redirect(*link, action);
+}
+
+// Locals with a stream of it.
+std::vector<LocalLink*> Hub::State::of_lane(const Lane& lane) {
+  std::vector<LocalLink*> out;
+  for (auto& [id, link] : links) {
+    const bool has = std::any_of(link.streams.begin(), link.streams.end(), [&](const auto& s) {
+      return s.second.category == lane.category && lane_part(s.second.key, lane.parts) == lane.part;
+    });
+    if (link.greeted && has) out.push_back(&link);
+  }
+  return out;
 }
 
 void Hub::State::act(Fenced& action) {

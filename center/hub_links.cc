@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/bytes.h"
+#include "base/hash.h"
 #include "base/mutant.h"
 #include "base/units.h"
 #include "center/hub_state.h"
@@ -75,6 +76,18 @@ bool Hub::State::on_stale(LocalLink& link, const Frame& frame) {
   return true;
 }
 
+// Tells of the other Centers when that is news to this Local.
+proto::Pong Hub::State::pong_for(LocalLink& link) const {
+  proto::Pong pong;
+  std::string list;
+  for (const std::string& address : incarnation->addresses()) list += address + "\n";
+  const uint64_t version = list.empty() ? 0 : xxh3(list);
+  if (version == 0 || std::exchange(link.centers_version, version) == version) return pong;
+  pong.set_centers_version(version);
+  for (const std::string& address : incarnation->addresses()) pong.add_centers(address);
+  return pong;
+}
+
 bool Hub::State::on_ping(LocalLink& link, const Frame& frame) {
   proto::Ping message;
   if (auto r = parse_message(frame, message); !r)
@@ -84,7 +97,7 @@ bool Hub::State::on_ping(LocalLink& link, const Frame& frame) {
     if (back.sink() == hex16(sink.sink) && back.percent() >= kSpoolFullPercent)
       incarnation->flush(link.local_id);
   top_up();  // a REWIND that is owed goes first: the PONG tells that none is under way
-  send(link, FrameType::pong, proto::Pong());
+  send(link, FrameType::pong, pong_for(link));
   pump();
   return true;
 }
@@ -182,7 +195,10 @@ bool Hub::State::add_stream(LocalLink& link, uint32_t number, const std::string&
   const StreamKey key{link.local_id, static_cast<uint8_t>(sub)};
   const auto known = link.streams.find(number);
   if (known != link.streams.end()) {
-    if (known->second.category == category && known->second.key == key) return true;
+    if (known->second.category == category && known->second.key == key) {
+      static_cast<void>(incarnation->wish(category, key, now));  // it counted already
+      return true;
+    }
     return reject(link, proto::Reject::PROTOCOL, "a stream's number stands for two", number);
   }
   if (link.streams.size() >= kMostStreams)

@@ -29,6 +29,7 @@ struct Hub::State {
   void act(RunProcedure& action);
   void act(TellCommitted& action);
   void act(TellLane& action);
+  void act(TellReleased& action);
   void act(TellElsewhere& action);
   void act(Fenced& action);
   void act(Stopped& action);
@@ -42,6 +43,7 @@ struct Hub::State {
   bool on_frame(LocalLink& link, Frame& frame);
   bool on_stale(LocalLink& link, const Frame& frame);
   bool on_ping(LocalLink& link, const Frame& frame);
+  proto::Pong pong_for(LocalLink& link) const;
   bool on_hello(LocalLink& link, const Frame& frame);
   bool alone(LocalLink& link, const proto::Hello& hello);
   bool on_stream_def(LocalLink& link, const Frame& frame);
@@ -52,6 +54,7 @@ struct Hub::State {
   bool write_batch(LocalLink& link, uint32_t number, const BatchFields& fields, Frame& frame);
   bool add_stream(LocalLink& link, uint32_t number, const std::string& category, uint32_t sub);
   void tell_standing(LocalLink& link, uint32_t number);
+  std::vector<LocalLink*> of_lane(const Lane& lane);
   void redirect(LocalLink& link, const TellElsewhere& where);
   // Where the stream should go instead, if it should.
   void tell_elsewhere(LocalLink& link, const LocalLink::Stream& stream);

@@ -89,6 +89,7 @@ void Incarnation::fail(std::string reason) {
 
 const Incarnation::OwnedLane* Incarnation::owner_of(const std::string& category,
                                                     const StreamKey& stream, Lane* lane) const {
+  if (unsure_) return nullptr;
   // A category is one lane until it was split; a lane that ended by a split is never owned again.
   for (const uint8_t parts : kAllParts) {
     const Lane candidate{category, parts, lane_part(stream, parts)};
@@ -284,7 +285,7 @@ void Incarnation::queue_ready(Category& files, Moment now) {
 }
 
 void Incarnation::commit_next(Moment now) {
-  if (fenced_) return;
+  if (fenced_ || (unsure_ && stopping_ == Stopping::no)) return;
   auto attempt = log_.begin(rng_.next(), now.wall_ms);
   if (!attempt) return;
   // A record whose ranges do not continue what is committed is never sent.
@@ -311,7 +312,7 @@ void Incarnation::commit_done(Result<Cas> outcome, Moment now) {
     janitor_ = std::make_shared<Janitor>(me_, me_.incarnation, rng_.next(), now.wall_ms);
     return run(janitor_);
   }
-  proved_ms_ = now.mono_ms;
+  if (!unsure_) proved_ms_ = now.mono_ms;
   const auto record = std::make_shared<const CommitRecord>(log_.won());
   for (const LaneRanges& lane : record->lanes) {
     OwnedLane& owned = lanes_.at(lane.lane);
@@ -325,7 +326,7 @@ void Incarnation::commit_done(Result<Cas> outcome, Moment now) {
       row.flags |= range.flags;
       // Won, but maybe long ago.
       const std::pair doubted(lane.lane.category, range.key);
-      if (!doubts_.contains(doubted) && !proving_.contains(doubted))
+      if (!unsure_ && !doubts_.contains(doubted) && !proving_.contains(doubted))
         actions_.push_back(TellCommitted{lane.lane.category, range.key, row.committed});
     }
   }

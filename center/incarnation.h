@@ -70,6 +70,9 @@ struct TellCommitted {  // COMMITTED to the Local of that stream
 struct TellLane {  // a lane is owned now: tell each Local where its streams stand
   Lane lane;
 };
+struct TellReleased {  // I do not know whether a lane is mine: whoever asks elsewhere may find out
+  Lane lane;
+};
 struct TellElsewhere {  // a lane is another Center's: Locals that ask for it go there
   Lane lane;
   std::string address;
@@ -87,7 +90,7 @@ struct LostFile {  // it was committed, and is neither staged nor published: som
 };
 using CenterAction =
     std::variant<FinishFile, DropFile, CommitEntry, PublishFile, RunProcedure, TellCommitted,
-                 TellLane, TellElsewhere, Fenced, Stopped, Trouble, LostFile>;
+                 TellLane, TellReleased, TellElsewhere, Fenced, Stopped, Trouble, LostFile>;
 
 struct IncarnationCounts {
   struct OfCategory {  // lines, but for `files`
@@ -123,6 +126,8 @@ class Incarnation {
   // too many.
   bool wish(const std::string& category, const StreamKey& stream, Moment now);
 
+  // Where Locals reach the Centers that live, this one too, for PONG; empty: not known yet.
+  [[nodiscard]] const std::vector<std::string>& addresses() const { return addresses_; }
   // The lane of that stream, and where the Center is that should own it; nullopt: it is this one,
   // or that is not known yet.
   [[nodiscard]] std::optional<TellElsewhere> elsewhere(const std::string& category,
@@ -249,6 +254,8 @@ class Incarnation {
   void start_roll_call(Moment now);
   void start_proof(Moment now);
   void proved(const Proof& proof, Moment now);
+  void look_whether_unsure(Moment now);
+  void sure(Moment now);
   void start_publishing(Moment now);
   void commit_next(Moment now);
   void step_stop(Moment now);
@@ -302,6 +309,7 @@ class Incarnation {
   // By state_uuid, those that take lanes; and what the others say, into announced_.
   std::vector<uint64_t> centers_;
   std::map<uint64_t, const Announcement*> center_says_;
+  std::vector<std::string> addresses_;
   size_t releasing_ = 0;  // claims NONE under way
   std::shared_ptr<Proof> proof_;
   // Whose Locals knew more. Nothing is said of where they stand until a proof that began later.
@@ -313,6 +321,8 @@ class Incarnation {
   int64_t last_reclaim_ms_;
   int64_t next_collect_ms_;
   int64_t proved_ms_;  // when it was last known not to be over: by a commit or a proof
+  int64_t next_proof_ms_ = 0;
+  bool unsure_ = false;  // that was long ago: nothing is taken, and nothing said of positions
 
   enum class Stopping { no, draining, sealing, sweeping, ended };
   Stopping stopping_ = Stopping::no;

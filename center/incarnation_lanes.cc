@@ -7,6 +7,10 @@
 
 namespace tailrace {
 
+namespace {
+constexpr size_t kMostAddresses = 1'000;
+}
+
 // --- who is there --------------------------------------------------------------------------------
 
 void Incarnation::roll_called(const RollCall& roll_call, Moment now) {
@@ -28,7 +32,12 @@ void Incarnation::roll_called(const RollCall& roll_call, Moment now) {
       center_says_[said.state_uuid] = &said;
   }
   centers_.assign(1, me_.state_uuid);
-  for (const auto& [state_uuid, said] : center_says_) centers_.push_back(state_uuid);
+  addresses_.clear();
+  if (!me_.address.empty()) addresses_.push_back(me_.address);
+  for (const auto& [state_uuid, said] : center_says_) {
+    centers_.push_back(state_uuid);
+    if (addresses_.size() < kMostAddresses) addresses_.push_back(said->address);
+  }
   // Each looks after the next one, so that who dies is noticed although nobody wants its lanes.
   auto next = announced_.upper_bound(me_.incarnation);
   if (next == announced_.end()) next = announced_.begin();
@@ -67,6 +76,7 @@ std::optional<TellElsewhere> Incarnation::elsewhere(const std::string& category,
 
 // Not at once: who came may go again, and who seems to be gone may come back.
 void Incarnation::move_lanes(Moment now) {
+  if (unsure_) return;
   for (auto& [lane, owned] : lanes_) {
     if (owned.leaving == Leaving::no) {
       if (!place_of(lane)) {

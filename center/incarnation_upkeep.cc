@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/mutant.h"
+#include "base/units.h"
 #include "center/incarnation.h"
 
 namespace tailrace {
@@ -12,6 +13,7 @@ constexpr int64_t kLostAgainMs = 500;
 constexpr int64_t kBusyAgainMs = 2'000;
 constexpr int64_t kFailedAgainMs = 10'000;
 constexpr int64_t kProofMs = 30'000;  // without a commit
+constexpr int64_t kProofAgainMs = 500;
 }  // namespace
 
 void Incarnation::tick(Moment now) {
@@ -24,6 +26,7 @@ void Incarnation::tick(Moment now) {
   start_wishes(now);
   start_janitor(now);
   start_upkeep(now);
+  look_whether_unsure(now);
   start_proof(now);
   start_publishing(now);
 }
@@ -102,7 +105,7 @@ void Incarnation::start_roll_call(Moment now) {
 
 // Not while a record is under way: that one proves it, and what is read may be that one.
 void Incarnation::start_proof(Moment now) {
-  if (proof_ || log_.under_way()) return;
+  if (proof_ || log_.under_way() || now.mono_ms < next_proof_ms_) return;
   const bool old = !lanes_.empty() && now.mono_ms - proved_ms_ >= kProofMs;
   if (!old && doubts_.empty() && missing_ != Missing::found) return;
   proof_ = std::make_shared<Proof>(me_.names.entry(me_.incarnation, log_.next_entry()),
@@ -111,14 +114,31 @@ void Incarnation::start_proof(Moment now) {
   run(proof_);
 }
 
+// It may have been sealed meanwhile, and its Locals would wait for it in vain.
+void Incarnation::look_whether_unsure(Moment now) {
+  if (unsure_ || lanes_.empty() || mutant(Mutant::always_sure)) return;
+  if (now.mono_ms - proved_ms_ < kProofMs + me_.takeover_after_ms) return;
+  unsure_ = true;
+  for (const auto& [lane, owned] : lanes_) actions_.push_back(TellReleased{lane});
+  trouble("unsure", "the store has not answered for " + show_duration(now.mono_ms - proved_ms_) +
+                        ": whether other Centers have taken the lanes of this one is not known, "
+                        "its Locals are told to look elsewhere");
+}
+
 void Incarnation::proved(const Proof& proof, Moment now) {
-  proved_ms_ = now.mono_ms;
+  next_proof_ms_ = now.mono_ms + kProofAgainMs;
   const bool unclear = proof.unknown() ||
                        // What stands may be one's own, written meanwhile.
                        (proof.stands() && (log_.under_way() || proof.entry() != log_.next_entry()));
   if (unclear) return doubts_.merge(proving_);
   if (proof.stands()) return fail("another Center has sealed this one's commit log");
+  proved_ms_ = now.mono_ms;
   if (missing_ == Missing::found) missing_ = Missing::unexplained;
+  if (std::exchange(unsure_, false)) {
+    troubles_.erase("unsure");
+    for (const auto& [lane, owned] : lanes_) actions_.push_back(TellLane{lane});
+    commit_next(now);
+  }
   for (const auto& [category, stream] : std::exchange(proving_, {})) {
     if (doubts_.contains({category, stream})) continue;
     const auto known = standing(category, stream);
@@ -152,6 +172,7 @@ void Incarnation::acquired(const Acquire& acquire, Moment now) {
   }
   troubles_.erase(key);
   wishes_.erase(lane);
+  if (lanes_.empty()) proved_ms_ = std::max(proved_ms_, now.mono_ms - kProofMs);
   OwnedLane owned;
   owned.epoch = acquire.epoch();
   owned.claim_entry = acquire.claim_entry();

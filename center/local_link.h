@@ -44,6 +44,7 @@ class LocalLink {
   uint64_t rival = 0;
   uint64_t pings = 0;
   uint64_t pongs = 0;
+  uint64_t centers_version = 0;  // of the list of Centers that it was told last
   uint64_t local_id = 0;
   uint64_t start = 0;
   std::string host;

@@ -32,6 +32,7 @@ void UplinkActions::clear() {
   alarms.clear();
   holes_changed = false;
   redirects.clear();
+  centers.clear();
 }
 
 // --- the connection's life -------------------------------------------------------------------
@@ -271,7 +272,13 @@ void Uplink::State::dispatch(Frame& frame) {
   }
   switch (frame.type) {
     case FrameType::ping: out.frames.push_back({FrameType::pong}); return;
-    case FrameType::pong: ++pongs; return;
+    case FrameType::pong: {
+      ++pongs;
+      proto::Pong p;
+      if (!frame.header.empty() && parse(p))
+        out.centers.assign(p.centers().begin(), p.centers().end());
+      return;
+    }
     case FrameType::goodbye: return close("");
     case FrameType::centers:
     case FrameType::drain: return;
@@ -402,6 +409,16 @@ void Uplink::ask_again(int64_t now_ms) {
   };
   for (const UplinkStream& stream : s.streams)
     if (asks(stream)) s.declare(stream);
+}
+
+bool Uplink::lacks_owner() const {
+  const State& s = *state_;
+  if (s.phase != State::Phase::open) return false;
+  for (const UplinkStream& stream : s.streams)
+    for (size_t i = 0; i < s.sinks.size(); ++i)
+      if (!stream.courses[i].held && !s.all.owners.contains({s.sinks[i].uuid, stream.stream}))
+        return true;
+  return false;
 }
 
 void Uplink::leave() {

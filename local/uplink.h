@@ -56,6 +56,7 @@ struct UplinkActions {
   std::vector<std::string> alarms;     // to be logged, once
   bool holes_changed = false;          // Delivery::holes()
   std::vector<std::string> redirects;  // where other Centers are that own lanes
+  std::vector<std::string> centers;    // where all Centers are that live; empty: no news
 
   void clear();
 };
@@ -96,6 +97,8 @@ class Uplink {
   // --- what the caller asks -------------------------------------------------------------------
   // Milliseconds until a connection should be tried; -1: none, it is connected or holds for good.
   [[nodiscard]] int64_t connect_due_ms(int64_t now_ms) const;
+  // Connected, but whose some streams' lanes are it does not bring about.
+  [[nodiscard]] bool lacks_owner() const;
   // Whether its Center owns a lane of ours.
   [[nodiscard]] bool owns_any() const;
   // The name of the Center that has welcomed us on this connection; empty: none.

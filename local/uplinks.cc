@@ -9,13 +9,17 @@ namespace tailrace {
 namespace {
 // A session that owns nothing and was not named for so long is given up.
 constexpr int64_t kUnusedMs = 30'000;
+// A Center that lives but does not reach its store answers, and knows nothing.
+constexpr int64_t kPatienceMs = 10'000;
 constexpr size_t kMostRoads = 1'000;
+constexpr size_t kMostAddressBytes = 256;
 }  // namespace
 
 Uplinks::Uplinks(Spool& spool, UplinkOptions options, std::vector<std::string> seeds)
-    : delivery_(spool), options_(std::move(options)), seeds_(std::move(seeds)) {
+    : delivery_(spool), options_(std::move(options)), seeds_(std::move(seeds)), centers_(seeds_) {
   TAILRACE_CHECK(!seeds_.empty(), "a Local without a Center to ask");
-  road(seeds_.front());
+  asked_ = seeds_[spool.local_id() % seeds_.size()];  // not all of them the same one
+  road(asked_);
 }
 
 Uplinks::Road& Uplinks::road(const std::string& address) {
@@ -25,7 +29,7 @@ Uplinks::Road& Uplinks::road(const std::string& address) {
 }
 
 bool Uplinks::wanted(const std::string& address, const Road& road, int64_t now_ms) const {
-  return address == seeds_[seed_] || now_ms - road.used_ms < kUnusedMs;
+  return address == asked_ || now_ms - road.used_ms < kUnusedMs;
 }
 
 std::vector<std::string> Uplinks::connect(int64_t now_ms) {
@@ -56,12 +60,37 @@ void Uplinks::connected(const std::string& address, int64_t now_ms) {
 
 void Uplinks::disconnected(const std::string& address, const std::string& why, uint64_t random,
                            int64_t now_ms) {
+  now_ms_ = now_ms;
   Road& gone = roads_.at(address);
   gone.connecting = false;
   gone.uplink->disconnected(why, random, now_ms);
-  if (address != seeds_[seed_]) return;
-  seed_ = (seed_ + 1) % seeds_.size();
-  road(seeds_[seed_]);
+  if (address == asked_) ask_next();
+}
+
+// The one that was asked longest ago: what others say of Centers changes, so their order means
+// nothing.
+void Uplinks::ask_next() {
+  const auto asked_ms = [this](const std::string& address) {
+    const auto known = roads_.find(address);
+    return known == roads_.end() ? INT64_MIN : known->second.asked_ms;
+  };
+  roads_.at(asked_).asked_ms = now_ms_;
+  asked_ = *std::min_element(
+      centers_.begin(), centers_.end(),
+      [&](const auto& one, const auto& other) { return asked_ms(one) < asked_ms(other); });
+  patient_since_ms_ = now_ms_;
+  road(asked_).asked_ms = now_ms_;
+}
+
+// The seeds stay, first; of the others only the newest list counts.
+void Uplinks::hear_of(const std::vector<std::string>& centers) {
+  centers_ = seeds_;
+  for (const std::string& address : centers) {
+    if (centers_.size() >= kMostRoads) return;
+    if (address.empty() || address.size() > kMostAddressBytes) continue;
+    if (std::find(centers_.begin(), centers_.end(), address) == centers_.end())
+      centers_.push_back(address);
+  }
 }
 
 void Uplinks::frame(const std::string& address, Frame& frame, int64_t now_ms) {
@@ -99,21 +128,25 @@ void Uplinks::tick(int64_t now_ms) {
     road.uplink->ask_again(now_ms);
     if (road.uplink->owns_any()) road.used_ms = now_ms;
   }
+  if (!roads_.at(asked_).uplink->lacks_owner()) patient_since_ms_ = now_ms;
+  if (now_ms - patient_since_ms_ >= kPatienceMs) ask_next();
   drop_unused(now_ms);
 }
 
-// Seeds stay, with their pauses.
+// Those that may be asked stay, with their pauses.
 void Uplinks::drop_unused(int64_t now_ms) {
   std::erase_if(roads_, [&](auto& known) {
     auto& [address, road] = known;
     if (wanted(address, road, now_ms)) return false;
     if (road.connecting) road.uplink->leave();
-    return !road.connecting && std::find(seeds_.begin(), seeds_.end(), address) == seeds_.end();
+    return !road.connecting &&
+           std::find(centers_.begin(), centers_.end(), address) == centers_.end();
   });
 }
 
 void Uplinks::take(const std::string& address, UplinkActions& into) {
   roads_.at(address).uplink->take(into);
+  if (!into.centers.empty()) hear_of(into.centers);
   for (const std::string& named : into.redirects)
     if (roads_.contains(named) || roads_.size() < kMostRoads) road(named).used_ms = now_ms_;
 }

@@ -1,7 +1,7 @@
-// A Local's sessions with Centers: one that it asks (the first of its seeds that answers), and one
-// with each that a REDIRECT named. Which stream goes where is what the Centers say: whoever names a
-// position owns the lane, and the last one to do so is believed. A pure machine.
-// Thread: the road. docs/protocol.md, "Several Centers".
+// A Local's sessions with Centers: one that it asks (the first of those it knows that answers), and
+// one with each that a REDIRECT named. Which stream goes where is what the Centers say: whoever
+// names a position owns the lane, and the last one to do so is believed. A pure machine. Thread:
+// the road. docs/protocol.md, "Several Centers".
 #pragma once
 
 #include <cstdint>
@@ -53,17 +53,22 @@ class Uplinks {
   struct Road {
     std::unique_ptr<Uplink> uplink;
     bool connecting = false;
+    int64_t asked_ms = INT64_MIN;
     // When it was last of use: named by a REDIRECT, or owned a stream.
     int64_t used_ms = INT64_MIN / 2;
   };
   Road& road(const std::string& address);
   [[nodiscard]] bool wanted(const std::string& address, const Road& road, int64_t now_ms) const;
   void drop_unused(int64_t now_ms);
+  void ask_next();
+  void hear_of(const std::vector<std::string>& centers);
 
   Delivery delivery_;
   UplinkOptions options_;
-  std::vector<std::string> seeds_;
-  size_t seed_ = 0;  // of the one that is asked
+  const std::vector<std::string> seeds_;
+  std::vector<std::string> centers_;  // the seeds, and what Centers have said of others
+  std::string asked_;                 // of those
+  int64_t patient_since_ms_ = 0;      // since when it has not found an owner for every stream
   std::map<std::string, Road> roads_;
   int64_t now_ms_ = 0;
 };

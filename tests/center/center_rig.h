@@ -249,6 +249,7 @@ class CenterRig {
         s.committed = a.position;
       }
   }
+  void on(TellReleased&) {}  // there is no other Center
   void on(TellElsewhere&) { BOOST_FAIL("there is no other Center"); }
   void on(TellLane& a) {
     for (SentStream& s : streams_)

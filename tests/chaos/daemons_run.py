@@ -112,6 +112,7 @@ def main():
     parser.add_argument("--kills", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0, help="0: a fresh one, printed")
     parser.add_argument("--hosts", type=int, default=1, help="each with an agent and a Local; one Center merges them")
+    parser.add_argument("--centers", type=int, default=1, help="over one store; Locals are told of two")
     parser.add_argument("--codec", choices=("gzip", "zstd", "none"), default="gzip")
     parser.add_argument("--rate", type=int, default=2000, help="lines a second, of all hosts together")
     parser.add_argument("--random-only", action="store_true", help="no kills at system calls")
@@ -121,7 +122,7 @@ def main():
     args = parser.parse_args()
     args.seed = args.seed or random.SystemRandom().randrange(1, 1 << 31)
     return run("daemons_run --seed %d --codec %s" % (args.seed, args.codec), lambda trio: body(trio, args),
-               Trio("daemons", args.codec, args.folder, hosts=args.hosts), args.keep)
+               Trio("daemons", args.codec, args.folder, hosts=args.hosts, centers=args.centers), args.keep)
 
 
 if __name__ == "__main__":

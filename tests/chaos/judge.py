@@ -10,7 +10,8 @@ Reads the plain directory tree as any reader would: names that begin with '_' ar
   unreadable  a file that can't be read to its end           empty       a published file without a line
   stray       a name in readers' sight that is no log file
 
-"In order" means: in the order of the published paths (numbers in them compared as numbers), then of the lines.
+"In order" means: in the order of the published paths (numbers in them compared as numbers), then of the lines. With
+several Centers: among the files of each, since their names tell time to the second, by the clocks of several hosts.
 """
 import argparse
 import collections
@@ -26,6 +27,7 @@ import lines  # noqa: E402
 
 COUNTS = ("missing", "doubled", "torn", "corrupt", "reordered", "alien", "unreadable", "empty", "stray")
 CHUNK = 1 << 20
+BY = re.compile(r"-\d{8}T\d{6}Z-(.+)-\d{13}-[0-9a-f]{16}-")  # the Center in a published name
 HALF_LINE = re.compile(rb" [0-9a-f]{8}\r?$")
 
 
@@ -107,7 +109,7 @@ class Generation:
         self.file, self.number, self.count, self.optional_last = file, number, count, optional_last
         self.key = lines.key_of(file, number)
         self.seen = bytearray((count + 7) // 8)
-        self.last = -1
+        self.last = collections.defaultdict(lambda: -1)  # by Center
         self.damaged = set()
         self.runs = []  # [first, last, published file]: where lines were found, for the report only
 
@@ -157,8 +159,9 @@ class Ledger:
 
 
 class Judge:
-    def __init__(self, ledger, shown=10):
+    def __init__(self, ledger, shown=10, several=False):
         self.ledger = ledger
+        self.several = several
         self.shown = shown
         self.counts = collections.Counter()
         self.findings = []
@@ -188,6 +191,7 @@ class Judge:
         self.files += 1
         self.bytes += os.path.getsize(full)
         category = path.split(os.sep)[0].encode()
+        self.center = BY.search(path)[1] if self.several else ""
         number = 0
         try:
             for line, ended in lines_of(full):
@@ -223,10 +227,10 @@ class Judge:
             self.say("doubled", "%s: %s, first in %s" % (place, name, ", ".join(g.where(seq))))
         elif g.file.split(b"-")[0] != category:
             self.say("alien", "%s: %s is of another category" % (place, name))
-        elif seq < g.last:
-            self.say("reordered", "%s: %s behind %d" % (place, name, g.last))
+        elif seq < g.last[self.center]:
+            self.say("reordered", "%s: %s behind %d" % (place, name, g.last[self.center]))
         else:
-            g.last = seq
+            g.last[self.center] = seq
         g.seen[byte] |= bit
         g.note(seq, path)
 

@@ -164,8 +164,11 @@ class Rig:
                 raise Failure("published, then changed: %s: %s, was %s" % (path, seen.get(path), status))
         self.known = seen
 
+    def judge_quietly(self, optional):
+        return judge.Judge(judge.Ledger(self.ledger, optional)).tree(self.out)
+
     def judge(self, optional=False, quiet=False):
-        found = judge.Judge(judge.Ledger(self.ledger, optional)).tree(self.out)
+        found = self.judge_quietly(optional)
         if not quiet or not found.clean:
             found.print()
         return found

@@ -1,6 +1,6 @@
 """tailrace-agent, tailrace-local and tailrace-center in one run's folder: what the chaos of the daemons shares.
 
-With several hosts each has an agent and a Local of its own ("agent-1", "local-1"; the first host's have no number), and
+With several Centers ("center", "center-1") the Locals are told of the first two; they share one store. With several hosts each has an agent and a Local of its own ("agent-1", "local-1"; the first host's have no number), and
 log files of its own, of the same categories: the Center merges them.
 """
 import collections
@@ -27,11 +27,13 @@ class Trio(Rig):
     """A Rig whose program is three; `running` holds the life of each that is up."""
 
     def __init__(self, name, codec="gzip", folder=None, spool="20GiB", categories=("alpha", "beta"), state=None, out=None,
-                 hosts=1):
+                 hosts=1, centers=1):
         super().__init__(name, codec, folder, out)
-        self.port = free_port()
+        self.ports = [free_port() for _ in range(centers)]
+        self.port = self.ports[0]
         self.state = state or self.folder
-        self.roles = list(ROLES)
+        self.roles = list(ROLES) + ["center-%d" % n for n in range(1, centers)]
+        seeds = ", ".join("\"127.0.0.1:%d\"" % port for port in self.ports[:2])
         self.hosts = [""] + ["-%d" % n for n in range(1, hosts)]
         for host in self.hosts:
             logs = self.logs + host
@@ -39,12 +41,14 @@ class Trio(Rig):
                                 (c, logs, c, logs, c, codec) for c in categories)
             socket_path = self.folder + "/local%s.sock" % host
             self.configure("agent" + host, "local: %s\npipelines:\n%s" % (socket_path, pipelines))
-            self.configure("local" + host, "listen: %s\nspool: {size: %s}\ndiscovery: {static: [\"127.0.0.1:%d\"]}\n" %
-                           (socket_path, spool, self.port))
+            self.configure("local" + host, "listen: %s\nspool: {size: %s}\ndiscovery: {static: [%s]}\n" %
+                           (socket_path, spool, seeds))
             if host:
                 self.roles += ["agent" + host, "local" + host]
-        self.configure("center", "listen: 127.0.0.1:%d\nsinks:\n  files: {type: directory, root: %s, timezone: UTC, "
-                       "roll: {size: 256KiB, age: 1s, idle: 1s}}\n" % (self.port, self.out))
+        for n, port in enumerate(self.ports):
+            role = "center-%d" % n if n else "center"
+            self.configure(role, "name: %s\nlisten: 127.0.0.1:%d\nsinks:\n  files: {type: directory, root: %s, timezone: UTC, "
+                           "roll: {size: 256KiB, age: 1s, idle: 1s}}\n" % (role, port, self.out))
         self.running = {}
 
     def configure(self, role, more):
@@ -128,7 +132,7 @@ class Trio(Rig):
         """Each daemon accounts for all that it took; and if none was killed, all of them together."""
         figures = collections.defaultdict(collections.Counter)
         for role, life in self.running.items():
-            of_role = balance.lines(balance.address_of(life.pid, self.port))
+            of_role = balance.lines(self.admin(role))
             faults = balance.faults(kind(role), of_role)
             if faults:
                 raise Failure("the balance of %s does not close: %s" % (role, "; ".join(faults)))
@@ -141,9 +145,12 @@ class Trio(Rig):
                 raise Failure("%s: %d lines read, %d in flight, %d published, %d lost" % (
                     category, read, flying, published, lost))
 
+    def admin(self, role):
+        return balance.address_of(self.running[role].pid, *self.ports)
+
     def judge_quietly(self, optional):
         import judge
-        return judge.Judge(judge.Ledger(self.ledger, optional)).tree(self.out)
+        return judge.Judge(judge.Ledger(self.ledger, optional), several=len(self.ports) > 1).tree(self.out)
 
     def most_memory(self, role):
         """VmHWM in bytes: the most that the role's process ever held."""

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes several log files the way bad programs do: in odd pieces, with bursts and pauses, rotated at any moment.
 
-Files <dir>/<alpha|beta>-<i>.log; the part before '-' is the category they are expected in. Rotation:
+Files <dir>/<category>-<i>.log; the part before '-' is the category they are expected in. Rotation:
   rename        x.log -> x.log.1 -> x.log.2 ..., then a new x.log; the old one may get some more lines first.
                 Every other file is rotated by create instead: x.<g>.log is left, x.<g+1>.log begins.
   copytruncate  x.log is copied to old/x.<g> and cut to nothing under the writer, logrotate's way.
@@ -152,6 +152,7 @@ def parse():
     parser = argparse.ArgumentParser(description="writes log files in odd pieces and rotates them")
     parser.add_argument("--dir", required=True)
     parser.add_argument("--ledger", required=True)
+    parser.add_argument("--categories", default="alpha,beta", help="of the files, in turn")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--files", type=int, default=5)
     parser.add_argument("--first", type=int, default=0, help="number of the first file: two writers share a ledger by it")
@@ -171,7 +172,8 @@ def run(args):
     os.makedirs(args.dir + "/old" if args.mode == "copytruncate" else args.dir, exist_ok=True)
     rnd = random.Random(args.seed)
     ledger = Ledger(args.ledger)
-    files = [LogFile(args, "%s-%d" % (("alpha", "beta")[i % 2], args.first + i), args.mode == "rename" and i % 3 == 2,
+    categories = args.categories.split(",")
+    files = [LogFile(args, "%s-%d" % (categories[i % len(categories)], args.first + i), args.mode == "rename" and i % 3 == 2,
                      random.Random(args.seed * 1000 + i), ledger) for i in range(args.files)]
     begun = time.monotonic()
     next_rotation = begun + args.rotate_every

@@ -81,6 +81,24 @@ BOOST_AUTO_TEST_CASE(one_seed_is_asked_at_a_time_the_next_one_when_it_does_not_a
   BOOST_TEST((road.due() == Addresses{"a"}));
 }
 
+BOOST_AUTO_TEST_CASE(of_other_centers_it_hears_by_pong) {
+  Ways road({"a"});
+  static_cast<void>(road.due());
+  road.meet("a");
+  proto::Pong pong;
+  for (const char* center : {"a", "b", ""}) pong.add_centers(center);
+  pong.add_centers(std::string(300, 'x'));
+  road.say("a", FrameType::pong, pong);
+  static_cast<void>(road.take("a"));
+  BOOST_TEST(road.due().empty());  // one is enough
+  road.uplinks.disconnected("a", "gone", 0, road.paper.now_ms);
+  BOOST_TEST((road.due() == Addresses{"b"}));
+  road.uplinks.disconnected("b", "gone", 0, road.paper.now_ms);
+  BOOST_TEST(road.due().empty());
+  road.paper.now_ms += 5'000;
+  BOOST_TEST((road.due() == Addresses{"a"}));
+}
+
 BOOST_AUTO_TEST_CASE(a_redirect_is_followed_and_given_up_when_nobody_there_owns_anything) {
   Ways road({"a"});
   static_cast<void>(road.due());

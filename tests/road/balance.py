@@ -21,8 +21,8 @@ def lines(address):
     return found
 
 
-def address_of(pid, but):
-    """Where the process serves its metrics: it listens on one loopback port besides `but`. None: it does not (any more)."""
+def address_of(pid, *but):
+    """Where the process serves its metrics: it listens on one loopback port besides those. None: it does not (any more)."""
     try:
         sockets = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
     except OSError:
@@ -31,7 +31,7 @@ def address_of(pid, but):
         rows = [row.split() for row in table.readlines()[1:]]
     for row in rows:
         host, port = row[1].split(":")
-        if row[3] == "0A" and host == "0100007F" and int(port, 16) != but and f"socket:[{row[9]}]" in sockets:
+        if row[3] == "0A" and host == "0100007F" and int(port, 16) not in but and f"socket:[{row[9]}]" in sockets:
             return "127.0.0.1:%d" % int(port, 16)
     return None
 

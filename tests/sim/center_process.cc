@@ -12,6 +12,7 @@ namespace {
 constexpr int64_t kTickMs = 200;
 constexpr int64_t kCallMs = 3'000;  // then a call counts as unanswered
 constexpr int64_t kLongestPauseMs = 5'000;
+constexpr int64_t kMostStopMs = 30'000;  // as cli/daemon/daemon.cc
 }  // namespace
 
 CenterProcess::CenterProcess(World& world, Judge& judge, const std::string& name,
@@ -40,6 +41,13 @@ void CenterProcess::tick() {
   carry_out();
   if (hub_->stopped()) return end("drained");
   after(kTickMs, [this] { tick(); });
+}
+
+void CenterProcess::drain(bool everything) {
+  if (std::exchange(stopping_, true)) return;
+  hub_->stop(everything);
+  carry_out();
+  if (!everything) after(kMostStopMs, [this] { end("is not stopped in order in time"); });
 }
 
 void CenterProcess::accept(std::shared_ptr<Wire> wire, const std::string& from) {

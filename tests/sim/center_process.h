@@ -25,8 +25,9 @@ class CenterProcess final : public Process {
   void accept(std::shared_ptr<Wire> wire, const std::string& from);
   // The store cannot be reached, nor can it answer.
   void cut_off_for(int64_t ms) { cut_off_until_ms_ = world_.now_ms + ms; }
-  // STOP: commits, publishes, seals, ends.
-  void drain(bool everything) { hub_->stop(everything); }
+  // STOP: commits, publishes, seals, ends; or ends so, after as long as a daemon takes over it.
+  void drain(bool everything);
+  [[nodiscard]] bool takes() const { return !stopping_; }
   [[nodiscard]] bool drained() const { return hub_->stopped(); }
   [[nodiscard]] const Hub& hub() const { return *hub_; }
   // Lives before the current one.
@@ -55,6 +56,7 @@ class CenterProcess final : public Process {
   std::unique_ptr<Hub> hub_;
   std::map<LinkId, std::shared_ptr<Wire>> wires_;
   LinkId next_link_ = 1;
+  bool stopping_ = false;
   int64_t cut_off_until_ms_ = 0;
 };
 

@@ -50,11 +50,16 @@ void Judge::look_at_all(const testing::MemoryStore& store) {
   for (const auto& [path, bytes] : store.content())
     if (parse_final_path(path) && !files_.contains(path))
       world_.violated("a published file that no publishing made: " + path);
+  if (!complete())
+    world_.violated("MISSING " + missing() + ", " + std::to_string(written_ - seen_) +
+                    " lines in all");
+}
+
+std::string Judge::missing() const {
   for (const auto& [name, source] : sources_)
     for (uint64_t n = 0; n < source.written; ++n)
-      if (source.file_of[n].empty())
-        return world_.violated("MISSING '" + name + " " + std::to_string(n) + "', " +
-                               std::to_string(written_ - seen_) + " lines in all");
+      if (source.file_of[n].empty()) return "'" + name + " " + std::to_string(n) + "'";
+  return "";
 }
 
 }  // namespace tailrace::sim

@@ -25,6 +25,8 @@ class Judge {
   void look_at_all(const testing::MemoryStore& store);
 
   [[nodiscard]] bool complete() const { return seen_ == written_; }
+  // The first line that was not seen; empty: all were.
+  [[nodiscard]] std::string missing() const;
   [[nodiscard]] uint64_t written() const { return written_; }
   [[nodiscard]] uint64_t seen() const { return seen_; }
   [[nodiscard]] size_t files() const { return files_.size(); }

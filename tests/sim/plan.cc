@@ -51,6 +51,7 @@ Plan draw_plan(uint64_t seed) {
   plan.files = static_cast<uint32_t>(1 + rng.below(2));
   plan.lines = static_cast<uint32_t>(200 + rng.below(800));
   plan.until_ms = 10'000 + static_cast<int64_t>(rng.below(80'000));
+  plan.core = rng.chance(0.5);
   plan.roll_bytes = 200 + rng.below(2'000);
   plan.reclaim_entries = 2 + rng.below(30);
   plan.faults.call_lost = rate(rng, 0.2);
@@ -78,12 +79,13 @@ Plan draw_plan(uint64_t seed) {
 std::string Plan::text() const {
   char line[400];
   std::snprintf(line, sizeof line,
-                "%u hosts, %u categories with %u files each, %u Centers; %u lines until %.3f s, "
+                "%u hosts, %u categories with %u files each, %u Centers%s; %u lines until %.3f s, "
                 "files of %llu bytes; calls lost %.3f, late %.3f, answers lost %.3f, slow %.3f, "
                 "store trouble %.3f; %zu disasters\n",
-                hosts, categories, files, centers, lines, static_cast<double>(until_ms) / 1000,
-                static_cast<unsigned long long>(roll_bytes), faults.call_lost, faults.call_late,
-                faults.answer_lost, faults.slow, faults.store_trouble, disasters.size());
+                hosts, categories, files, centers, core ? " of which some stay ill" : "", lines,
+                static_cast<double>(until_ms) / 1000, static_cast<unsigned long long>(roll_bytes),
+                faults.call_lost, faults.call_late, faults.answer_lost, faults.slow,
+                faults.store_trouble, disasters.size());
   std::string out = line;
   for (const Disaster& d : disasters) {
     std::snprintf(line, sizeof line, "  %9.3f %s %u, %lld ms\n",

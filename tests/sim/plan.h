@@ -45,6 +45,7 @@ struct Plan {
   uint32_t files = 1;    // log files of a host in each category
   uint32_t lines = 0;    // of all files together
   int64_t until_ms = 0;  // lines are written, and things go wrong, until then
+  bool core = false;     // then only some of the Centers are well, the rest stay as they are
   uint64_t roll_bytes = 0;
   uint64_t reclaim_entries = 0;
   Faults faults;

@@ -12,6 +12,7 @@ constexpr int64_t kMinuteMs = 60'000;
 // A Center that was fenced often waits up to five minutes before it takes a lane again, and a
 // Local holds back for as long as an empty answer costs it.
 constexpr int64_t kCalmMs = 15 * kMinuteMs;
+constexpr int64_t kForEverMs = 1'000 * kMinuteMs;
 constexpr int64_t kStopMs = 10 * kMinuteMs;
 constexpr uint64_t kSectorBytes = 512;
 
@@ -25,13 +26,13 @@ Simulation::Simulation(const Plan& plan, bool trace)
   world_.faults = plan.faults;
   sink_ = {world_.rng.next() | 1, world_.rng.next() | 1, "_tailrace"};
   static_cast<void>(store_->records()->make_directory("_tailrace/" + hex16(sink_.sink)).ok());
+  well_ = world_.rng.below(plan.centers);
   for (uint32_t h = 0; h < plan.hosts; ++h) {
     auto host = std::make_unique<Host>();
     host->name = "host-" + std::to_string(h);
-    // Some Centers it hears of by REDIRECT only.
+    // Some Centers it hears of by REDIRECT and PONG only.
     for (uint32_t c = 0; c < plan.centers; ++c)
-      if (world_.rng.chance(0.5)) host->seeds.push_back(center_name(c));
-    if (host->seeds.empty()) host->seeds.push_back(center_name(world_.rng.below(plan.centers)));
+      if (c == well_ || world_.rng.chance(0.5)) host->seeds.push_back(center_name(c));
     for (uint32_t c = 0; c < plan.categories; ++c)
       for (uint32_t f = 0; f < plan.files; ++f) {
         LogFile log;
@@ -114,7 +115,8 @@ std::shared_ptr<Wire> Simulation::connect(Host& host, LocalProcess& local,
                                           const std::string& center) {
   for (const Machine& machine : machines_) {
     if (machine.name != center) continue;
-    if (!machine.center || host.no_way_until_ms[center] > world_.now_ms) return nullptr;
+    if (!machine.center || !machine.center->takes() || host.no_way_until_ms[center] > world_.now_ms)
+      return nullptr;
     const auto wire = Wire::make(world_, local, *machine.center);
     host.center_wires[center] = wire;
     machine.center->accept(wire, host.name);
@@ -124,7 +126,7 @@ std::shared_ptr<Wire> Simulation::connect(Host& host, LocalProcess& local,
 }
 
 void Simulation::start_center(Machine& machine) {
-  if (machine.center || stopping_) return;
+  if (machine.center || stopping_ || machine.dead) return;
   HubOptions options;
   options.settings.name = machine.name;
   options.settings.address = machine.name;
@@ -140,6 +142,7 @@ void Simulation::start_center(Machine& machine) {
   options.collect_ms = 10'000;
   machine.center = std::make_shared<CenterProcess>(world_, judge_, machine.name, std::move(options),
                                                    store_, machine.clock_ms);
+  if (machine.cut_off) machine.center->cut_off_for(kForEverMs);
   machine.center->start();
 }
 
@@ -269,7 +272,7 @@ void Simulation::strike(const Disaster& d) {
 
 void Simulation::calm() {
   calm_ = true;
-  world_.say("CALM", "nothing more goes wrong");
+  world_.say("CALM", plan_.core ? "some Centers stay ill" : "nothing more goes wrong");
   world_.faults = {};
   blocked_until_ms_.clear();
   for (auto& host : hosts_) {
@@ -279,6 +282,10 @@ void Simulation::calm() {
     start_agent(*host);
   }
   for (Machine& machine : machines_) {
+    if (plan_.core && &machine != &machines_[well_] && world_.rng.chance(0.5)) {
+      leave_ill(machine);
+      continue;
+    }
     machine.clock_ms = 0;
     if (machine.center) {
       machine.center->clock_ms = 0;
@@ -289,10 +296,27 @@ void Simulation::calm() {
   }
 }
 
+void Simulation::leave_ill(Machine& machine) {
+  machine.ill = true;
+  start_center(machine);
+  switch (world_.rng.below(3)) {
+    case 0: machine.dead = true; return kill(machine);
+    case 1: return machine.center->stop_for(kForEverMs);
+    default: machine.cut_off = true; return machine.center->cut_off_for(kForEverMs);
+  }
+}
+
 bool Simulation::drained() const {
   return judge_.complete() && std::all_of(hosts_.begin(), hosts_.end(), [](const auto& host) {
            return host->agent && host->agent->all_final();
          });
+}
+
+std::string Simulation::waiting() const {
+  if (!judge_.complete()) return "; unpublished: " + judge_.missing();
+  for (const auto& host : hosts_)
+    if (!host->agent || !host->agent->all_final()) return "; " + host->name + " does not know it";
+  return "";
 }
 
 void Simulation::run_until(int64_t ms, const char* what, const std::function<bool()>& done) {
@@ -300,7 +324,7 @@ void Simulation::run_until(int64_t ms, const char* what, const std::function<boo
   while (!done()) {
     if (world_.now_ms >= end_ms)
       return world_.violated(std::string("LIVENESS: ") + what + " after " +
-                             std::to_string(ms / 1000) + " s of calm");
+                             std::to_string(ms / 1000) + " s of calm" + waiting());
     if (!world_.step()) return;
   }
 }
@@ -326,8 +350,9 @@ Outcome Simulation::run() {
   for (Machine& machine : machines_)
     if (machine.center) machine.center->drain(true);
   run_until(kStopMs, "a Center does not leave", [this] {
-    return std::all_of(machines_.begin(), machines_.end(),
-                       [](const Machine& m) { return !m.center || m.center->drained(); });
+    return std::all_of(machines_.begin(), machines_.end(), [](const Machine& m) {
+      return !m.center || m.ill || m.center->drained() || m.center->ended();
+    });
   });
   judge_after_all();
   outcome_.violation = world_.violation;

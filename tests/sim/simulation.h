@@ -50,6 +50,9 @@ class Simulation {
     uint64_t state_uuid = 0;
     std::shared_ptr<CenterProcess> center;
     int64_t clock_ms = 0;
+    bool ill = false;  // for good: stopped, cut off from the store, or
+    bool dead = false;
+    bool cut_off = false;
   };
   void write_lines();
   void start_agent(Host& host);
@@ -64,7 +67,9 @@ class Simulation {
   void keep_alive();
   void run_late();
   void calm();
+  void leave_ill(Machine& machine);
   bool drained() const;
+  std::string waiting() const;
   void run_until(int64_t ms, const char* what, const std::function<bool()>& done);
   void judge_after_all();
   testing::Fault store_fault(const testing::StoreCall& call);
@@ -77,6 +82,7 @@ class Simulation {
   std::vector<std::unique_ptr<Host>> hosts_;
   std::vector<Machine> machines_;
   std::map<std::string, int64_t> blocked_until_ms_;
+  size_t well_ = 0;  // a Center that does not stay ill
   bool calm_ = false;
   bool stopping_ = false;
   Outcome outcome_;

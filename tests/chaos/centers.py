@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""Centers that come, stop, die and leave while lines flow, on one directory store; the judge has the last word.
+
+  walk     one Center; a second is added and takes its share; it is stopped (SIGSTOP) for longer than the take-over, and
+           goes on as a new incarnation; the first is killed for good; a third comes and the second is drained
+  drain    a Center that leaves in order makes no small files, and nothing waits for long
+"""
+import os
+import re
+import sys
+import time
+import urllib.request
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import judge  # noqa: E402
+from rig import Failure, run, wait_for  # noqa: E402
+from trio import Trio  # noqa: E402
+
+CATEGORIES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta")
+LANES = re.compile(r"^tailrace_center_lanes\{.*\} (\d+)$", re.M)
+
+
+def lanes(trio, role):
+    address = trio.admin(role)
+    if not address:
+        return 0
+    with urllib.request.urlopen("http://%s/metrics" % address, timeout=10) as answer:
+        return sum(map(int, LANES.findall(answer.read().decode())))
+
+
+def step(trio, what, seconds, check):
+    begun = time.monotonic()
+    wait_for(what, seconds, lambda: [life.must_live() for life in trio.running.values()] and check(), pause=0.2)
+    print("  %5.1f s until %s" % (time.monotonic() - begun, what), flush=True)
+    trio.look()
+
+
+def grows(trio, what):
+    """Lines go on being published."""
+    before = len(judge.in_sight(trio.out))
+    step(trio, what, 60, lambda: len(judge.in_sight(trio.out)) >= before + 2 * len(CATEGORIES))
+
+
+def start(trio, *without):
+    for role in trio.roles:
+        if role not in without:
+            trio.up(role)
+
+
+def walk(trio):
+    start(trio, "center-1", "center-2")
+    writers = trio.write_on_all(1, "--rate", "1000", "--categories", ",".join(CATEGORIES), "--files", "10")
+    step(trio, "the only Center has all lanes", 60, lambda: lanes(trio, "center") == len(CATEGORIES))
+
+    trio.up("center-1")
+    step(trio, "a Center that was added has a share", 90, lambda: lanes(trio, "center-1") >= 1)
+    step(trio, "no lane is without an owner", 60,
+         lambda: lanes(trio, "center") + lanes(trio, "center-1") == len(CATEGORIES))
+    grows(trio, "lines go on through both")
+
+    frozen = trio.running["center-1"]
+    trio.freeze("center-1", True)
+    del trio.running["center-1"]
+    step(trio, "the other has the lanes of one that is stopped", 120, lambda: lanes(trio, "center") == len(CATEGORIES))
+    grows(trio, "lines go on without it")
+    trio.running["center-1"] = frozen
+    trio.freeze("center-1", False)
+    step(trio, "it begins a new incarnation when it is woken", 60, lambda: "a new one begins" in frozen.said())
+    step(trio, "it has a share again", 120, lambda: lanes(trio, "center-1") >= 1)
+
+    trio.kill("center")
+    step(trio, "the other has the lanes of one that was killed", 120,
+         lambda: lanes(trio, "center-1") == len(CATEGORIES))
+    grows(trio, "lines go on without it")
+
+    trio.up("center-2")
+    trio.stop("center-1")
+    print("         the second has left", flush=True)
+    step(trio, "the third has all lanes", 60, lambda: lanes(trio, "center-2") == len(CATEGORIES))
+    grows(trio, "lines go on through it alone")
+    for writer in writers:
+        trio.end_writer(writer)
+    trio.settle()
+
+
+def drain(trio):
+    target = 256 << 10
+    for role in ("center", "center-1"):
+        path = "%s/%s.yaml" % (trio.folder, role)
+        with open(path) as f:
+            text = f.read()
+        with open(path, "w") as f:
+            f.write(text.replace("roll: {size: 256KiB, age: 1s, idle: 1s}", "roll: {size: 256KiB}"))
+    start(trio)
+    writers = trio.write_on_all(1, "--rate", "4000", "--categories", ",".join(CATEGORIES), "--files", "10",
+                                "--rotate-every", "0")
+    step(trio, "both Centers have lanes", 90, lambda: lanes(trio, "center") and lanes(trio, "center-1"))
+    step(trio, "both publish", 90, lambda: {"center", "center-1"} <= {by(p) for p in judge.in_sight(trio.out)})
+    trio.stop("center-1")
+    step(trio, "the other has all lanes", 30, lambda: lanes(trio, "center") == len(CATEGORIES))
+    grows(trio, "lines go on through the other")
+    small = [p for p in judge.in_sight(trio.out) if os.path.getsize(os.path.join(trio.out, p)) < target // 2]
+    if small:
+        raise Failure("files below half of the target: %s" % small)
+    for writer in writers:
+        trio.end_writer(writer)
+    trio.stop("center")
+    for n, role in enumerate(("center", "center-1")):  # as any test: what waits is published soon
+        trio.configure(role, "name: %s\nlisten: 127.0.0.1:%d\nsinks:\n  files: {type: directory, root: %s, timezone: UTC, "
+                       "roll: {size: 256KiB, age: 1s, idle: 1s}}\n" % (role, trio.ports[n], trio.out))
+    trio.settle()
+
+
+def by(path):
+    return judge.BY.search(path)[1].replace(".", "-")  # a '-' of a Center's name is a '.' there
+
+
+def main():
+    bodies = {"walk": (walk, 3), "drain": (drain, 2)}
+    failed = 0
+    for name in sys.argv[1:] or bodies:
+        body, centers = bodies[name]
+        failed += run("centers " + name, body, Trio("centers-" + name, hosts=2, centers=centers, categories=CATEGORIES))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
