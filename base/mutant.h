@@ -10,7 +10,6 @@ namespace tailrace {
 // Name, and what is done wrong.
 #define TAILRACE_MUTANT_LIST(X)                                                           \
   X(no_fence, "a lane is taken without ending its owner's log")                           \
-  X(fence_in_hole_believed, "a FENCE seals a log although entries stand behind it")       \
   X(end_believed, "an entry that a read does not find ends a log")                        \
   X(timeout_is_success, "a commit without an answer counts as done")                      \
   X(overwriting_rename, "a record takes a name that is taken")                            \
@@ -24,8 +23,6 @@ namespace tailrace {
   X(janitor_passes_sealed, "nobody finishes a log that was sealed for a lane")            \
   X(reclaim_received, "claimed again with received positions")                            \
   X(claim_while_undecided, "claimed again as if the commit under way were in the table")  \
-  X(collect_referred, "entries are collected although a lane's claim refers to them")     \
-  X(collect_unclaimed, "entries are collected without claiming again first")              \
   X(release_undecided, "a lane is given away while records of it are under way")          \
   X(release_received, "given away with received positions")                               \
   X(released_extents_left, "a lane that is given away stays in the open file")            \

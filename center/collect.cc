@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "base/mutant.h"
 #include "center/take_over.h"
 
 namespace tailrace {
@@ -110,9 +109,7 @@ void Collect::next_lane() {
 }
 
 void Collect::next_done() {
-  std::erase_if(done_, [this](const std::string& log) {
-    return referred_.contains(log) && !mutant(Mutant::collect_referred);
-  });
+  std::erase_if(done_, [this](const std::string& log) { return referred_.contains(log); });
   step_ = done_.empty() ? Step::ended : Step::done_names;
 }
 

@@ -309,6 +309,7 @@ void Incarnation::commit_done(Result<Cas> outcome, Moment now) {
   if (*outcome == Cas::lost) return fail("another Center has sealed this one's commit log");
   if (stopping_ == Stopping::sealing) {  // it was the FENCE
     stopping_ = Stopping::sweeping;
+    give_up_lanes();
     janitor_ = std::make_shared<Janitor>(me_, me_.incarnation, rng_.next(), now.wall_ms);
     return run(janitor_);
   }

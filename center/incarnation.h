@@ -248,6 +248,7 @@ class Incarnation {
   void move_lanes(Moment now);
   void begin_release(const Lane& lane, OwnedLane& owned);
   void released(const Release& release);
+  void give_up_lanes();
   void start_wishes(Moment now);
   void start_janitor(Moment now);
   void start_upkeep(Moment now);

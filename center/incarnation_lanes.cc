@@ -41,7 +41,8 @@ void Incarnation::roll_called(const RollCall& roll_call, Moment now) {
   // Each looks after the next one, so that who dies is noticed although nobody wants its lanes.
   auto next = announced_.upper_bound(me_.incarnation);
   if (next == announced_.end()) next = announced_.begin();
-  if (next != announced_.end() && next->first != me_.incarnation)
+  if (next != announced_.end() && next->first != me_.incarnation &&
+      !mutant(Mutant::janitor_passes_sealed))
     unfinished_logs_.try_emplace(next->first, UnfinishedLog{now.mono_ms, true});
   if (stopping_ != Stopping::no) return;
   for (auto wish = wishes_.begin(); wish != wishes_.end();) {
@@ -89,7 +90,8 @@ void Incarnation::move_lanes(Moment now) {
     }
     if (owned.leaving != Leaving::emptying) continue;
     const Category& files = category(lane.category);
-    const bool empty = !files.anything_open() && !files.anything_closing() && !log_.holds(lane);
+    const bool open = files.anything_open() && !mutant(Mutant::released_extents_left);
+    const bool empty = !open && !files.anything_closing() && !log_.holds(lane);
     if (!empty && !mutant(Mutant::release_undecided)) continue;
     owned.leaving = Leaving::claiming;
     LaneClaim none = next_claim(lane);
@@ -122,6 +124,16 @@ void Incarnation::released(const Release& release) {
   lanes_.erase(release.lane());
   if (const Announcement* to = place_of(release.lane()))
     actions_.push_back(TellElsewhere{release.lane(), to->address});
+}
+
+// The log is sealed: whoever wants them may have them at once.
+void Incarnation::give_up_lanes() {
+  std::vector<uint64_t> others = centers_;
+  std::erase(others, me_.state_uuid);
+  for (const auto& [lane, owned] : lanes_)
+    if (!others.empty())
+      actions_.push_back(TellElsewhere{lane, center_says_.at(center_of(lane, others))->address});
+  lanes_.clear();
 }
 
 }  // namespace tailrace

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "base/mutant.h"
-
 namespace tailrace {
 
 Reclaim::Reclaim(const Acquirer& me, Plan plan, std::function<LaneClaim(const Lane&)> next_claim,
@@ -14,7 +12,7 @@ Reclaim::Reclaim(const Acquirer& me, Plan plan, std::function<LaneClaim(const La
       newest_entry_(newest_entry),
       uuid_(uuid),
       floor_(newest_entry) {
-  if (plan_.lanes.empty() || mutant(Mutant::collect_unclaimed)) after_lanes();
+  if (plan_.lanes.empty()) after_lanes();
 }
 
 std::optional<StoreRequest> Reclaim::next() {

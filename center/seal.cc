@@ -121,7 +121,6 @@ void Seal::on_names(const std::vector<std::string>& names) {
     folded_ = *manifest;
     folded = true;
   }
-  if (mutant(Mutant::fence_in_hole_believed)) end = true;
   if (!end) {
     outcome_ = Outcome::old_view;
     step_ = folded ? Step::read_manifest : Step::ended;

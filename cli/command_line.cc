@@ -6,6 +6,7 @@
 #include "base/nearest.h"
 #include "base/units.h"
 #include "cli/cat_command.h"
+#include "cli/centers_command.h"
 #include "cli/check_command.h"
 #include "cli/config_command.h"
 #include "cli/options.h"
@@ -20,8 +21,8 @@ namespace {
 constexpr int kWrongUsage = 2;
 
 std::vector<const Command*> commands() {
-  return {&run_command(),    &cat_command(),    &check_command(),
-          &config_command(), &status_command(), &spool_command()};
+  return {&run_command(),    &cat_command(),     &check_command(), &config_command(),
+          &status_command(), &centers_command(), &spool_command()};
 }
 
 void print_overview(FILE* to) {
@@ -34,7 +35,7 @@ void print_overview(FILE* to) {
       "Commands:\n";
   for (const Command* command : commands()) {
     std::string line = "  " + std::string(command->name);
-    line.resize(9, ' ');
+    line.resize(10, ' ');
     text += line + std::string(command->summary) + "\n";
   }
   text += "\ntailrace COMMAND --help tells all of a command; tailrace --version the version.\n";

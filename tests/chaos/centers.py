@@ -74,6 +74,7 @@ def walk(trio):
     grows(trio, "lines go on without it")
 
     trio.up("center-2")
+    step(trio, "a third has a share", 90, lambda: lanes(trio, "center-2") >= 1)
     trio.stop("center-1")
     print("         the second has left", flush=True)
     step(trio, "the third has all lanes", 60, lambda: lanes(trio, "center-2") == len(CATEGORIES))
