@@ -150,7 +150,7 @@ class Builder final : public YAML::EventHandler {
       check_key(parent.node, node);
       parent.key = std::move(node);
     } else {
-      parent.node.entries.emplace_back(std::move(*parent.key), std::move(node));
+      parent.node.entries.push_back({std::move(*parent.key), std::move(node)});
       parent.key.reset();
     }
   }

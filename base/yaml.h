@@ -12,6 +12,8 @@
 
 namespace tailrace {
 
+struct YamlEntry;
+
 struct YamlNode {
   enum class Kind { nothing, scalar, list, map };
   Kind kind = Kind::nothing;
@@ -19,8 +21,13 @@ struct YamlNode {
   size_t column = 0;
   std::string text;  // scalar
   bool quoted = false;
-  std::vector<YamlNode> items;                         // list
-  std::vector<std::pair<YamlNode, YamlNode>> entries;  // map: scalar keys, each once
+  std::vector<YamlNode> items;     // list
+  std::vector<YamlEntry> entries;  // map: scalar keys, each once
+};
+
+struct YamlEntry {
+  YamlNode key;
+  YamlNode value;
 };
 
 // What is wrong at one place of one file.

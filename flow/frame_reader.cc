@@ -1,6 +1,7 @@
 #include "flow/frame_reader.h"
 
 #include <google/protobuf/message_lite.h>
+#include <google/protobuf/stubs/logging.h>
 
 #include <algorithm>
 #include <cstring>
@@ -134,6 +135,9 @@ void FrameReader::arrived(size_t n) {
 }
 
 Result<void> parse_message(const Frame& frame, google::protobuf::MessageLite& into) {
+  // What is wrong with a peer's bytes is said by us, once in a while and escaped.
+  static const bool quiet = (google::protobuf::SetLogHandler(nullptr), true);
+  static_cast<void>(quiet);
   if (into.ParseFromString(frame.header)) return {};
   return Error{Error::Kind::corrupt, "a frame of type " +
                                          std::to_string(static_cast<int>(frame.type)) + " is no " +

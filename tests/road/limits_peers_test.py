@@ -41,6 +41,13 @@ class Names(LimitsTest):
         self.is_said("is no category name", who="agent, process")
         self.good_agent_is_whole()
 
+    def test_row_13_a_name_that_is_no_utf8(self):
+        local = self.hostile()
+        local.wire.raw(v1.frame(v1.STREAM_DEF, b"\x08\x02\x12\x02\xff\xfe"))
+        self.is_refused(local.wire, "CORRUPT", "is no")
+        self.good_is_whole()
+        self.assertNotIn("libprotobuf", self.said())  # its own words about our peers
+
     def test_row_14_too_many_categories_of_one_local(self):
         local = self.hostile()
         for i in range(300):

@@ -1,0 +1,180 @@
+// libFuzzer's door to every decoder that a stranger's bytes reach. $TAILRACE_FUZZ names the one to
+// try: tests/fuzz.cmake runs each. Whatever comes in, it is taken or refused: no crash, no memory
+// beyond what the input's own size allows, no undefined behaviour. Thread: one.
+#include <google/protobuf/stubs/logging.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <span>
+#include <string>
+
+#include "admin/http.h"
+#include "agent/journal.h"
+#include "base/check.h"
+#include "base/config.h"
+#include "base/units.h"
+#include "base/yaml.h"
+#include "center/names.h"
+#include "center/record.h"
+#include "cli/config/keys.h"
+#include "control.pb.h"
+#include "flow/batch.h"
+#include "flow/codec.h"
+#include "flow/frame_reader.h"
+#include "local/spool_record.h"
+#include "local/spool_recovery.h"
+#include "tests/local/virtual_disk.h"
+
+namespace tailrace::fuzz {
+
+namespace {
+using Bytes = std::string_view;
+
+// As a socket gives them: in pieces, whose sizes the bytes choose themselves.
+void frame(Bytes bytes) {
+  FrameReader reader;
+  Frame into;
+  for (size_t at = 0;;) {
+    const Result<bool> whole = reader.next(into);
+    if (!whole) return;
+    if (*whole) continue;
+    if (at == bytes.size()) return;
+    const size_t step = 1 + static_cast<unsigned char>(bytes[at]) * 7u;
+    size_t put = 0;
+    for (const std::span<char>& room : reader.room(into)) {
+      const size_t n = std::min({room.size(), bytes.size() - at, step - put});
+      if (n == 0) continue;
+      std::memcpy(room.data(), bytes.data() + at, n);
+      at += n;
+      put += n;
+    }
+    reader.arrived(put);
+  }
+}
+
+void batch_head(Bytes bytes) {
+  const auto head = BatchHead::parse(bytes);
+  if (!head) return;
+  static_cast<void>(head->fields());
+}
+
+template <class Message>
+void parse_one(Bytes bytes) {
+  Message message;
+  if (message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    static_cast<void>(message.SerializeAsString());
+}
+
+void message(Bytes bytes) {
+  static constexpr void (*kParsers[])(Bytes) = {
+      parse_one<proto::Hello>,       parse_one<proto::Welcome>, parse_one<proto::Reject>,
+      parse_one<proto::StreamDef>,   parse_one<proto::FileDef>, parse_one<proto::Committed>,
+      parse_one<proto::Credit>,      parse_one<proto::Rewind>,  parse_one<proto::Redirect>,
+      parse_one<proto::Released>,    parse_one<proto::Stale>,   parse_one<proto::Ping>,
+      parse_one<proto::Pong>,        parse_one<proto::Busy>,    parse_one<proto::Gap>,
+      parse_one<proto::LocalWelcome>};
+  if (bytes.empty()) return;
+  kParsers[static_cast<unsigned char>(bytes[0]) % std::size(kParsers)](bytes.substr(1));
+}
+
+// A directory with one segment of these bytes, or two, cut where they say.
+void spool(Bytes bytes) {
+  if (bytes.empty()) return;
+  const size_t cut = static_cast<unsigned char>(bytes[0]) * (bytes.size() - 1) / 255;
+  test::SpoolImage image;
+  image.content[spool_name(SpoolName::segment, 1)] = bytes.substr(1, cut);
+  if (cut + 1 < bytes.size())
+    image.content[spool_name(SpoolName::segment, 2)] = bytes.substr(1 + cut);
+  static_cast<void>(recover_spool(image, 7).ok());
+}
+
+void journal(Bytes bytes) {
+  Journal journal;
+  static_cast<void>(journal.replay(bytes).ok());
+}
+
+template <class Record>
+void decode_one(Bytes bytes) {
+  const auto record = Record::decode(bytes);
+  if (!record) return;
+  const auto again = Record::decode(record->encode());
+  TAILRACE_CHECK(again && *again == *record, "a record that was read is not what it writes");
+}
+
+void names(Bytes bytes) {
+  static_cast<void>(parse_incarnation(bytes));
+  static_cast<void>(parse_entry_name(bytes));
+  static_cast<void>(parse_claim_name(bytes));
+  static_cast<void>(parse_manifest_name(bytes));
+  static_cast<void>(parse_question_name(bytes));
+  static_cast<void>(parse_final_path(bytes));
+  static_cast<void>(valid_store_path(bytes));
+}
+
+void settings(Bytes bytes) {
+  std::vector<ConfigProblem> problems;
+  const ConfigText text("fuzz.yaml", std::string(bytes));
+  const YamlNode root = parse_yaml(text, problems);
+  if (problems.empty())
+    for (const std::string_view role : kRoles)
+      ConfigMap(text, root, config_keys(role), problems).check();
+  for (const ConfigProblem& problem : problems) static_cast<void>(problem.show());
+  static_cast<void>(parse_duration_ms(bytes).ok());
+  static_cast<void>(expand_references(bytes).ok());
+}
+
+template <Codec codec>
+void inflate(Bytes bytes) {
+  std::string out;
+  const auto file = make_file_inflater(codec);
+  if (file->feed(bytes, out)) static_cast<void>(file->finish().ok());
+  static_cast<void>(make_inflater(codec)->inflate(bytes, bytes.size() * 3, out).ok());
+  static_cast<void>(check_member(codec, bytes, static_cast<uint32_t>(bytes.size() * 3)).ok());
+}
+
+void http(Bytes bytes) { static_cast<void>(parse_http_request(bytes)); }
+
+const std::map<std::string, void (*)(Bytes)>& targets() {
+  static const std::map<std::string, void (*)(Bytes)> kTargets = {
+      {"frame", frame},
+      {"batch_head", batch_head},
+      {"message", message},
+      {"spool", spool},
+      {"journal", journal},
+      {"commit_record", decode_one<CommitRecord>},
+      {"claim", decode_one<LaneClaim>},
+      {"manifest", decode_one<Manifest>},
+      {"announcement", decode_one<Announcement>},
+      {"sink_identity", decode_one<SinkIdentity>},
+      {"names", names},
+      {"settings", settings},
+      {"gzip", inflate<Codec::gzip>},
+      {"zstd", inflate<Codec::zstd>},
+      {"http", http},
+  };
+  return kTargets;
+}
+
+void (*chosen())(Bytes) {
+  const char* const name = std::getenv("TAILRACE_FUZZ");
+  const auto found = targets().find(name ? name : "");
+  if (found != targets().end()) return found->second;
+  std::fputs("TAILRACE_FUZZ must be one of:", stderr);
+  for (const auto& [target, run] : targets()) std::fprintf(stderr, " %s", target.c_str());
+  std::fputs("\n", stderr);
+  std::exit(2);
+}
+
+}  // namespace
+}  // namespace tailrace::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static void (*const run)(std::string_view) = [] {
+    google::protobuf::SetLogHandler(nullptr);
+    return tailrace::fuzz::chosen();
+  }();
+  run({reinterpret_cast<const char*>(data), size});
+  return 0;
+}
