@@ -36,11 +36,11 @@ BOOST_AUTO_TEST_CASE(values_know_their_places) {
   const Parsed p("# comment\nrole: agent\nlist: [a, \"b c\"]\nmap:\n  key: 'it''s'\n");
   BOOST_TEST(p.shown() == "");
   BOOST_REQUIRE(p.root.entries.size() == 3u);
-  BOOST_TEST(p.root.entries[0].second.text == "agent");
-  BOOST_TEST(p.root.entries[0].second.line == 2u);
-  BOOST_TEST(p.root.entries[0].second.column == 7u);
-  BOOST_TEST(p.root.entries[1].second.items[1].text == "b c");
-  BOOST_TEST(p.root.entries[2].second.entries[0].second.text == "it's");
+  BOOST_TEST(p.root.entries[0].value.text == "agent");
+  BOOST_TEST(p.root.entries[0].value.line == 2u);
+  BOOST_TEST(p.root.entries[0].value.column == 7u);
+  BOOST_TEST(p.root.entries[1].value.items[1].text == "b c");
+  BOOST_TEST(p.root.entries[2].value.entries[0].value.text == "it's");
   BOOST_TEST((Parsed("").root.kind == YamlNode::Kind::map));
 }
 
