@@ -4,9 +4,12 @@
   walk     one Center; a second is added and takes its share; it is stopped (SIGSTOP) for longer than the take-over, and
            goes on as a new incarnation; the first is killed for good; a third comes and the second is drained
   drain    a Center that leaves in order makes no small files, and nothing waits for long
+  T55      all Centers are killed at once and others come in their place: nothing of the dead stays behind
 """
+import glob
 import os
 import re
+import shutil
 import sys
 import time
 import urllib.request
@@ -112,12 +115,32 @@ def drain(trio):
     trio.settle()
 
 
+def others(trio):
+    start(trio)
+    writers = trio.write_on_all(1, "--rate", "2000", "--categories", ",".join(CATEGORIES), "--files", "10")
+    step(trio, "both Centers have lanes", 90, lambda: lanes(trio, "center") and lanes(trio, "center-1"))
+    grows(trio, "lines flow")
+    trio.kill("center", "center-1")
+    for role in ("center", "center-1"):  # other machines: nothing proves to them that the former ones are dead
+        shutil.rmtree("%s/state-%s" % (trio.state, role))
+        trio.up(role)
+    step(trio, "the others have all lanes", 120,
+         lambda: lanes(trio, "center") + lanes(trio, "center-1") == len(CATEGORIES))
+    grows(trio, "lines flow again")
+    for writer in writers:
+        trio.end_writer(writer)
+    step(trio, "every line is published", 120, lambda: trio.judge_quietly(True).clean)
+    step(trio, "nothing of the dead is left", 600, lambda: not trio.rests()[0] and not glob.glob(
+        trio.out + "/_tailrace/*/tmp/*/*") and len(glob.glob(trio.out + "/_tailrace/*/live/*-????????????????")) == 2)
+    trio.settle()
+
+
 def by(path):
     return judge.BY.search(path)[1].replace(".", "-")  # a '-' of a Center's name is a '.' there
 
 
 def main():
-    bodies = {"walk": (walk, 3), "drain": (drain, 2)}
+    bodies = {"walk": (walk, 3), "drain": (drain, 2), "T55": (others, 2)}
     failed = 0
     for name in sys.argv[1:] or bodies:
         body, centers = bodies[name]
