@@ -294,6 +294,7 @@ class Incarnation {
   struct UnfinishedLog {
     int64_t again_ms = 0;  // when the janitor comes (again)
     bool tried = false;
+    bool neighbour = false;  // it may well live: a stop does not wait for it
   };
   std::map<std::string, UnfinishedLog> unfinished_logs_;
   std::shared_ptr<Janitor> janitor_;

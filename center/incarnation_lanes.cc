@@ -43,7 +43,7 @@ void Incarnation::roll_called(const RollCall& roll_call, Moment now) {
   if (next == announced_.end()) next = announced_.begin();
   if (next != announced_.end() && next->first != me_.incarnation &&
       !mutant(Mutant::janitor_passes_sealed))
-    unfinished_logs_.try_emplace(next->first, UnfinishedLog{now.mono_ms, true});
+    unfinished_logs_.try_emplace(next->first, UnfinishedLog{now.mono_ms, true, true});
   if (stopping_ != Stopping::no) return;
   for (auto wish = wishes_.begin(); wish != wishes_.end();) {
     const Announcement* to = place_of(wish->first);
@@ -122,8 +122,11 @@ void Incarnation::begin_release(const Lane& lane, OwnedLane& owned) {
 void Incarnation::released(const Release& release) {
   if (!release.released()) return fail("whose a lane is that was given away is not known");
   lanes_.erase(release.lane());
+  // Nobody's: whoever was to have it may have gone meanwhile. What was sent since then was dropped.
   if (const Announcement* to = place_of(release.lane()))
     actions_.push_back(TellElsewhere{release.lane(), to->address});
+  else
+    actions_.push_back(TellReleased{release.lane()});
 }
 
 // The log is sealed: whoever wants them may have them at once.

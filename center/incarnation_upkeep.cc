@@ -191,6 +191,7 @@ void Incarnation::start_janitor(Moment now) {
   if (janitor_) return;
   for (auto& [log, unfinished] : unfinished_logs_) {
     if (now.mono_ms < unfinished.again_ms) continue;
+    if (stopping_ != Stopping::no && unfinished.neighbour) continue;
     unfinished.tried = true;
     janitor_ = std::make_shared<Janitor>(me_, log, rng_.next(), now.wall_ms);
     return run(janitor_);
@@ -307,7 +308,10 @@ void Incarnation::step_stop(Moment now) {
   // What can't be published now stays listed in the last record: the next Center's janitor does it.
   const bool untried = std::any_of(unfinished_logs_.begin(), unfinished_logs_.end(),
                                    [](const auto& log) { return !log.second.tried; });
-  if (publishing || untried || !acquiring_.empty() || releasing_ > 0 || janitor_ || reclaim_ ||
+  const auto at_work = janitor_ ? unfinished_logs_.find(janitor_->log()) : unfinished_logs_.end();
+  const bool finishing =
+      janitor_ && (at_work == unfinished_logs_.end() || !at_work->second.neighbour);
+  if (publishing || untried || !acquiring_.empty() || releasing_ > 0 || finishing || reclaim_ ||
       collect_)
     return;
   stopping_ = Stopping::sealing;
