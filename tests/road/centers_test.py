@@ -47,7 +47,9 @@ class Centers(DaemonsTest):
         self.assertRegex(text, r"(?m)^web +(other|\S+) +1 +2 +\S+ \S+")
         self.assertNotIn("web", self.ask("--category", "nothing").stdout)
         for role in ("center", "second"):
-            self.down(role, signal.SIGTERM)
+            child = self.running.pop(role)
+            child.send_signal(signal.SIGTERM)
+            self.assertEqual(child.wait(30), 0, self.said()[-2000:])
         said = self.json()
         self.assertEqual((said["centers"], said["lanes"][0]["owner"], said["lanes"][0]["lines"]), ([], "", 2))
         self.assertRegex(self.ask().stdout, r"(?m)^web +nobody +1 +2 ")
