@@ -19,7 +19,6 @@ void join_ranges(const std::vector<LaneRanges>& from, std::vector<LaneRanges>& t
       continue;
     }
     for (const StreamRange& range : lane.ranges) {
-      // They do not continue each other where the lane was another's in between.
       const auto same = std::find_if(mine->ranges.rbegin(), mine->ranges.rend(),
                                      [&](const StreamRange& r) { return r.key == range.key; });
       if (same == mine->ranges.rend() || same->to_seq != range.from_seq) {

@@ -9,8 +9,8 @@
 
 namespace tailrace {
 
-// Adds `from` to `to`: ranges of a stream that continue each other become one. That they do is a
-// check: what comes later in `from` must have been written after what stands in `to`.
+// Adds `from`, which was written later, to `to`: ranges of a stream that continue each other become
+// one; where the lane was another Center's in between they stay apart.
 void join_ranges(const std::vector<LaneRanges>& from, std::vector<LaneRanges>& to);
 
 // For a person: "Local 00f3… lines 0 to 200, …" of one category's ranges; of many, the first ones.

@@ -379,6 +379,14 @@ void Uplink::State::forget_lane(const std::string& sink, const std::string& cate
     }
 }
 
+bool Uplink::State::ownerless(const UplinkStream& s, bool asked) const {
+  for (size_t i = 0; i < sinks.size(); ++i) {
+    if (s.courses[i].held || (asked && s.courses[i].stale)) continue;
+    if (!all.owners.contains({sinks[i].uuid, s.stream})) return true;
+  }
+  return false;
+}
+
 bool Uplink::State::owned_here(size_t sink, StreamId stream) const {
   const auto owner = all.owners.find({sinks[sink].uuid, stream});
   return owner != all.owners.end() && owner->second == &me;
@@ -398,27 +406,15 @@ void Uplink::ask_again(int64_t now_ms) {
   State& s = *state_;
   if (s.phase != State::Phase::open || now_ms - s.asked_ms < kAskMs) return;
   s.asked_ms = now_ms;
-  const auto asks = [&s](const UplinkStream& stream) {
-    for (size_t i = 0; i < s.sinks.size(); ++i) {
-      const Course& course = stream.courses[i];
-      // STALE is an open question already.
-      if (course.held || course.stale) continue;
-      if (!s.all.owners.contains({s.sinks[i].uuid, stream.stream})) return true;
-    }
-    return false;
-  };
   for (const UplinkStream& stream : s.streams)
-    if (asks(stream)) s.declare(stream);
+    if (s.ownerless(stream, true)) s.declare(stream);
 }
 
 bool Uplink::lacks_owner() const {
   const State& s = *state_;
-  if (s.phase != State::Phase::open) return false;
-  for (const UplinkStream& stream : s.streams)
-    for (size_t i = 0; i < s.sinks.size(); ++i)
-      if (!stream.courses[i].held && !s.all.owners.contains({s.sinks[i].uuid, stream.stream}))
-        return true;
-  return false;
+  return s.phase == State::Phase::open &&
+         std::any_of(s.streams.begin(), s.streams.end(),
+                     [&s](const UplinkStream& stream) { return s.ownerless(stream, false); });
 }
 
 void Uplink::leave() {
@@ -450,4 +446,5 @@ int64_t Uplink::connect_due_ms(int64_t now_ms) const {
 std::string Uplink::center() const {
   return state_->phase == State::Phase::open ? state_->center : "";
 }
+
 }  // namespace tailrace

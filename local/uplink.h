@@ -97,7 +97,7 @@ class Uplink {
   // --- what the caller asks -------------------------------------------------------------------
   // Milliseconds until a connection should be tried; -1: none, it is connected or holds for good.
   [[nodiscard]] int64_t connect_due_ms(int64_t now_ms) const;
-  // Connected, but whose some streams' lanes are it does not bring about.
+  // Connected, and of some stream nobody has said that he owns its lane.
   [[nodiscard]] bool lacks_owner() const;
   // Whether its Center owns a lane of ours.
   [[nodiscard]] bool owns_any() const;

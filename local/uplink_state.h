@@ -97,6 +97,9 @@ struct Uplink::State {
   // uplink.cc
   void hello();
   void declare(const UplinkStream& s);
+  // Nobody owns it at some sink, and no person has to decide; `asked`: nor is STALE an open
+  // question.
+  [[nodiscard]] bool ownerless(const UplinkStream& s, bool asked) const;
   [[nodiscard]] bool owned_here(size_t sink, StreamId stream) const;
   void disown(size_t sink, StreamId stream);
   void dispatch(Frame& frame);

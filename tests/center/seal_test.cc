@@ -16,19 +16,23 @@ struct SealedStore {
   explicit SealedStore(uint64_t entries) {
     BOOST_REQUIRE(records->make_directory(names.log(kLog)).ok());
     for (uint64_t n = 0; n < entries; ++n) {
-      CommitRecord record;
-      record.kind = CommitRecord::Kind::commit;
-      record.cluster = 1;
-      record.sink = 2;
-      record.incarnation = kLog;
-      record.entry = n;
-      record.uuid = n + 1;
+      CommitRecord record = record_at(n, CommitRecord::Kind::commit);
       record.prev_crc = crc;
       record.lanes = {{lane, {{StreamKey{7, 0}, n * 10, n * 10 + 10, n + 1, 0, {}}}}};
       const std::string bytes = record.encode();
       crc = record_crc(bytes);
       call(CasRequest{names.entry(kLog, n), bytes});
     }
+  }
+  static CommitRecord record_at(uint64_t entry, CommitRecord::Kind kind) {
+    CommitRecord record;
+    record.kind = kind;
+    record.cluster = 1;
+    record.sink = 2;
+    record.incarnation = kLog;
+    record.entry = entry;
+    record.uuid = entry + 1;
+    return record;
   }
   StoreReply call(const StoreRequest& request) {
     return call_store(request, *records, *files, "tmp");
@@ -86,13 +90,7 @@ BOOST_AUTO_TEST_CASE(a_fence_in_a_hole_is_passed_over) {
   for (uint64_t from = 0; from < 5; ++from) {
     SealedStore s(9);
     s.fold(6);
-    CommitRecord fence;
-    fence.kind = CommitRecord::Kind::fence;
-    fence.cluster = 1;
-    fence.sink = 2;
-    fence.incarnation = kLog;
-    fence.entry = from;
-    fence.uuid = 9;
+    const CommitRecord fence = SealedStore::record_at(from, CommitRecord::Kind::fence);
     BOOST_REQUIRE(from == 0 ||
                   s.call(CasRequest{s.names.entry(kLog, from), fence.encode()}).cas == Cas::won);
     Seal seal(s.names, 1, 2, kLog, from, 77, 0);
