@@ -103,6 +103,13 @@ bool Session::judge_stream(const WelcomePart::Stream& theirs) {
 bool Session::judge_files() {
   for (const WelcomePart::File& theirs : greeting_.files) {
     const FileRecord* mine = state().file(theirs.id);
+    if (theirs.identity.empty()) {
+      hold("the Local's spool is damaged: it has lost which log file number " +
+           std::to_string(theirs.id) + (mine ? " is (" + escape(mine->path) + ")" : " is") +
+           ". Read again its lines would be published twice: let the Local deliver what it has, "
+           "then `tailrace spool reset` gives it a new spool");
+      return false;
+    }
     if (mine && (mine->identity != theirs.identity || mine->generation != theirs.generation)) {
       hold("the Local knows file " + std::to_string(theirs.id) + " as " + escape(theirs.path) +
            ", this agent as " + escape(mine->path) +

@@ -12,7 +12,9 @@ namespace tailrace {
   X(no_fence, "a lane is taken without ending its owner's log")                           \
   X(end_believed, "an entry that a read does not find ends a log")                        \
   X(timeout_is_success, "a commit without an answer counts as done")                      \
+  X(timeout_is_failure, "a commit without an answer is made again under the next number") \
   X(overwriting_rename, "a record takes a name that is taken")                            \
+  X(old_claim_resumed, "a claim of one's own dead predecessor is taken as it stands")     \
   X(claim_without_cas, "a claim that was lost counts as won")                             \
   X(claim_entry_too_high, "a claim starts behind an entry that is not in its table")      \
   X(publish_first, "files are published before the commit")                               \
@@ -20,17 +22,23 @@ namespace tailrace {
   X(pending_left_out, "of a group only the first file is listed as pending")              \
   X(pending_forgotten, "what is pending is not repeated in the next record")              \
   X(closings_out_of_order, "a closing that is ready first is committed first")            \
+  X(closing_in_parts, "the files of a closing are committed one after another")           \
   X(janitor_passes_sealed, "nobody finishes a log that was sealed for a lane")            \
   X(reclaim_received, "claimed again with received positions")                            \
   X(claim_while_undecided, "claimed again as if the commit under way were in the table")  \
   X(release_undecided, "a lane is given away while records of it are under way")          \
   X(release_received, "given away with received positions")                               \
   X(released_extents_left, "a lane that is given away stays in the open file")            \
+  X(silent_is_present, "a Local that is silent still counts as one that can send again")  \
+  X(stage_collected_early, "staged files are cleared away once their log is sealed")      \
+  X(stage_path_reused, "a category's next file is staged where its last one was")         \
+  X(codec_comes_back, "a codec that comes back within one roll gets its old file")        \
   X(always_sure, "a Center that cannot reach its store keeps its Locals")                 \
   X(ack_on_receipt, "a Local acknowledges what is not on its disk")                       \
   X(send_before_sync, "a Local sends what is not on its disk")                            \
   X(no_durable_lsn, "recovery serves what may not be on the disk")                        \
   X(goes_back, "a Local follows a position below its cursor")                             \
+  X(no_chain_check, "equal positions are taken for equal bytes")                          \
   X(trims_received, "a Local forgets what is received, not what is committed")            \
   X(strike_unsynced, "batches are numbered again before the journal's strike is durable") \
   X(duplicate_at_once, "a Local that started twice unseen is taken for a clone")

@@ -85,7 +85,8 @@ void Acquire::on_claim(const StoreReply& reply) {
       return end(Outcome::failed, Error{Error::Kind::corrupt, name + " is a log's claim"});
   }
   // My own, from an attempt whose answer was lost: never resumed; nothing was received under it.
-  if (claim->incarnation == me_.incarnation) {
+  const bool resumed = mutant(Mutant::old_claim_resumed) && claim->address == me_.address;
+  if (claim->incarnation == me_.incarnation || resumed) {
     step_ = Step::write_claim;
     return;
   }

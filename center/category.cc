@@ -20,6 +20,14 @@ OpenFile* Category::find(const FileKey& key) {
   return found == open_.end() ? nullptr : &found->second;
 }
 
+bool Category::out_of_order(const FileKey& key, OpenFileId last) const {
+  const auto found = open_.find(key);
+  if (found == open_.end() || found->second.id >= last) return false;
+  return std::any_of(open_.begin(), open_.end(), [&](const auto& f) {
+    return f.second.id == last && f.first.directory_end_ms == key.directory_end_ms;
+  });
+}
+
 OpenFile& Category::open(OpenFile file) {
   const FileKey key = file.key;
   return open_.emplace(key, std::move(file)).first->second;

@@ -62,6 +62,10 @@ class Category {
   [[nodiscard]] const std::string& name() const { return name_; }
   // The open file of that key, or null.
   [[nodiscard]] OpenFile* find(const FileKey& key);
+  // Lines of a stream that go to the open file of that key, behind those in the open file `last`
+  // of the same directory, would be read before them: files of one closing are named in the order
+  // in which they were opened. So it is when a codec changes and changes back within one roll.
+  [[nodiscard]] bool out_of_order(const FileKey& key, OpenFileId last) const;
   OpenFile& open(OpenFile file);
   // A batch of `stream` was written to `file`, which is open here and `bytes` long by now.
   void add(OpenFile& file, const Lane& lane, const StreamKey& stream, const BatchFields& fields,

@@ -47,9 +47,18 @@ std::optional<CommitLog::Attempt> CommitLog::begin(uint64_t uuid, int64_t now_ms
     queued_.pop_front();
     record = std::move(more);
     bytes = std::move(encoded);
+    if (mutant(Mutant::closing_in_parts)) break;
   }
   attempt_crc_ = record_crc(bytes);
   attempt_ = std::move(record);
+  return Attempt{names_.entry(base_.incarnation, next_entry_), std::move(bytes)};
+}
+
+CommitLog::Attempt CommitLog::begin_again(uint64_t uuid) {
+  attempt_->entry = ++next_entry_;
+  attempt_->uuid = uuid;
+  std::string bytes = attempt_->encode();
+  attempt_crc_ = record_crc(bytes);
   return Attempt{names_.entry(base_.incarnation, next_entry_), std::move(bytes)};
 }
 

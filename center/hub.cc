@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
 #include "base/units.h"
 #include "center/hub_state.h"
 
@@ -10,6 +11,9 @@ namespace tailrace {
 namespace {
 constexpr int64_t kFirstFencePauseMs = 1'000;
 constexpr int64_t kLongestFencePauseMs = 300'000;
+// A Local says something every 5 s. Whoever is silent for longer than this may have died: what is
+// held of him may be the last copy.
+constexpr int64_t kPresentMs = 7'000;
 }  // namespace
 
 Hub::State::State(HubOptions options_in, Files& files_in, Rng rng_in, Moment now_in)
@@ -221,7 +225,7 @@ void Hub::unreadable(LinkId id, const Error& why, bool other_version, Moment now
 void Hub::gone(LinkId id) {
   State& s = *state_;
   const auto link = s.links.extract(id);
-  if (link.mapped().greeted) s.incarnation->connected(link.mapped().local_id, false);
+  if (link.mapped().greeted) s.note_presence(link.mapped().local_id, false);
   s.committed.erase(id);
   s.door.left(link.mapped().address, link.mapped().counted);
 }
@@ -229,13 +233,29 @@ void Hub::gone(LinkId id) {
 void Hub::tick(std::span<const LinkView> views, Moment now) {
   State& s = *state_;
   s.now = now;
-  for (const LinkView& view : views)
-    if (LocalLink& link = s.links.at(view.link); !link.closing) s.drop_silent(link, view);
+  for (const LinkView& view : views) {
+    LocalLink& link = s.links.at(view.link);
+    if (link.closing) continue;
+    s.drop_silent(link, view);
+    const bool present =
+        now.mono_ms - view.last_heard_ms < kPresentMs || mutant(Mutant::silent_is_present);
+    if (link.greeted && std::exchange(link.present, present) != present)
+      s.note_presence(link.local_id, present);
+  }
   s.shed(views);
   s.incarnation->tick(now);
   if (s.stop_asked) s.incarnation->stop(s.stop_everything);
   s.pump();
   s.top_up();
+}
+
+// Of a Local that came again there may be two connections for a while.
+void Hub::State::note_presence(uint64_t local_id, bool present) {
+  const auto is_here = [local_id](const auto& known) {
+    const LocalLink& link = known.second;
+    return link.greeted && !link.closing && link.present && link.local_id == local_id;
+  };
+  incarnation->connected(local_id, present || std::any_of(links.begin(), links.end(), is_here));
 }
 
 // --- the work ------------------------------------------------------------------------------------
@@ -339,6 +359,11 @@ CenterStatus Hub::status() const {
        {s.write_trouble, s.finish_trouble, s.incarnation->trouble(), s.end_trouble})
     if (out.trouble.empty()) out.trouble = trouble;
   return out;
+}
+
+uint64_t Hub::held(const std::string& category, const StreamKey& stream) const {
+  const auto standing = state_->incarnation->standing(category, stream);
+  return standing && !state_->stop_asked ? standing->received.seq - standing->committed.seq : 0;
 }
 
 }  // namespace tailrace

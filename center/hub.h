@@ -111,6 +111,9 @@ class Hub {
   [[nodiscard]] const Acquirer& me() const;
   [[nodiscard]] std::string tmp_name();  // never given before
   [[nodiscard]] CenterStatus status() const;
+  // Lines of that stream that are held here: received, and neither committed nor given away
+  // (as all is that a stop leaves to its Locals).
+  [[nodiscard]] uint64_t held(const std::string& category, const StreamKey& stream) const;
 
  private:
   struct State;

@@ -121,7 +121,7 @@ bool Hub::State::on_hello(LocalLink& link, const Frame& frame) {
   link.local_id = hello.local_id();
   link.start = hello.start();
   link.host = hello.host();
-  incarnation->connected(link.local_id, true);
+  note_presence(link.local_id, true);
 
   proto::Welcome welcome;
   welcome.set_center(settings.name);

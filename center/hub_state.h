@@ -37,6 +37,8 @@ struct Hub::State {
   void act(LostFile& action);
   void send_committed();
 
+  void note_presence(uint64_t local_id, bool present);
+
   // --- Locals (hub_links.cc)
 
   // false: the connection ends.

@@ -156,8 +156,10 @@ Incarnation::Verdict Incarnation::judge(const std::string& name, const StreamKey
   Verdict verdict = place(owned, stream, fields.first_seq, fields.end_seq());
   if (verdict.kind != Kind::take) return verdict;
   Row& row = owned->rows[stream];
-  if (fields.first_seq < row.received.seq || fields.chain_before != row.received.chain ||
-      fields.chain_after != next_chain(fields.chain_before, fields.payload_crc, fields.count)) {
+  const bool same_chain =
+      fields.chain_before == row.received.chain &&
+      fields.chain_after == next_chain(fields.chain_before, fields.payload_crc, fields.count);
+  if (fields.first_seq < row.received.seq || !(same_chain || mutant(Mutant::no_chain_check))) {
     verdict.kind = Kind::chain;
   } else if (stopping_ != Stopping::no || held_up(name)) {
     verdict.kind = Kind::later;
@@ -171,21 +173,31 @@ Incarnation::Verdict Incarnation::judge(const std::string& name, const StreamKey
     const Bucket bucket = std::max(row.last_bucket, sane);
     const FileKey key{layout_.directory_end_ms(bucket, zone_), fields.file_codec};
     Category& files = category(name);
-    verdict.file = files.find(key);
-    if (!verdict.file) {
-      OpenFile file;
-      file.id = next_file_++;
-      file.key = key;
-      file.staged = stage_path(name, me_.incarnation, rng_.next());
-      file.directory = layout_.render(name, bucket, zone_);
-      file.bucket = bucket;
-      file.opened_ms = file.last_ms = now.mono_ms;
-      file.jitter_ms = static_cast<int64_t>(
-          rng_.below(static_cast<uint64_t>(std::max<int64_t>(options_.roll.jitter_ms, 0)) + 1));
-      verdict.file = &files.open(std::move(file));
+    if (files.out_of_order(key, row.last_file) && !mutant(Mutant::codec_comes_back)) {
+      if (log_.blocked(name)) {
+        verdict.kind = Kind::later;
+        return verdict;
+      }
+      close(files, key.directory_end_ms);
     }
+    verdict.file = files.find(key);
+    if (!verdict.file) verdict.file = &open_file(files, key, bucket, now);
   }
   return verdict;
+}
+
+OpenFile& Incarnation::open_file(Category& files, const FileKey& key, Bucket bucket, Moment now) {
+  OpenFile file;
+  file.id = next_file_++;
+  file.key = key;
+  file.staged = stage_path(files.name(), me_.incarnation,
+                           mutant(Mutant::stage_path_reused) ? 1 : rng_.next());
+  file.directory = layout_.render(files.name(), bucket, zone_);
+  file.bucket = bucket;
+  file.opened_ms = file.last_ms = now.mono_ms;
+  file.jitter_ms = static_cast<int64_t>(
+      rng_.below(static_cast<uint64_t>(std::max<int64_t>(options_.roll.jitter_ms, 0)) + 1));
+  return files.open(std::move(file));
 }
 
 void Incarnation::took(const std::string& name, const StreamKey& stream, const BatchFields& fields,
@@ -196,6 +208,7 @@ void Incarnation::took(const std::string& name, const StreamKey& stream, const B
   Row& row = owned->rows[stream];
   row.received = Position{fields.end_seq(), fields.chain_after};
   row.last_bucket = std::max(row.last_bucket, verdict.file->bucket);
+  row.last_file = verdict.file->id;
   Category& files = category(name);
   files.add(*verdict.file, lane, stream, fields, file_bytes, now.mono_ms);
   if (file_bytes >= options_.roll.bytes && !log_.blocked(name))
@@ -280,7 +293,15 @@ void Incarnation::file_finished(OpenFileId id, uint64_t bytes, uint64_t xxh3) {
 }
 
 void Incarnation::queue_ready(Category& files, Moment now) {
-  while (auto closing = files.take_ready()) log_.queue(std::move(*closing));
+  while (auto closing = files.take_ready()) {
+    if (mutant(Mutant::closing_in_parts) && closing->files.size() > 1) {
+      Closing first{closing->category, {closing->files.front()}, std::move(closing->lanes)};
+      log_.queue(std::move(first));
+      closing->files.erase(closing->files.begin());
+      closing->lanes.clear();
+    }
+    log_.queue(std::move(*closing));
+  }
   commit_next(now);
 }
 
@@ -304,6 +325,11 @@ void Incarnation::commit_next(Moment now) {
 void Incarnation::commit_done(Result<Cas> outcome, Moment now) {
   if (fenced_) return;
   if (!outcome && mutant(Mutant::timeout_is_success)) outcome = Cas::won;
+  if (!outcome && mutant(Mutant::timeout_is_failure)) {
+    CommitLog::Attempt again = log_.begin_again(rng_.next());
+    actions_.push_back(CommitEntry{std::move(again.name), std::move(again.record)});
+    return;
+  }
   if (!outcome) return fail("the store refused a commit record: " + outcome.error().text);
   if (*outcome == Cas::no_directory) return fail("the commit log's directory is gone");
   if (*outcome == Cas::lost) return fail("another Center has sealed this one's commit log");

@@ -215,6 +215,7 @@ class Incarnation {
     Position received;
     uint8_t flags = 0;
     Bucket last_bucket = 0;
+    OpenFileId last_file = 0;  // that its newest lines went to
   };
   enum class Leaving { no, emptying, claiming };
   struct OwnedLane {
@@ -239,6 +240,7 @@ class Incarnation {
   // Lines [from, to) against what was received of their stream; `take`: they reach beyond it.
   Verdict place(OwnedLane* owned, const StreamKey& stream, uint64_t from, uint64_t to);
   Category& category(const std::string& name);
+  OpenFile& open_file(Category& files, const FileKey& key, Bucket bucket, Moment now);
   [[nodiscard]] bool held_up(const std::string& category) const;
   void close(Category& category, int64_t directory_end_ms);
   void queue_ready(Category& category, Moment now);

@@ -128,6 +128,10 @@ void Janitor::after_take_over() {
 void Janitor::on_published(const StoreReply& reply) {
   const FileRef file = to_publish_.front();
   if (reply.error) {
+    if (mutant(Mutant::stage_collected_early)) {
+      step_ = Step::list_categories;
+      return;
+    }
     if (reply.error->kind == Error::Kind::retry_later) return end(Outcome::later, *reply.error);
     return end(Outcome::failed, reply.error->within("publishing " + file.final_path));
   }

@@ -39,6 +39,7 @@ class LocalLink {
   bool closing = false;       // nothing that comes of it counts any more
   bool counted = false;       // the door was told that he has said HELLO
   bool greeted = false;
+  bool present = true;  // it was heard of a few seconds ago
   // Who came with the same id and is not known to it (his start): it was sent a PING. Once that is
   // answered, there are two of them.
   uint64_t rival = 0;

@@ -15,7 +15,8 @@ namespace tailrace {
 // Whether its caller repeats the request until the store has an answer: nobody but the caller of
 // PUBLISH knows what else may have become of the file.
 [[nodiscard]] inline bool is_repeated(const StoreRequest& request) {
-  if (mutant(Mutant::timeout_is_success) && std::holds_alternative<CasRequest>(request))
+  if ((mutant(Mutant::timeout_is_success) || mutant(Mutant::timeout_is_failure)) &&
+      std::holds_alternative<CasRequest>(request))
     return false;
   return !std::holds_alternative<PublishRequest>(request);
 }

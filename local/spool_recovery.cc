@@ -36,6 +36,8 @@ class Recovery {
   void apply(const ScannedRecord& r, std::string_view body, SpoolSegment& segment, bool in_tail);
   void apply_batch(const ScannedRecord& r, std::string_view body, SpoolSegment& segment,
                    bool in_tail);
+  void keep_nameless_files(const BatchHead& head);
+  void note_nameless_files();
   bool apply_control(RecordType type, std::string_view body);
   Position passed_by_all(const StreamInfo& stream) const;
   void close_stream(StreamInfo& stream);
@@ -280,7 +282,25 @@ void Recovery::apply_batch(const ScannedRecord& r, std::string_view body, SpoolS
   if (!snapshot_) return;
   const auto stream = out_.tables.streams.find(f.stream);
   if (stream != out_.tables.streams.end()) stream->second.next = {f.end_seq(), f.chain_after};
+  keep_nameless_files(*head);
   apply_sources(*head, out_.tables);
+}
+
+// Their definitions may be damaged, or trimmed with the segment that held them; the next SNAPSHOT
+// knows the latter.
+void Recovery::keep_nameless_files(const BatchHead& head) {
+  for (size_t i = 0; i < head.source_count(); ++i) {
+    FileInfo nameless;
+    nameless.file = head.source(i).file;
+    out_.tables.files.emplace(nameless.file, std::move(nameless));
+  }
+}
+
+// The agent is told that they were read, so that it does not begin them anew.
+void Recovery::note_nameless_files() {
+  for (const auto& [file, info] : out_.tables.files)
+    if (info.identity.empty())
+      damaged("which log file number " + std::to_string(file) + " stands for is lost");
 }
 
 // --- what is missing --------------------------------------------------------------------------
@@ -374,6 +394,7 @@ Result<void> Recovery::run(uint64_t id_if_new) {
                  "no SNAPSHOT can be read: what its lines belong to is not known. Move the "
                  "directory aside to start with an empty spool"};
   out_.tables.local_id = local_id;
+  note_nameless_files();
   close_index();
   return {};
 }

@@ -325,6 +325,19 @@ BOOST_AUTO_TEST_CASE(a_spool_put_back_is_not_believed) {
   BOOST_TEST(rig.session->held().find("older state") != std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(a_spool_that_has_lost_which_file_it_read) {
+  Rig rig;
+  ModelLocal local(1);
+  rig.connect(local);
+  rig.written["f0"] = 3;
+  rig.read_batch("a", {"f0"}, 10);
+  rig.settle(local);
+  for (auto& [id, file] : local.durable.files) file.identity.clear();
+  for (auto& [id, file] : local.taken.files) file.identity.clear();
+  rig.connect(local);
+  BOOST_TEST(rig.session->held().find("lost which log file number") != std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(another_spool) {
   Rig rig;
   ModelLocal first(1);

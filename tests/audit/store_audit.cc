@@ -148,6 +148,8 @@ class Audit {
         for (const LaneRanges& lane : *part.lanes)
           for (const StreamRange& r : lane.ranges) {
             if (r.from_seq == r.to_seq) continue;
+            for (const GapRange& gap : r.gaps)
+              found_.gap_lines[{lane.lane.category, r.key.local_id}] += gap.count;
             if (!ranges[{lane.lane.category, r.key}].emplace(r.from_seq, r.to_seq).second)
               wrong("I2: " + lane.lane.category + ": lines " + std::to_string(r.from_seq) + " to " +
                     std::to_string(r.to_seq) + " are committed twice");

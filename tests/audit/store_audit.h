@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace tailrace::testing {
 
@@ -14,6 +15,8 @@ struct StoreFindings {
   std::string wrong;  // the first that is; empty: nothing
   uint64_t commits = 0;
   uint64_t claims = 0;
+  // Lines that records say are lost, by category and local_id.
+  std::map<std::pair<std::string, uint64_t>, uint64_t> gap_lines;
 };
 
 // `content`: every file by path. `base`: <control>/<sink>.

@@ -141,6 +141,20 @@ BOOST_AUTO_TEST_CASE(a_bad_record_that_was_synced_is_damage_and_costs_itself_alo
 }
 
 // The gap is written down: the next start knows it and does not say it again.
+BOOST_AUTO_TEST_CASE(a_file_whose_definition_is_damaged_is_still_known_by_its_number) {
+  Sample s;
+  for (auto& [name, bytes] : s.image.content)
+    for (size_t at = bytes.find("/log/3"); at != std::string::npos; at = bytes.find("/log/3", at))
+      bytes[at] ^= 1;
+  const auto r = recover(s.image);
+  BOOST_REQUIRE(r.ok());
+  BOOST_TEST(r->damaged);
+  BOOST_TEST(intact_batches(s, *r) == 12u);
+  BOOST_REQUIRE(r->tables.files.contains(3));
+  BOOST_TEST(r->tables.files.at(3).identity == "");
+  BOOST_TEST(r->tables.files.at(3).next == 12 * kBytes);
+}
+
 BOOST_AUTO_TEST_CASE(a_gap_is_remembered) {
   Sample s;
   s.byte(4, 40) ^= 1;

@@ -3,6 +3,7 @@
 #include "agent/messages.h"
 #include "base/hash.h"
 #include "base/mutant.h"
+#include "flow/codec.h"
 #include "tests/sim/host.h"
 
 namespace tailrace::sim {
@@ -17,10 +18,11 @@ constexpr size_t kMostBatchLines = 8;
 }  // namespace
 
 AgentProcess::AgentProcess(World& world, const std::string& name, std::vector<LogFile>& logs,
-                           Storage& storage, Connect connect)
+                           Storage& storage, Codec codec, Connect connect)
     : Process(world, name),
       logs_(logs),
       storage_(storage),
+      codec_(codec),
       connect_(std::move(connect)),
       session_(journal_, kWindowBytes) {}
 
@@ -57,7 +59,7 @@ void AgentProcess::connect() {
 
 void AgentProcess::take(Frame& frame) {
   const auto taken = take_frame(frame, session_, world_.now_ms);
-  if (!session_.held().empty()) world_.violated(name() + " holds: " + session_.held());
+  if (!session_.held().empty() && !may_hold) world_.violated(name() + " holds: " + session_.held());
   if (!taken) {
     say(taken.error().text);
     session_.disconnected();
@@ -144,10 +146,15 @@ bool AgentProcess::read_some(const std::string& category) {
     ranges.push_back(range);
   }
   if (f.count == 0) return false;
-  f.file_codec = Codec::none;
+  f.file_codec = codec_;
   f.stream = place.stream;
   f.first_seq = place.first_seq;
   f.raw_len = f.payload_len = static_cast<uint32_t>(batch->payload.size());
+  if (codec_ != Codec::none && world_.rng.chance(0.1)) {
+    make_compressor(codec_)->compress(std::string(batch->payload), batch->payload);
+    f.payload_codec = codec_;
+    f.payload_len = static_cast<uint32_t>(batch->payload.size());
+  }
   f.payload_crc = crc32c(batch->payload);
   f.bucket = std::max(place.bucket, bucket_of(wall_ms()));
   f.first_read_ms = f.last_read_ms = wall_ms();
@@ -177,6 +184,11 @@ void AgentProcess::sync(std::function<void()> then) {
     storage_.journal += std::exchange(journal_.unwritten(), {});
     then();
   });
+}
+
+void AgentProcess::flush() {
+  session_.flush();
+  carry_out();
 }
 
 bool AgentProcess::all_final() const {

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "flow/batch.h"
+#include "flow/codec.h"
 #include "tests/sim/transcript.h"
 
 namespace tailrace::sim {
@@ -12,7 +14,19 @@ namespace {
 constexpr int64_t kTickMs = 200;
 constexpr int64_t kCallMs = 3'000;  // then a call counts as unanswered
 constexpr int64_t kLongestPauseMs = 5'000;
+constexpr size_t kSinksBytes = 4;        // of DATA, before the batch's head
 constexpr int64_t kMostStopMs = 30'000;  // as cli/daemon/daemon.cc
+
+// What a DATA frame brings.
+std::string lines_of(const Frame& frame) {
+  const auto head = BatchHead::parse(std::string_view(frame.header).substr(kSinksBytes));
+  if (!head) return {};
+  const BatchFields& f = head->fields();
+  if (f.payload_codec == Codec::none) return std::string(frame.payload);
+  std::string lines;
+  static_cast<void>(make_inflater(f.payload_codec)->inflate(frame.payload, f.raw_len, lines).ok());
+  return lines;
+}
 }  // namespace
 
 CenterProcess::CenterProcess(World& world, Judge& judge, const std::string& name,
@@ -22,7 +36,8 @@ CenterProcess::CenterProcess(World& world, Judge& judge, const std::string& name
       judge_(judge),
       store_(std::move(store)),
       records_(store_->records()),
-      files_(store_->files()) {
+      files_(store_->files()),
+      session_(judge.begin()) {
   clock_ms = clock_off_ms;
   hub_ = std::make_unique<Hub>(std::move(options), *files_, Rng(world.rng.next()), now());
 }
@@ -62,16 +77,26 @@ void CenterProcess::accept(std::shared_ptr<Wire> wire, const std::string& from) 
     hub_->gone(id);
     carry_out();
   };
-  wire->hook(1, {[this, id](Frame& frame) {
-                   const auto known = wires_.find(id);
-                   if (known == wires_.end()) return;
-                   hub_->frame(id, frame, known->second->queued_bytes(1), now());
-                   carry_out();
-                 },
-                 [gone](const std::string&) { gone(); }});
+  wire->hook(
+      1, {[this, id](Frame& frame) { take(id, frame); }, [gone](const std::string&) { gone(); }});
+}
+
+void CenterProcess::take(LinkId id, Frame& frame) {
+  const auto known = wires_.find(id);
+  if (known == wires_.end()) return;
+  const bool told = judge_.told_of_batches && frame.type == FrameType::data;
+  const std::string lines = told ? lines_of(frame) : std::string();
+  const uint64_t before = told ? hub_->status().lines_received : 0;
+  hub_->frame(id, frame, known->second->queued_bytes(1), now());
+  if (told && hub_->status().lines_received > before) judge_.received(session(), lines);
+  carry_out();
 }
 
 void CenterProcess::carry_out() {
+  if (std::exchange(life_, hub_->life()) != hub_->life()) {
+    judge_.over(session_);
+    session_ = judge_.begin();
+  }
   HubActions actions = std::exchange(hub_->actions(), {});
   for (const Saying& saying : actions.sayings) say(saying.text);
   for (const FrameOut& out : actions.frames)

@@ -30,6 +30,11 @@ class CenterProcess final : public Process {
   [[nodiscard]] bool takes() const { return !stopping_; }
   [[nodiscard]] bool drained() const { return hub_->stopped(); }
   [[nodiscard]] const Hub& hub() const { return *hub_; }
+  // Lines of that stream that it holds, and in which session.
+  [[nodiscard]] uint64_t held(const std::string& category, const StreamKey& stream) const {
+    return hub_->held(category, stream);
+  }
+  [[nodiscard]] Judge::Session session() const { return session_; }
   // Lives before the current one.
   [[nodiscard]] uint64_t fences() const { return hub_->life() - 1; }
 
@@ -37,6 +42,7 @@ class CenterProcess final : public Process {
   using Answered = std::function<void(StoreReply)>;
   [[nodiscard]] Moment now() const { return {world_.now_ms, wall_ms()}; }
   void tick();
+  void take(LinkId id, Frame& frame);
   void carry_out();
   void start_work(FinishWork work);
   void start_work(CommitEntry work);
@@ -56,6 +62,8 @@ class CenterProcess final : public Process {
   std::unique_ptr<Hub> hub_;
   std::map<LinkId, std::shared_ptr<Wire>> wires_;
   LinkId next_link_ = 1;
+  uint64_t life_ = 1;
+  Judge::Session session_;  // of that life
   bool stopping_ = false;
   int64_t cut_off_until_ms_ = 0;
 };

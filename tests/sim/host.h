@@ -37,12 +37,16 @@ class AgentProcess final : public Process {
     size_t synced = 0;
   };
   using Connect = std::function<std::shared_ptr<Wire>(AgentProcess&)>;
+  // `codec` of the files that its lines are for.
   AgentProcess(World& world, const std::string& name, std::vector<LogFile>& logs, Storage& storage,
-               Connect connect);
+               Codec codec, Connect connect);
 
   void start();
   [[nodiscard]] bool all_final() const;
-  [[nodiscard]] const Session& session() const { return session_; }
+  [[nodiscard]] const std::string& held() const { return session_.held(); }
+  void flush();
+
+  bool may_hold = false;  // else it is a violation
 
  private:
   struct Place {  // how far a log file is read
@@ -62,6 +66,7 @@ class AgentProcess final : public Process {
 
   std::vector<LogFile>& logs_;
   Storage& storage_;
+  const Codec codec_;
   Connect connect_;
   Journal journal_;
   Session session_;
@@ -79,11 +84,18 @@ class LocalProcess final : public Process {
   LocalProcess(World& world, const std::string& name, const std::string& cluster,
                test::VirtualDisk& disk, std::vector<std::string> seeds, Connect connect);
 
-  // False: the spool cannot be used, which is a violation.
-  bool start();
+  void start();
   void accept(std::shared_ptr<Wire> wire);  // side 1 is ours
   [[nodiscard]] const Spool& spool() const { return *spool_; }
-  [[nodiscard]] std::string held() const { return uplinks_->delivery().held(); }
+  [[nodiscard]] bool runs() const { return spool_ != nullptr; }
+  // Or why it does not run.
+  [[nodiscard]] std::string held() const {
+    return uplinks_ ? uplinks_->delivery().held() : broken_;
+  }
+
+  bool may_hold = false;     // else it is a violation
+  bool may_be_hurt = false;  // its spool: else that is one
+  bool odd = false;          // its settings are drawn
 
  private:
   void tick();
@@ -98,6 +110,7 @@ class LocalProcess final : public Process {
   void read_cold(const std::string& address, const ColdRead& read);
 
   std::string cluster_;
+  std::string broken_;
   test::VirtualDisk& disk_;
   std::vector<std::string> seeds_;
   Connect connect_center_;

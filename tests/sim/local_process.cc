@@ -8,13 +8,20 @@ namespace tailrace::sim {
 namespace {
 constexpr int64_t kTickMs = 500;
 
-SpoolOptions spool_options() {
+SpoolOptions spool_options(bool odd, Rng& rng) {
   SpoolOptions options;
   options.segment_bytes = 8'192;
   options.quota_bytes = 256 << 10;
   options.category_share_percent = 60;
   options.cache_bytes = 2'048;
   options.group_bytes = 2'048;
+  if (!odd) return options;
+  options.quota_bytes >>= rng.below(2);
+  options.segment_bytes = std::min(options.segment_bytes << rng.below(3), options.quota_bytes / 8);
+  // What waits for the next SNAPSHOT is up to a quarter of the quota, and a segment.
+  options.category_share_percent = static_cast<uint32_t>(50 + rng.below(51));
+  options.cache_bytes = rng.below(8'192);
+  options.group_bytes = 1 + rng.below(4'096);
   return options;
 }
 }  // namespace
@@ -27,16 +34,19 @@ LocalProcess::LocalProcess(World& world, const std::string& name, const std::str
       seeds_(std::move(seeds)),
       connect_center_(std::move(connect)) {}
 
-bool LocalProcess::start() {
+void LocalProcess::start() {
   test::SpoolImage image = disk_.cached();
   auto recovered = recover_spool(image, world_.rng.next() | 1);
   if (!recovered) {
-    world_.violated(name() + ": the spool: " + recovered.error().text);
-    return false;
+    broken_ = recovered.error().text;
+    say(broken_);
+    if (!may_be_hurt) world_.violated(name() + ": the spool: " + broken_);
+    return;
   }
-  if (recovered->damaged) world_.violated(name() + ": the spool is damaged");
+  for (const std::string& note : recovered->notes) say(note);
+  if (recovered->damaged && !may_be_hurt) world_.violated(name() + ": the spool is damaged");
   say("starts");
-  const SpoolOptions options = spool_options();
+  const SpoolOptions options = spool_options(odd, world_.rng);
   spool_ = std::make_unique<Spool>(options, std::move(*recovered), world_.rng.next() | 1);
   UplinkOptions up;
   up.cluster = cluster_;
@@ -44,9 +54,9 @@ bool LocalProcess::start() {
   up.version = "sim";
   up.window_bytes = 4'000;
   up.quota_bytes = options.quota_bytes;
+  if (odd) up.window_bytes = 500 + world_.rng.below(8'000);
   uplinks_ = std::make_unique<Uplinks>(*spool_, up, seeds_);
   tick();
-  return true;
 }
 
 void LocalProcess::tick() {
@@ -179,7 +189,7 @@ void LocalProcess::settle_center(const std::string& address) {
   if (center)
     for (const Outgoing& out : actions.frames) center->send(0, out);
   for (const std::string& alarm : actions.alarms) say(alarm);
-  if (!held().empty()) world_.violated(name() + " holds: " + held());
+  if (!held().empty() && !may_hold) world_.violated(name() + " holds: " + held());
   for (const RefusedBatch& batch : actions.quarantines)
     world_.violated(name() + ": a batch of " + batch.category + " is refused: " + batch.why);
   for (const ColdRead& read : actions.reads) read_cold(address, read);

@@ -27,7 +27,21 @@ int64_t duration_of(Disaster::Kind kind, Rng& rng) {
     case Kind::clock_host:
     case Kind::clock_center:
       return (rng.chance(0.5) ? 1 : -1) * static_cast<int64_t>(rng.below(3'600'000));
+    case Kind::restore_spool:
+    case Kind::restore_host: return static_cast<int64_t>(rng.below(20'000));
     default: return 50 + static_cast<int64_t>(rng.below(5'000));
+  }
+}
+
+uint64_t most_of(Disaster::Kind kind, Rng& rng) {
+  using Kind = Disaster::Kind;
+  switch (kind) {
+    // A host that may hold proves little else, and so does one that is gone.
+    case Kind::restore_spool:
+    case Kind::restore_host:
+    case Kind::flip_bits: return rng.chance(0.05) ? 1 : 0;
+    case Kind::lose_host: return rng.chance(0.2) ? 1 : 0;
+    default: return rng.chance(0.5) ? rng.below(rng.chance(0.3) ? 30 : 6) : 0;
   }
 }
 }  // namespace
@@ -37,7 +51,9 @@ const char* name_of(Disaster::Kind kind) {
       "kill agent",   "kill Local",    "kill Center",     "pause Center",
       "leave Center", "power cut",     "disk error",      "disk full",
       "cut agent",    "cut Local",     "half open",       "cut off Center",
-      "block",        "clock of host", "clock of Center", "no way to Center"};
+      "block",        "clock of host", "clock of Center", "no way to Center",
+      "lose host",    "restore spool", "restore host",    "flip bits",
+      "flush"};
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -52,6 +68,7 @@ Plan draw_plan(uint64_t seed) {
   plan.lines = static_cast<uint32_t>(200 + rng.below(800));
   plan.until_ms = 10'000 + static_cast<int64_t>(rng.below(80'000));
   plan.core = rng.chance(0.5);
+  plan.settings = rng.chance(0.3);
   plan.roll_bytes = 200 + rng.below(2'000);
   plan.reclaim_entries = 2 + rng.below(30);
   plan.faults.call_lost = rate(rng, 0.2);
@@ -61,7 +78,7 @@ Plan draw_plan(uint64_t seed) {
   plan.faults.store_trouble = rate(rng, 0.2);
   // Some kinds of disaster, each as often as it pleases.
   for (int kind = 0; kind < Disaster::kKinds; ++kind) {
-    const uint64_t most = rng.chance(0.5) ? rng.below(rng.chance(0.3) ? 30 : 6) : 0;
+    const uint64_t most = most_of(static_cast<Disaster::Kind>(kind), rng);
     for (uint64_t i = 0; i < most; ++i) {
       Disaster d;
       d.kind = static_cast<Disaster::Kind>(kind);

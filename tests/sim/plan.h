@@ -12,29 +12,35 @@ namespace tailrace::sim {
 // One thing that goes wrong, at its time.
 struct Disaster {
   enum class Kind : uint8_t {
-    kill_agent,    // kill -9; it starts again after `ms`
-    kill_local,    //
-    kill_center,   //
-    pause_center,  // SIGSTOP
-    leave_center,  // SIGTERM; another process of the same machine starts after `ms`
-    power_cut,     // of a host: what was not synced may be gone
-    disk_error,    // of a host: a write or a sync fails
-    disk_full,     // of a host: for one operation
-    cut_agent,     // the connection of a host's agent breaks
-    cut_local,     // a connection of a host's Local to a Center breaks
-    half_open,     // nothing more arrives on it and nobody is told
-    cut_off,       // a Center cannot reach the store
-    block,         // a category cannot be published
-    clock_host,    // the clocks of a host's processes jump by `ms`
-    clock_center,  // a Center's
-    no_way,        // some hosts cannot reach a Center
+    kill_agent,     // kill -9; it starts again after `ms`
+    kill_local,     //
+    kill_center,    //
+    pause_center,   // SIGSTOP
+    leave_center,   // SIGTERM; another process of the same machine starts after `ms`
+    power_cut,      // of a host: what was not synced may be gone
+    disk_error,     // of a host: a write or a sync fails
+    disk_full,      // of a host: for one operation
+    cut_agent,      // the connection of a host's agent breaks
+    cut_local,      // a connection of a host's Local to a Center breaks
+    half_open,      // nothing more arrives on it and nobody is told
+    cut_off,        // a Center cannot reach the store
+    block,          // a category cannot be published
+    clock_host,     // the clocks of a host's processes jump by `ms`
+    clock_center,   // a Center's
+    no_way,         // some hosts cannot reach a Center
+    lose_host,      // a host is gone for good, with what it had
+    restore_spool,  // of a host: a copy that is `ms` old
+    restore_host,   // the same of all that it has, its log files too
+    flip_bits,      // of a host's spool, on its disk
+    flush,          // a host's agent asks that all be committed
   };
-  static constexpr int kKinds = 16;
+  static constexpr int kKinds = 21;
   Kind kind{};
   int64_t at_ms = 0;
   uint32_t who = 0;  // host, Center or category: modulo how many there are
   int64_t ms = 0;    // for how long
 };
+[[nodiscard]] inline std::string category_name(size_t n) { return "category-" + std::to_string(n); }
 [[nodiscard]] const char* name_of(Disaster::Kind kind);
 
 struct Plan {
@@ -42,10 +48,11 @@ struct Plan {
   uint32_t hosts = 1;
   uint32_t categories = 1;
   uint32_t centers = 1;
-  uint32_t files = 1;    // log files of a host in each category
-  uint32_t lines = 0;    // of all files together
-  int64_t until_ms = 0;  // lines are written, and things go wrong, until then
-  bool core = false;     // then only some of the Centers are well, the rest stay as they are
+  uint32_t files = 1;     // log files of a host in each category
+  uint32_t lines = 0;     // of all files together
+  int64_t until_ms = 0;   // lines are written, and things go wrong, until then
+  bool core = false;      // then only some of the Centers are well, the rest stay as they are
+  bool settings = false;  // those of programs are others after each start
   uint64_t roll_bytes = 0;
   uint64_t reclaim_entries = 0;
   Faults faults;

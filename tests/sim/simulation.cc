@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "control.pb.h"
-#include "tests/audit/store_audit.h"
 
 namespace tailrace::sim {
 
@@ -13,10 +12,9 @@ constexpr int64_t kMinuteMs = 60'000;
 // Local holds back for as long as an empty answer costs it.
 constexpr int64_t kCalmMs = 15 * kMinuteMs;
 constexpr int64_t kForEverMs = 1'000 * kMinuteMs;
+constexpr int64_t kAccountMs = 1'000;
 constexpr int64_t kStopMs = 10 * kMinuteMs;
-constexpr uint64_t kSectorBytes = 512;
 
-std::string category_name(size_t n) { return "category-" + std::to_string(n); }
 std::string center_name(size_t n) { return "center-" + std::to_string(n); }
 }  // namespace
 
@@ -61,7 +59,8 @@ void Simulation::write_lines() {
     const auto some = static_cast<uint32_t>(1 + world_.rng.below(10));
     Host* host = hosts_[world_.rng.below(hosts_.size())].get();
     LogFile* log = &host->logs[world_.rng.below(host->logs.size())];
-    world_.after(at, [this, log, some] {
+    world_.after(at, [this, host, log, some] {
+      if (host->gone) return;
       for (uint32_t i = 0; i < some; ++i) log->bytes += judge_.write(log->source);
     });
     n += some;
@@ -85,30 +84,41 @@ void Simulation::run_late() {
 
 // --- processes -----------------------------------------------------------------------------------
 
+// An agent's settings may be others each time that it starts.
+Codec Simulation::draw_codec() {
+  if (!plan_.settings) return Codec::none;
+  return static_cast<Codec>(world_.rng.below(3));
+}
+
 void Simulation::start_agent(Host& host) {
-  if (host.agent) return;
+  if (host.agent || host.gone) return;
   host.agent = std::make_shared<AgentProcess>(world_, host.name + "a", host.logs, host.journal,
-                                              [&host, this](AgentProcess& agent) {
+                                              draw_codec(), [&host, this](AgentProcess& agent) {
                                                 std::shared_ptr<Wire> wire;
-                                                if (!host.local) return wire;
+                                                if (!host.local || !host.local->runs()) return wire;
                                                 wire = Wire::make(world_, agent, *host.local);
                                                 host.agent_wire = wire;
                                                 host.local->accept(wire);
                                                 return wire;
                                               });
   host.agent->clock_ms = host.clock_ms;
+  host.agent->may_hold = host.may_hold();
   host.agent->start();
 }
 
 void Simulation::start_local(Host& host) {
-  if (host.local) return;
+  if (host.local || host.gone) return;
   host.local = std::make_shared<LocalProcess>(
       world_, host.name + "l", hex16(sink_.cluster), host.disk, host.seeds,
       [&host, this](LocalProcess& local, const std::string& center) {
         return connect(host, local, center);
       });
   host.local->clock_ms = host.clock_ms;
+  host.local->may_hold = host.may_hold();
+  host.local->may_be_hurt = host.hurt;
+  host.local->odd = plan_.settings;
   host.local->start();
+  if (host.local->runs()) host.local_id = host.local->spool().local_id();
 }
 
 std::shared_ptr<Wire> Simulation::connect(Host& host, LocalProcess& local,
@@ -135,8 +145,15 @@ void Simulation::start_center(Machine& machine) {
   options.settings.roll_idle_ms = 2'000;
   options.settings.bucket_grace_ms = 1'000;
   options.settings.bucket_jitter_ms = 1'000;
+  if (plan_.settings) {
+    options.settings.roll_bytes = plan_.roll_bytes / 2 + world_.rng.below(plan_.roll_bytes * 2);
+    options.settings.roll_age_ms = 1'000 + static_cast<int64_t>(world_.rng.below(30'000));
+    options.settings.roll_idle_ms = 500 + static_cast<int64_t>(world_.rng.below(20'000));
+  }
+  const bool by_day = plan_.settings && world_.rng.chance(0.3);
   options.sink = sink_;
-  options.layout = *Layout::parse("{category}/dt={date}/hr={hour}");
+  options.layout =
+      *Layout::parse(by_day ? "{category}/dt={date}" : "{category}/dt={date}/hr={hour}");
   options.state_uuid = machine.state_uuid;
   options.reclaim_entries = plan_.reclaim_entries;
   options.collect_ms = 10'000;
@@ -163,6 +180,7 @@ void Simulation::kill(std::shared_ptr<LocalProcess>& local, bool silently) {
 void Simulation::kill(Machine& machine) {
   if (!machine.center) return;
   outcome_.fences += machine.center->fences();
+  if (!machine.center->drained()) judge_.over(machine.center->session());
   machine.center->die(false);
   machine.center.reset();
   ++outcome_.kills;
@@ -182,90 +200,6 @@ void Simulation::keep_alive() {
                    [this, &machine] { start_center(machine); });
     }
   if (!calm_ || !drained()) world_.after(50, [this] { keep_alive(); });
-}
-
-// --- disasters -----------------------------------------------------------------------------------
-
-void Simulation::power_cut(Host& host, int64_t ms) {
-  kill(host.agent, true);
-  kill(host.local, true);
-  AgentProcess::Storage& journal = host.journal;
-  const size_t unsynced = journal.journal.size() - journal.synced;
-  journal.journal.resize(journal.synced + world_.rng.below(unsynced + 1));
-  std::vector<test::SpoolImage> left;
-  host.disk.after_power_cut(kSectorBytes, 4, world_.rng,
-                            [&left](const test::SpoolImage& image) { left.push_back(image); });
-  if (!left.empty()) host.disk = test::VirtualDisk(left[world_.rng.below(left.size())]);
-  world_.after(ms, [this, h = &host] {
-    start_local(*h);
-    start_agent(*h);
-  });
-}
-
-void Simulation::strike(const Disaster& d) {
-  if (calm_) return;
-  using Kind = Disaster::Kind;
-  using Fault = test::VirtualDisk::Fault;
-  Host& host = *hosts_[d.who % hosts_.size()];
-  Machine& machine = machines_[d.who / hosts_.size() % machines_.size()];
-  const auto cut = [](const std::weak_ptr<Wire>& wire) {
-    if (const auto alive = wire.lock()) alive->cut("connection reset");
-  };
-  const auto fail_disk = [&host, this](Fault::Kind kind) {
-    host.disk.set_fault({kind, host.disk.ops_done() + 1 + world_.rng.below(10)});
-  };
-  world_.say("DISASTER", std::string(name_of(d.kind)) + " " + std::to_string(d.who) + ", " +
-                             std::to_string(d.ms) + " ms");
-  switch (d.kind) {
-    case Kind::kill_agent:
-      kill(host.agent, false);
-      return world_.after(d.ms, [this, h = &host] { start_agent(*h); });
-    case Kind::kill_local:
-      kill(host.local, false);
-      return world_.after(d.ms, [this, h = &host] { start_local(*h); });
-    case Kind::kill_center:
-      kill(machine);
-      return world_.after(d.ms, [this, &machine] { start_center(machine); });
-    case Kind::pause_center:
-      if (machine.center) machine.center->stop_for(d.ms);
-      return;
-    case Kind::leave_center:
-      if (machine.center) machine.center->drain(false);
-      return;
-    case Kind::power_cut: return power_cut(host, d.ms);
-    case Kind::disk_error:
-      return fail_disk(world_.rng.chance(0.5) ? Fault::Kind::error : Fault::Kind::short_write);
-    case Kind::disk_full: return fail_disk(Fault::Kind::no_space);
-    case Kind::cut_agent: return cut(host.agent_wire);
-    case Kind::cut_local: return cut(host.center_wires[machine.name]);
-    case Kind::half_open:
-      if (const auto wire = host.center_wires[machine.name].lock()) wire->swallow();
-      return;
-    case Kind::cut_off:
-      if (machine.center) machine.center->cut_off_for(d.ms);
-      return;
-    case Kind::block:
-      blocked_until_ms_[category_name(d.who % plan_.categories)] = world_.now_ms + d.ms;
-      return;
-    case Kind::clock_host:
-      host.clock_ms = d.ms;
-      if (host.agent) host.agent->clock_ms = d.ms;
-      if (host.local) host.local->clock_ms = d.ms;
-      return;
-    case Kind::clock_center:
-      machine.clock_ms = d.ms;
-      if (machine.center) machine.center->clock_ms = d.ms;
-      return;
-    case Kind::no_way:
-      for (auto& h : hosts_) {
-        if (world_.rng.chance(0.3)) continue;
-        h->no_way_until_ms[machine.name] = world_.now_ms + d.ms;
-        const auto wire = h->center_wires[machine.name].lock();
-        if (!wire) continue;
-        world_.rng.chance(0.5) ? wire->cut("connection reset") : wire->swallow();
-      }
-      return;
-  }
 }
 
 // --- the end -------------------------------------------------------------------------------------
@@ -299,6 +233,7 @@ void Simulation::calm() {
 void Simulation::leave_ill(Machine& machine) {
   machine.ill = true;
   start_center(machine);
+  judge_.over(machine.center->session());
   switch (world_.rng.below(3)) {
     case 0: machine.dead = true; return kill(machine);
     case 1: return machine.center->stop_for(kForEverMs);
@@ -306,17 +241,51 @@ void Simulation::leave_ill(Machine& machine) {
   }
 }
 
-bool Simulation::drained() const {
-  return judge_.complete() && std::all_of(hosts_.begin(), hosts_.end(), [](const auto& host) {
-           return host->agent && host->agent->all_final();
-         });
+bool Simulation::held(const Host& host) {
+  return host.local && host.agent && !(host.local->held().empty() && host.agent->held().empty());
+}
+
+bool Simulation::drained(const Host& host) const {
+  if (host.gone || (host.may_hold() && held(host))) return true;
+  return host.agent && host.agent->all_final();
+}
+
+bool Simulation::drained() {
+  for (const auto& host : hosts_)
+    if (!drained(*host)) return false;
+  for (const auto& host : hosts_) {
+    if (host->may_hold() && held(*host)) {
+      host->excused = true;
+      judge_.excuse_host(host->name);
+    }
+    if (host->owes_account() && !account_for(*host)) return false;
+  }
+  return judge_.complete();
+}
+
+// What a hurt spool has lost is said, line by line: neither more nor less is missing.
+bool Simulation::account_for(Host& host) {
+  if (world_.now_ms < next_account_ms_) return false;
+  next_account_ms_ = world_.now_ms + kAccountMs;
+  const testing::StoreFindings found =
+      testing::audit_store(store_->content(), "_tailrace/" + hex16(sink_.sink));
+  for (size_t c = 0; c < plan_.categories; ++c) {
+    const auto said = found.gap_lines.find({category_name(c), host.local_id});
+    const uint64_t lost = said == found.gap_lines.end() ? 0 : said->second;
+    if (judge_.missing(host.name, category_name(c)) != lost) return false;
+  }
+  host.excused = true;
+  judge_.excuse_host(host.name);
+  return true;
 }
 
 std::string Simulation::waiting() const {
-  if (!judge_.complete()) return "; unpublished: " + judge_.missing();
   for (const auto& host : hosts_)
-    if (!host->agent || !host->agent->all_final()) return "; " + host->name + " does not know it";
-  return "";
+    if (!drained(*host)) return "; " + host->name + " does not know that all is final";
+  for (const auto& host : hosts_)
+    if (host->owes_account())
+      return "; what is missing of " + host->name + " is not what was said to be lost";
+  return "; unpublished: " + judge_.missing();
 }
 
 void Simulation::run_until(int64_t ms, const char* what, const std::function<bool()>& done) {
@@ -333,8 +302,7 @@ Outcome Simulation::run() {
   world_.say("PLAN", plan_.text());
   store_->set_faults([this](const testing::StoreCall& call) { return store_fault(call); });
   write_lines();
-  for (const Disaster& disaster : plan_.disasters)
-    world_.after(disaster.at_ms, [this, disaster] { strike(disaster); });
+  plan_disasters();
   for (Machine& machine : machines_) start_center(machine);
   for (auto& host : hosts_) {
     start_local(*host);
@@ -369,6 +337,9 @@ void Simulation::judge_after_all() {
     for (const auto& [name, bytes] : store_->content())
       world_.say("STORE", name + ", " + std::to_string(bytes.size()) + " bytes");
   if (!world_.violation.empty()) return;
+  for (const Machine& machine : machines_)
+    if (machine.center && machine.center->ended() && !machine.center->drained())
+      judge_.over(machine.center->session());
   store_->run_late();
   judge_.look_at_all(*store_);
   const testing::StoreFindings found =

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/audit/store_audit.h"
 #include "tests/sim/center_process.h"
 #include "tests/sim/host.h"
 #include "tests/sim/judge.h"
@@ -32,6 +33,11 @@ class Simulation {
   Outcome run();
 
  private:
+  struct Backup {
+    test::SpoolImage spool;
+    AgentProcess::Storage journal;
+    std::vector<size_t> log_bytes;
+  };
   struct Host {
     std::string name;
     std::vector<LogFile> logs;
@@ -44,6 +50,14 @@ class Simulation {
     std::map<std::string, int64_t> no_way_until_ms;           // to that Center
     std::vector<std::string> seeds;
     int64_t clock_ms = 0;
+    uint64_t local_id = 0;
+    bool gone = false;      // for good
+    bool put_back = false;  // to an earlier state
+    bool hurt = false;      // its spool
+    bool excused = false;   // its lines: nobody waits for those that are missing
+    [[nodiscard]] bool owes_account() const { return hurt && !put_back && !gone && !excused; }
+    [[nodiscard]] bool may_hold() const { return put_back || hurt; }
+    std::map<int64_t, Backup> backups;  // by when they will be put back
   };
   struct Machine {
     std::string name;
@@ -55,6 +69,7 @@ class Simulation {
     bool cut_off = false;
   };
   void write_lines();
+  Codec draw_codec();
   void start_agent(Host& host);
   void start_local(Host& host);
   std::shared_ptr<Wire> connect(Host& host, LocalProcess& local, const std::string& center);
@@ -62,13 +77,25 @@ class Simulation {
   void kill(std::shared_ptr<AgentProcess>& agent, bool silently);
   void kill(std::shared_ptr<LocalProcess>& local, bool silently);
   void kill(Machine& machine);
+  // Disasters (disasters.cc).
+  void plan_disasters();
   void strike(const Disaster& disaster);
-  void power_cut(Host& host, int64_t ms);
+  void strike(const Disaster& disaster, Host& host);
+  void strike(const Disaster& disaster, Machine& machine);
+  void stop_host(Host& host, bool silently);
+  void start_host_in(Host& host, int64_t ms);
+  void power_cut(Host& host);
+  void lose(Host& host);
+  void restore(Host& host, const Disaster& disaster);
+  void flip_bits(Host& host);
   void keep_alive();
   void run_late();
   void calm();
   void leave_ill(Machine& machine);
-  bool drained() const;
+  [[nodiscard]] static bool held(const Host& host);
+  [[nodiscard]] bool drained(const Host& host) const;
+  bool account_for(Host& host);
+  bool drained();
   std::string waiting() const;
   void run_until(int64_t ms, const char* what, const std::function<bool()>& done);
   void judge_after_all();
@@ -85,6 +112,7 @@ class Simulation {
   size_t well_ = 0;  // a Center that does not stay ill
   bool calm_ = false;
   bool stopping_ = false;
+  int64_t next_account_ms_ = 0;
   Outcome outcome_;
 };
 

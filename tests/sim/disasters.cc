@@ -1,0 +1,198 @@
+// What goes wrong in a run, and what becomes of it. Thread: one.
+#include <algorithm>
+
+#include "tests/sim/simulation.h"
+
+namespace tailrace::sim {
+
+namespace {
+constexpr uint64_t kSectorBytes = 512;
+constexpr int64_t kNoticedMs = 12'000;
+}  // namespace
+
+// What will be put back is copied when it is as old as that.
+void Simulation::plan_disasters() {
+  using Kind = Disaster::Kind;
+  for (const Disaster& d : plan_.disasters) {
+    judge_.told_of_batches = judge_.told_of_batches || d.kind == Kind::lose_host;
+    if (d.kind == Kind::restore_spool || d.kind == Kind::restore_host)
+      world_.after(std::max<int64_t>(0, d.at_ms - d.ms), [this, d] {
+        Host& host = *hosts_[d.who % hosts_.size()];
+        Backup& backup = host.backups[d.at_ms];
+        backup.spool = host.disk.cached();
+        backup.journal = host.journal;
+        for (const LogFile& log : host.logs) backup.log_bytes.push_back(log.bytes.size());
+      });
+    world_.after(d.at_ms, [this, d] { strike(d); });
+  }
+}
+
+void Simulation::stop_host(Host& host, bool silently) {
+  kill(host.agent, silently);
+  kill(host.local, silently);
+}
+
+void Simulation::start_host_in(Host& host, int64_t ms) {
+  world_.after(ms, [this, h = &host] {
+    start_local(*h);
+    start_agent(*h);
+  });
+}
+
+void Simulation::power_cut(Host& host) {
+  stop_host(host, true);
+  AgentProcess::Storage& journal = host.journal;
+  const size_t unsynced = journal.journal.size() - journal.synced;
+  journal.journal.resize(journal.synced + world_.rng.below(unsynced + 1));
+  std::vector<test::SpoolImage> left;
+  host.disk.after_power_cut(kSectorBytes, 4, world_.rng,
+                            [&left](const test::SpoolImage& image) { left.push_back(image); });
+  if (!left.empty()) host.disk = test::VirtualDisk(left[world_.rng.below(left.size())]);
+}
+
+// The last copy of what no Center has is gone with it. A Center that gives lanes away just then
+// cannot know yet; what it holds once it does, it owes.
+void Simulation::lose(Host& host) {
+  stop_host(host, world_.rng.chance(0.5));
+  host.gone = true;
+  judge_.excuse_host(host.name);
+  world_.after(kNoticedMs, [this, h = &host] {
+    for (const Machine& machine : machines_) {
+      if (!machine.center || machine.center->ended() || machine.ill) continue;
+      for (size_t c = 0; c < plan_.categories; ++c) {
+        const std::string category = category_name(c);
+        const uint64_t held = machine.center->held(category, {h->local_id, 0});
+        if (held > 0) judge_.owes(machine.center->session(), h->name, category, held);
+      }
+    }
+  });
+}
+
+void Simulation::restore(Host& host, const Disaster& d) {
+  const Backup& backup = host.backups[d.at_ms];
+  if (backup.spool.content.empty()) return;  // another spool's story
+  stop_host(host, world_.rng.chance(0.5));
+  host.put_back = true;
+  host.disk = test::VirtualDisk(backup.spool);
+  if (d.kind == Disaster::Kind::restore_spool) return;
+  host.journal = backup.journal;
+  host.journal.synced = host.journal.journal.size();
+  for (size_t i = 0; i < host.logs.size(); ++i) {
+    std::string& bytes = host.logs[i].bytes;
+    for (size_t at = backup.log_bytes[i]; at < bytes.size(); at = bytes.find('\n', at) + 1)
+      judge_.excuse_line(bytes.substr(at, bytes.find('\n', at) - at));
+    bytes.resize(std::min(bytes.size(), backup.log_bytes[i]));
+  }
+}
+
+void Simulation::flip_bits(Host& host) {
+  stop_host(host, world_.rng.chance(0.5));
+  host.hurt = true;
+  test::SpoolImage image = host.disk.cached();
+  for (uint64_t n = 1 + world_.rng.below(5); n > 0; --n) {
+    auto file = image.content.begin();
+    if (file == image.content.end()) return;
+    std::advance(file, world_.rng.below(image.content.size()));
+    std::string& bytes = file->second;
+    if (bytes.empty()) continue;
+    char& hurt = bytes[world_.rng.below(bytes.size())];
+    hurt = static_cast<char>(hurt ^ (1 << world_.rng.below(8)));
+  }
+  host.disk = test::VirtualDisk(image);
+}
+
+void Simulation::strike(const Disaster& d) {
+  if (calm_) return;
+  world_.say("DISASTER", std::string(name_of(d.kind)) + " " + std::to_string(d.who) + ", " +
+                             std::to_string(d.ms) + " ms");
+  strike(d, *hosts_[d.who % hosts_.size()]);
+  strike(d, machines_[d.who / hosts_.size() % machines_.size()]);
+}
+
+void Simulation::strike(const Disaster& d, Host& host) {
+  using Kind = Disaster::Kind;
+  using Fault = test::VirtualDisk::Fault;
+  const auto fail_disk = [&host, this](Fault::Kind kind) {
+    host.disk.set_fault({kind, host.disk.ops_done() + 1 + world_.rng.below(10)});
+  };
+  switch (d.kind) {
+    case Kind::kill_agent:
+      kill(host.agent, false);
+      return world_.after(d.ms, [this, h = &host] { start_agent(*h); });
+    case Kind::kill_local:
+      kill(host.local, false);
+      return world_.after(d.ms, [this, h = &host] { start_local(*h); });
+    case Kind::power_cut: power_cut(host); return start_host_in(host, d.ms);
+    case Kind::disk_error:
+      return fail_disk(world_.rng.chance(0.5) ? Fault::Kind::error : Fault::Kind::short_write);
+    case Kind::disk_full: return fail_disk(Fault::Kind::no_space);
+    case Kind::cut_agent:
+      if (const auto wire = host.agent_wire.lock()) wire->cut("connection reset");
+      return;
+    case Kind::clock_host:
+      host.clock_ms = d.ms;
+      if (host.agent) host.agent->clock_ms = d.ms;
+      if (host.local) host.local->clock_ms = d.ms;
+      return;
+    case Kind::lose_host:
+      if (!host.gone) lose(host);
+      return;
+    case Kind::restore_spool:
+    case Kind::restore_host:
+      if (host.gone) return;
+      restore(host, d);
+      return start_host_in(host, d.ms);
+    case Kind::flip_bits:
+      if (host.gone) return;
+      flip_bits(host);
+      return start_host_in(host, d.ms);
+    case Kind::flush:
+      if (host.agent) host.agent->flush();
+      return;
+    case Kind::block:
+      blocked_until_ms_[category_name(d.who % plan_.categories)] = world_.now_ms + d.ms;
+      return;
+    default: return;
+  }
+}
+
+void Simulation::strike(const Disaster& d, Machine& machine) {
+  using Kind = Disaster::Kind;
+  Host& host = *hosts_[d.who % hosts_.size()];
+  switch (d.kind) {
+    case Kind::kill_center:
+      kill(machine);
+      return world_.after(d.ms, [this, &machine] { start_center(machine); });
+    case Kind::pause_center:
+      if (machine.center) machine.center->stop_for(d.ms);
+      return;
+    case Kind::leave_center:
+      if (machine.center) machine.center->drain(false);
+      return;
+    case Kind::cut_off:
+      if (machine.center) machine.center->cut_off_for(d.ms);
+      return;
+    case Kind::clock_center:
+      machine.clock_ms = d.ms;
+      if (machine.center) machine.center->clock_ms = d.ms;
+      return;
+    case Kind::cut_local:
+      if (const auto wire = host.center_wires[machine.name].lock()) wire->cut("connection reset");
+      return;
+    case Kind::half_open:
+      if (const auto wire = host.center_wires[machine.name].lock()) wire->swallow();
+      return;
+    case Kind::no_way:
+      for (auto& h : hosts_) {
+        if (world_.rng.chance(0.3)) continue;
+        h->no_way_until_ms[machine.name] = world_.now_ms + d.ms;
+        const auto wire = h->center_wires[machine.name].lock();
+        if (!wire) continue;
+        world_.rng.chance(0.5) ? wire->cut("connection reset") : wire->swallow();
+      }
+      return;
+    default: return;
+  }
+}
+
+}  // namespace tailrace::sim
