@@ -41,7 +41,16 @@ namespace tailrace {
   X(no_chain_check, "equal positions are taken for equal bytes")                          \
   X(trims_received, "a Local forgets what is received, not what is committed")            \
   X(strike_unsynced, "batches are numbered again before the journal's strike is durable") \
-  X(duplicate_at_once, "a Local that started twice unseen is taken for a clone")
+  X(duplicate_at_once, "a Local that started twice unseen is taken for a clone")          \
+  X(released_extents_uncut, "a lane that is given away leaves the books, not the file")   \
+  X(extents_cut_by_lane, "a lane that came back is cut out with what was dropped of it")  \
+  X(pack_across_lanes, "small batches of several lanes are packed into one member")       \
+  X(absent_extents_cut, "lines of an absent Local are cut out at a release")              \
+  X(only_absent_members_kept, "of a lane given away only absent Locals' lines count")     \
+  X(split_overlooked, "a lane that has ended is taken as if it were free")                \
+  X(part_from_empty_table, "a part of a split lane begins with nothing committed")        \
+  X(split_undecided, "a lane ends while records of it are under way")                     \
+  X(split_received, "a lane ends with received positions")
 
 enum class Mutant : uint8_t {
   none,

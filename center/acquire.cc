@@ -1,6 +1,7 @@
 #include "center/acquire.h"
 
 #include "base/mutant.h"
+#include "center/placement.h"
 
 namespace tailrace {
 
@@ -11,18 +12,22 @@ constexpr int kMostRelists = 20;
 }  // namespace
 
 Acquire::Acquire(const Acquirer& me, SealedLogs& sealed, Lane lane,
-                 std::function<uint64_t()> claim_entry, uint64_t uuid, int64_t now_ms)
+                 std::function<uint64_t()> claim_entry, uint64_t uuid, int64_t now_ms,
+                 bool only_look)
     : me_(me),
       sealed_(sealed),
       lane_(std::move(lane)),
       ask_claim_entry_(std::move(claim_entry)),
       uuid_(uuid),
-      now_ms_(now_ms) {}
+      now_ms_(now_ms),
+      only_look_(only_look) {}
 
 std::optional<StoreRequest> Acquire::next() {
   switch (step_) {
     case Step::list_claims: return ListRequest{me_.names.lane(lane_)};
     case Step::read_claim: return ReadRequest{me_.names.claim(lane_, epoch_ - 1)};
+    case Step::list_parent: return ListRequest{me_.names.lane(*parent_of(lane_))};
+    case Step::read_parent: return ReadRequest{me_.names.claim(*parent_of(lane_), parent_epoch_)};
     case Step::take_over: return take_over_->next();
     case Step::write_claim: {
       LaneClaim claim = me_.claim(LaneClaim::Kind::own, epoch_, uuid_);
@@ -42,6 +47,8 @@ void Acquire::on(const StoreReply& reply) {
   switch (step_) {
     case Step::list_claims: return on_names(reply.names);
     case Step::read_claim: return on_claim(reply);
+    case Step::list_parent: return on_parent_names(reply.names);
+    case Step::read_parent: return on_parent(reply);
     case Step::take_over:
       take_over_->on(reply);
       if (!take_over_->next()) after_take_over();
@@ -58,31 +65,73 @@ void Acquire::on_names(const std::vector<std::string>& names) {
   epoch_ = newest + 1;
   table_.clear();
   owner_.clear();
-  step_ = newest == 0 ? Step::write_claim : Step::read_claim;
+  if (newest > 0)
+    step_ = Step::read_claim;
+  else if (only_look_)
+    end(Outcome::looked);
+  else if (lane_.parts > 1 && !mutant(Mutant::part_from_empty_table))
+    step_ = Step::list_parent;
+  else
+    step_ = Step::write_claim;
+}
+
+void Acquire::on_parent_names(const std::vector<std::string>& names) {
+  parent_epoch_ = newest_epoch(names);
+  step_ = Step::read_parent;
+  if (parent_epoch_ == 0)
+    end(Outcome::failed, Error{Error::Kind::corrupt, "the lane that it is a part of has no claim"});
+}
+
+// A part begins where the whole has ended.
+void Acquire::on_parent(const StoreReply& reply) {
+  const auto claim = claim_in(reply, *parent_of(lane_), parent_epoch_);
+  if (!claim) return;
+  if (claim->kind != LaneClaim::Kind::split)
+    return end(Outcome::failed,
+               Error{Error::Kind::corrupt, "the lane that it is a part of was not split"});
+  for (const TableRow& row : claim->table)
+    if (lane_part(row.key, lane_.parts) == lane_.part) table_[row.key] = row;
+  step_ = Step::write_claim;
+}
+
+std::optional<LaneClaim> Acquire::claim_in(const StoreReply& reply, const Lane& lane,
+                                           uint64_t epoch) {
+  const std::string name = me_.names.claim(lane, epoch);
+  const auto give_up = [this](Error error) {
+    end(Outcome::failed, std::move(error));
+    return std::nullopt;
+  };
+  if (!reply.record || reply.record->empty()) {  // hollowed since it was listed: list again
+    if (++relists_ > kMostRelists)
+      return give_up({Error::Kind::corrupt, name + " is listed but not readable"});
+    step_ = Step::list_claims;
+    return std::nullopt;
+  }
+  auto claim = LaneClaim::decode(*reply.record);
+  if (!claim) return give_up(claim.error().within(name));
+  if (claim->cluster != me_.cluster || claim->sink != me_.sink || claim->epoch != epoch ||
+      claim->lane != lane)
+    return give_up({Error::Kind::corrupt, name + " is a claim of something else"});
+  return std::move(*claim);
 }
 
 void Acquire::on_claim(const StoreReply& reply) {
-  const std::string name = me_.names.claim(lane_, epoch_ - 1);
-  if (!reply.record || reply.record->empty()) {  // hollowed since it was listed: list again
-    if (++relists_ > kMostRelists)
-      return end(Outcome::failed,
-                 Error{Error::Kind::corrupt, name + " is listed but not readable"});
-    step_ = Step::list_claims;
-    return;
-  }
-  const auto claim = LaneClaim::decode(*reply.record);
-  if (!claim) return end(Outcome::failed, claim.error().within(name));
-  if (claim->cluster != me_.cluster || claim->sink != me_.sink || claim->epoch != epoch_ - 1 ||
-      claim->lane != lane_)
-    return end(Outcome::failed,
-               Error{Error::Kind::corrupt, name + " is a claim of something else"});
+  const auto claim = claim_in(reply, lane_, epoch_ - 1);
+  if (!claim) return;
   for (const TableRow& row : claim->table) table_[row.key] = row;
+  const bool split = claim->kind == LaneClaim::Kind::split && !mutant(Mutant::split_overlooked);
+  if (split && lane_.parts == kMostParts)
+    return end(Outcome::failed,
+               Error{Error::Kind::corrupt, lane_name(lane_) + " says it was split once more"});
+  if (split) return end(Outcome::split);
+  if (only_look_) return end(Outcome::looked);
   switch (claim->kind) {
-    case LaneClaim::Kind::split: return end(Outcome::split);
+    case LaneClaim::Kind::split:
     case LaneClaim::Kind::none: step_ = Step::write_claim; return;
     case LaneClaim::Kind::own: break;
     case LaneClaim::Kind::done:
-      return end(Outcome::failed, Error{Error::Kind::corrupt, name + " is a log's claim"});
+      return end(Outcome::failed,
+                 Error{Error::Kind::corrupt, lane_name(lane_) + " is claimed as if it were a log"});
   }
   // My own, from an attempt whose answer was lost: never resumed; nothing was received under it.
   const bool resumed = mutant(Mutant::old_claim_resumed) && claim->address == me_.address;

@@ -23,17 +23,19 @@ class Acquire final : public StoreProcedure {
  public:
   // `claim_entry` is asked at the moment the claim is written: the incarnation's first entry whose
   // ranges are not in the claim's table. `me` and `sealed` must outlive this; `sealed` gets what is
-  // learned.
+  // learned. Of a part that nobody has owned yet the lane that was split must have ended.
+  // `only_look`: takes nothing, but finds out whether the lane was split.
   Acquire(const Acquirer& me, SealedLogs& sealed, Lane lane, std::function<uint64_t()> claim_entry,
-          uint64_t uuid, int64_t now_ms);
+          uint64_t uuid, int64_t now_ms, bool only_look = false);
 
   std::optional<StoreRequest> next() override;
   void on(const StoreReply& reply) override;
 
-  enum class Outcome { acquired, busy, split, lost, failed };
+  enum class Outcome { acquired, busy, split, lost, failed, looked };
   [[nodiscard]] Outcome outcome() const { return outcome_; }
   [[nodiscard]] const Error& error() const { return error_; }
   [[nodiscard]] const Lane& lane() const { return lane_; }
+  [[nodiscard]] bool only_looks() const { return only_look_; }
   [[nodiscard]] uint64_t epoch() const { return epoch_; }
   [[nodiscard]] uint64_t claim_entry() const { return claim_entry_; }
   [[nodiscard]] const std::map<StreamKey, TableRow>& table() const { return table_; }
@@ -43,9 +45,21 @@ class Acquire final : public StoreProcedure {
   [[nodiscard]] const std::string& owner_address() const { return owner_address_; }
 
  private:
-  enum class Step { list_claims, read_claim, take_over, write_claim, ended };
+  enum class Step {
+    list_claims,
+    read_claim,
+    list_parent,
+    read_parent,
+    take_over,
+    write_claim,
+    ended
+  };
   void on_names(const std::vector<std::string>& names);
+  void on_parent_names(const std::vector<std::string>& names);
   void on_claim(const StoreReply& reply);
+  void on_parent(const StoreReply& reply);
+  // What stands in the claim of `lane` that was read; nullopt: it is listed once more, or the end.
+  std::optional<LaneClaim> claim_in(const StoreReply& reply, const Lane& lane, uint64_t epoch);
   void after_take_over();
   void end(Outcome outcome, Error error = {});
 
@@ -55,11 +69,13 @@ class Acquire final : public StoreProcedure {
   std::function<uint64_t()> ask_claim_entry_;
   uint64_t uuid_;
   int64_t now_ms_;
+  bool only_look_;
   Step step_ = Step::list_claims;
   std::optional<TakeOver> take_over_;
   std::string owner_;
   std::string owner_address_;
   uint64_t epoch_ = 1;
+  uint64_t parent_epoch_ = 0;
   uint64_t claim_entry_ = 0;
   std::map<StreamKey, TableRow> table_;
   int relists_ = 0;

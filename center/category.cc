@@ -8,10 +8,27 @@
 namespace tailrace {
 
 namespace {
-void widen(int64_t least, int64_t greatest, OpenFile& file) {
+template <class Times>
+void widen(int64_t least, int64_t greatest, Times& times) {
   if (least == kUnknownTime) return;
-  file.least_ms = file.least_ms == kUnknownTime ? least : std::min(file.least_ms, least);
-  file.greatest_ms = std::max(file.greatest_ms, greatest);
+  times.least_ms = times.least_ms == kUnknownTime ? least : std::min(times.least_ms, least);
+  times.greatest_ms = std::max(times.greatest_ms, greatest);
+}
+
+bool all_among(const std::set<uint64_t>& hosts, const OpenFile::Extents& extents) {
+  return std::includes(hosts.begin(), hosts.end(), extents.hosts.begin(), extents.hosts.end());
+}
+
+// What is kept of the file, added up.
+void count(const OpenFile& file, CommittedFile& into) {
+  std::set<uint64_t> hosts;
+  for (const auto& [tag, extents] : file.extents) {
+    into.lines += extents.lines;
+    into.raw_bytes += extents.raw_bytes;
+    widen(extents.least_ms, extents.greatest_ms, into);
+    hosts.insert(extents.hosts.begin(), extents.hosts.end());
+  }
+  into.hosts = static_cast<uint32_t>(hosts.size());
 }
 }  // namespace
 
@@ -35,11 +52,11 @@ OpenFile& Category::open(OpenFile file) {
 
 void Category::forget_empty(const FileKey& key) {
   const auto found = open_.find(key);
-  if (found != open_.end() && found->second.lines == 0) open_.erase(found);
+  if (found != open_.end() && found->second.extents.empty()) open_.erase(found);
 }
 
-void Category::add(OpenFile& file, const Lane& lane, const StreamKey& stream,
-                   const BatchFields& fields, uint64_t bytes, int64_t now_ms) {
+uint64_t Category::add(OpenFile& file, uint64_t tag, const Lane& lane, const StreamKey& stream,
+                       const BatchFields& fields, uint64_t bytes, int64_t now_ms) {
   StreamRange& range = ranges_[file.key.directory_end_ms][lane][stream];
   if (range.to_seq == 0) {
     range.key = stream;
@@ -47,14 +64,20 @@ void Category::add(OpenFile& file, const Lane& lane, const StreamKey& stream,
   }
   range.to_seq = fields.end_seq();
   range.chain_to = fields.chain_after;
-  file.hosts.insert(stream.local_id);
-  file.lines += fields.count;
-  file.raw_bytes += fields.raw_len;
-  file.bytes = bytes;
+  // What waits to be compressed is estimated, so it may also shrink.
+  const uint64_t kept = bytes - std::min(bytes, file.dropped_bytes);
+  const uint64_t grown = kept - std::min(kept, file.bytes);
+  file.bytes = kept;
   file.last_ms = now_ms;
+  OpenFile::Extents& extents = file.extents[tag];
+  extents.hosts.insert(stream.local_id);
+  extents.lines += fields.count;
+  extents.raw_bytes += fields.raw_len;
+  extents.bytes += grown;
   const bool event_time = fields.least_event_ms != kUnknownTime;
   widen(event_time ? fields.least_event_ms : fields.first_read_ms,
-        event_time ? fields.greatest_event_ms : fields.last_read_ms, file);
+        event_time ? fields.greatest_event_ms : fields.last_read_ms, extents);
+  return grown;
 }
 
 void Category::add_gap(int64_t directory_end_ms, const Lane& lane, const StreamKey& stream,
@@ -83,12 +106,12 @@ std::optional<int64_t> Category::due(const RollPolicy& policy, Moment now) const
   return newest;
 }
 
-std::vector<OpenFileId> Category::close(int64_t directory_end_ms) {
-  std::vector<OpenFileId> ids;
+std::vector<FileToFinish> Category::close(int64_t directory_end_ms) {
+  std::vector<FileToFinish> files;
   ClosingFiles closing;
   for (auto it = open_.begin(); it != open_.end();) {
     if (it->first.directory_end_ms > directory_end_ms) break;  // keys are ordered by it
-    ids.push_back(it->second.id);
+    files.push_back({it->second.id, it->second.dropped});
     closing.files.push_back(Closed{std::move(it->second)});
     it = open_.erase(it);
   }
@@ -102,23 +125,54 @@ std::vector<OpenFileId> Category::close(int64_t directory_end_ms) {
     join_ranges(lanes, closing.lanes);
     it = ranges_.erase(it);
   }
-  if (ids.empty() && closing.lanes.empty()) return ids;
+  if (files.empty() && closing.lanes.empty()) return files;
   // Named in the order in which they were opened: after a change of codec the older lines come
   // first.
   std::sort(closing.files.begin(), closing.files.end(),
             [](const Closed& a, const Closed& b) { return a.file.id < b.file.id; });
   closing_.push_back(std::move(closing));
-  return ids;
+  return files;
 }
 
-void Category::finished(OpenFileId id, uint64_t bytes, uint64_t xxh3) {
+std::vector<FileToDrop> Category::drop(const Lane& lane, uint64_t tag) {
+  std::vector<FileToDrop> out;
+  for (auto& [directory_end_ms, lanes] : ranges_) lanes.erase(lane);
+  for (auto it = open_.begin(); it != open_.end();) {
+    OpenFile& file = it->second;
+    const auto extents = file.extents.extract(tag);
+    if (!extents.empty()) {
+      if (!mutant(Mutant::released_extents_uncut)) file.dropped.push_back(tag);
+      file.dropped_bytes += extents.mapped().bytes;
+      file.bytes -= std::min(file.bytes, extents.mapped().bytes);
+    }
+    if (!file.extents.empty()) {
+      ++it;
+      continue;
+    }
+    out.push_back({file.id, file.staged});
+    it = open_.erase(it);
+  }
+  return out;
+}
+
+void Category::forget(const Lane& lane, const std::set<uint64_t>& hosts) {
+  for (auto& [directory_end_ms, lanes] : ranges_)
+    if (const auto found = lanes.find(lane); found != lanes.end())
+      std::erase_if(found->second, [&](const auto& r) { return hosts.contains(r.first.local_id); });
+}
+
+std::string Category::finished(OpenFileId id, uint64_t bytes, uint64_t xxh3,
+                               const std::string& staged) {
+  std::string useless;
   for (ClosingFiles& closing : closing_)
     for (Closed& closed : closing.files)
       if (closed.file.id == id) {
         closed.finished = true;
         closed.bytes = bytes;
         closed.xxh3 = xxh3;
+        if (!staged.empty()) useless = std::exchange(closed.file.staged, staged);
       }
+  return useless;
 }
 
 std::optional<Closing> Category::take_ready() {
@@ -141,14 +195,10 @@ std::optional<Closing> Category::take_ready() {
     committed.stage = file.staged;
     committed.bytes = closed.bytes;
     committed.xxh3 = closed.xxh3;
-    committed.lines = file.lines;
-    committed.raw_bytes = file.raw_bytes;
-    committed.hosts = static_cast<uint32_t>(file.hosts.size());
     committed.category = name_;
     committed.codec = file.key.codec;
     committed.bucket = file.bucket;
-    committed.least_ms = file.least_ms;
-    committed.greatest_ms = file.greatest_ms;
+    count(file, committed);
     out.files.push_back({std::move(committed), file.directory});
   }
   closing_.erase(first);
@@ -162,22 +212,44 @@ uint64_t Category::largest_bytes() const {
 }
 
 bool Category::holds_host(uint64_t local_id) const {
-  return std::any_of(open_.begin(), open_.end(),
-                     [&](const auto& f) { return f.second.hosts.contains(local_id); });
+  return std::any_of(open_.begin(), open_.end(), [&](const auto& f) {
+    return std::any_of(f.second.extents.begin(), f.second.extents.end(),
+                       [&](const auto& e) { return e.second.hosts.contains(local_id); });
+  });
 }
 
 bool Category::holds_other_than(const std::set<uint64_t>& hosts) const {
   return std::any_of(open_.begin(), open_.end(), [&](const auto& f) {
-    return !std::includes(hosts.begin(), hosts.end(), f.second.hosts.begin(), f.second.hosts.end());
+    return std::any_of(f.second.extents.begin(), f.second.extents.end(),
+                       [&](const auto& e) { return !all_among(hosts, e.second); });
   });
 }
 
-std::vector<OpenFileId> Category::abandon_open() {
-  std::vector<OpenFileId> ids;
-  for (const auto& [key, file] : open_) ids.push_back(file.id);
+bool Category::holds_other_than(const std::set<uint64_t>& hosts, uint64_t tag) const {
+  return std::any_of(open_.begin(), open_.end(), [&](const auto& f) {
+    const auto extents = f.second.extents.find(tag);
+    return extents != f.second.extents.end() && !all_among(hosts, extents->second);
+  });
+}
+
+bool Category::holds_open(const Lane& lane) const {
+  return std::any_of(ranges_.begin(), ranges_.end(),
+                     [&](const auto& lanes) { return lanes.second.contains(lane); });
+}
+
+bool Category::holds_closing(const Lane& lane) const {
+  return std::any_of(closing_.begin(), closing_.end(), [&](const ClosingFiles& closing) {
+    return std::any_of(closing.lanes.begin(), closing.lanes.end(),
+                       [&](const LaneRanges& ranges) { return ranges.lane == lane; });
+  });
+}
+
+std::vector<FileToDrop> Category::abandon_open() {
+  std::vector<FileToDrop> out;
+  for (const auto& [key, file] : open_) out.push_back({file.id, file.staged});
   open_.clear();
   ranges_.clear();
-  return ids;
+  return out;
 }
 
 }  // namespace tailrace

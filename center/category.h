@@ -47,12 +47,30 @@ struct OpenFile {
   int64_t opened_ms = 0;  // mono
   int64_t last_ms = 0;
   int64_t jitter_ms = 0;
-  uint64_t bytes = 0;  // written so far, as the writer estimates
-  uint64_t raw_bytes = 0;
-  uint64_t lines = 0;
-  int64_t least_ms = kUnknownTime;
-  int64_t greatest_ms = kUnknownTime;
-  std::set<uint64_t> hosts;
+  uint64_t bytes = 0;  // of what is kept, as the writer estimates
+  // Its extents, by the tag of their (lane, epoch).
+  struct Extents {
+    uint64_t bytes = 0;
+    uint64_t raw_bytes = 0;
+    uint64_t lines = 0;
+    int64_t least_ms = kUnknownTime;
+    int64_t greatest_ms = kUnknownTime;
+    std::set<uint64_t> hosts;
+  };
+  std::map<uint64_t, Extents> extents;
+  std::vector<uint64_t> dropped;  // tags of those that are to be cut out
+  uint64_t dropped_bytes = 0;
+};
+
+// A file that has closed, and the tags of what is to be cut out of it.
+struct FileToFinish {
+  OpenFileId id = 0;
+  std::vector<uint64_t> dropped;
+};
+// A file that is of no use any more.
+struct FileToDrop {
+  OpenFileId id = 0;
+  std::string staged;
 };
 
 class Category {
@@ -67,9 +85,10 @@ class Category {
   // in which they were opened. So it is when a codec changes and changes back within one roll.
   [[nodiscard]] bool out_of_order(const FileKey& key, OpenFileId last) const;
   OpenFile& open(OpenFile file);
-  // A batch of `stream` was written to `file`, which is open here and `bytes` long by now.
-  void add(OpenFile& file, const Lane& lane, const StreamKey& stream, const BatchFields& fields,
-           uint64_t bytes, int64_t now_ms);
+  // A batch of `stream` was written to `file`, which is open here and `bytes` long by now; `tag`:
+  // of its lane's present epoch. Returns by how much the file has grown.
+  uint64_t add(OpenFile& file, uint64_t tag, const Lane& lane, const StreamKey& stream,
+               const BatchFields& fields, uint64_t bytes, int64_t now_ms);
   // Lines that nobody will deliver, behind what the stream has in that directory and below.
   void add_gap(int64_t directory_end_ms, const Lane& lane, const StreamKey& stream, GapRange gap,
                uint64_t chain_after);
@@ -79,20 +98,30 @@ class Category {
   [[nodiscard]] std::optional<int64_t> due(const RollPolicy& policy, Moment now) const;
   // Closes every file whose directory ends at or before `directory_end_ms`, and the gaps there:
   // together one closing. Returns the files to finish; none if there were only gaps.
-  std::vector<OpenFileId> close(int64_t directory_end_ms);
-  // An uploaded file of a closing: its size and hash. `who` may be of any closing.
-  void finished(OpenFileId file, uint64_t bytes, uint64_t xxh3);
+  std::vector<FileToFinish> close(int64_t directory_end_ms);
+  // What is open of a lane is never committed: it leaves the books now, and its files when they
+  // close. Returns those of which nothing is left.
+  std::vector<FileToDrop> drop(const Lane& lane, uint64_t tag);
+  // What is open of the lane and of these hosts leaves the books alone (a deliberate mistake).
+  void forget(const Lane& lane, const std::set<uint64_t>& hosts);
+  // An uploaded file of any closing: its size and hash, and where it lies now, if something was cut
+  // out of it. Returns the staged path that is of no use any more; empty: none.
+  std::string finished(OpenFileId file, uint64_t bytes, uint64_t xxh3, const std::string& staged);
   // The oldest closing, once all its files are finished.
   [[nodiscard]] std::optional<Closing> take_ready();
 
   [[nodiscard]] bool anything_open() const { return !open_.empty(); }
-  [[nodiscard]] bool anything_closing() const { return !closing_.empty(); }
+  // Extents of the lane, or gaps.
+  [[nodiscard]] bool holds_open(const Lane& lane) const;
+  [[nodiscard]] bool holds_closing(const Lane& lane) const;
   [[nodiscard]] size_t open_files() const { return open_.size(); }
   [[nodiscard]] uint64_t largest_bytes() const;
   [[nodiscard]] bool holds_host(uint64_t local_id) const;
+  // What is open, or what is of one lane's epoch, has lines of a host that is not among these.
   [[nodiscard]] bool holds_other_than(const std::set<uint64_t>& hosts) const;
-  // Staged paths of files that are open and will never be committed.
-  [[nodiscard]] std::vector<OpenFileId> abandon_open();
+  [[nodiscard]] bool holds_other_than(const std::set<uint64_t>& hosts, uint64_t tag) const;
+  // Nothing that is open will ever be committed.
+  [[nodiscard]] std::vector<FileToDrop> abandon_open();
 
  private:
   // What the open files of one directory's time hold. Not kept by file: a stream whose codec

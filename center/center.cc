@@ -256,8 +256,14 @@ asio::awaitable<void> Center::State::finish_file(FinishWork work) {
   const auto current = while_current();
   for (;;) {
     auto outcome = std::make_shared<Result<void>>();
-    std::function<void()> finish = [writer = work.writer, outcome] { *outcome = writer->finish(); };
-    co_await upload_worker.run(std::move(finish));
+    if (work.finishing->cuts())
+      *outcome = work.finishing->stage(*files, hub->stage_name(work.category));
+    if (outcome->ok()) {
+      std::function<void()> finish = [finishing = work.finishing, outcome] {
+        *outcome = finishing->run();
+      };
+      co_await upload_worker.run(std::move(finish));
+    }
     if (!current()) co_return;
     if (*outcome) break;
     if (outcome->error().kind != Error::Kind::retry_later) {
@@ -270,7 +276,7 @@ asio::awaitable<void> Center::State::finish_file(FinishWork work) {
     co_await timer.async_wait(asio::use_awaitable);
     if (!current()) co_return;
   }
-  hub->file_finished(work.file, work.writer->size(), work.writer->xxh3(), now());
+  hub->file_finished(work, now());
   carry_out();
 }
 

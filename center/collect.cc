@@ -60,7 +60,8 @@ void Collect::on(const StoreReply& reply) {
       const auto claim = reply.record ? LaneClaim::decode(*reply.record)
                                       : Result<LaneClaim>(Error{Error::Kind::corrupt, "absent"});
       if (!claim) return stop_short();
-      referred_.insert(claim->incarnation);
+      // NONE and SPLIT hold the whole table: nobody reads a log for them.
+      if (claim->kind == LaneClaim::Kind::own) referred_.insert(claim->incarnation);
       lanes_.pop_front();
       return next_lane();
     }

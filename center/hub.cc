@@ -14,6 +14,12 @@ constexpr int64_t kLongestFencePauseMs = 300'000;
 // A Local says something every 5 s. Whoever is silent for longer than this may have died: what is
 // held of him may be the last copy.
 constexpr int64_t kPresentMs = 7'000;
+constexpr uint64_t kLoudFiles = 4;  // in a roll, or in an hour
+constexpr int64_t kHourMs = 3'600'000;
+
+bool is_in(const LocalLink::Stream& stream, const Lane& lane) {
+  return stream.category == lane.category && lane_part(stream.key, lane.parts) == lane.part;
+}
 }  // namespace
 
 Hub::State::State(HubOptions options_in, Files& files_in, Rng rng_in, Moment now_in)
@@ -35,12 +41,15 @@ void Hub::State::begin(int64_t not_before_ms) {
   of.most_categories = settings.limits.categories;
   of.roll = RollPolicy{settings.roll_bytes, settings.roll_age_ms, settings.roll_idle_ms,
                        settings.bucket_grace_ms, settings.bucket_jitter_ms};
+  of.split = options.split.value_or(SplitPolicy{
+      kLoudFiles * settings.roll_bytes, settings.roll_age_ms > 0 ? settings.roll_age_ms : kHourMs});
   Acquirer me{.names = StoreNames(sink.control, sink.sink),
               .cluster = sink.cluster,
               .sink = sink.sink,
               .incarnation = incarnation_name(IncarnationId{now.wall_ms, rng.next()}),
               .address = settings.address,
-              .state_uuid = options.state_uuid};
+              .state_uuid = options.state_uuid,
+              .takeover_after_ms = options.takeover_after_ms};
   incarnation = std::make_unique<Incarnation>(std::move(of), std::move(me), options.layout,
                                               options.zone, Rng(rng.next()), now, not_before_ms);
 }
@@ -84,7 +93,9 @@ void Hub::State::pump() {
 void Hub::State::act(FinishFile& action) {
   auto writer = writers.extract(action.file);
   TAILRACE_CHECK(!writer.empty(), "a file to finish has no writer");
-  out.work.emplace_back(FinishWork{action.file, std::move(writer.mapped())});
+  auto finishing =
+      std::make_shared<Finishing>(std::move(writer.mapped()), std::move(action.dropped));
+  out.work.emplace_back(FinishWork{action.file, std::move(action.category), std::move(finishing)});
 }
 
 void Hub::State::act(DropFile& action) { writers.erase(action.file); }
@@ -111,7 +122,7 @@ void Hub::State::send_committed() {
 void Hub::State::act(TellLane& action) {
   for (auto& [id, link] : links)
     for (const auto& [number, stream] : link.streams)
-      if (link.greeted && stream.category == action.lane.category) {
+      if (link.greeted && is_in(stream, action.lane)) {
         incarnation->begin_at(stream.category, stream.key, stream.origin);
         tell_standing(link, number);
         give_credit(link, stream.category, stream.key);
@@ -127,6 +138,21 @@ void Hub::State::act(TellReleased& action) {
   for (LocalLink* link : of_lane(action.lane)) send(*link, FrameType::released, message);
 }
 
+void Hub::State::act(TellSplit& action) {
+  say(log::Level::info,
+      "lane " + lane_name(action.lane) +
+          " was split: it is too loud for one Center, its parts are lanes now",
+      {{"category", action.lane.category}});
+  TellReleased ended{action.lane};
+  act(ended);
+  for (auto& [id, link] : links)
+    for (const auto& [number, stream] : link.streams) {
+      if (!link.greeted || !is_in(stream, action.lane)) continue;
+      static_cast<void>(incarnation->wish(stream.category, stream.key, now));  // it counted already
+      tell_elsewhere(link, stream);
+    }
+}
+
 void Hub::State::act(TellElsewhere& action) {
   for (LocalLink* link : of_lane(action.lane)) redirect(*link, action);
 }
@@ -135,9 +161,8 @@ void Hub::State::act(TellElsewhere& action) {
 std::vector<LocalLink*> Hub::State::of_lane(const Lane& lane) {
   std::vector<LocalLink*> out;
   for (auto& [id, link] : links) {
-    const bool has = std::any_of(link.streams.begin(), link.streams.end(), [&](const auto& s) {
-      return s.second.category == lane.category && lane_part(s.second.key, lane.parts) == lane.part;
-    });
+    const bool has = std::any_of(link.streams.begin(), link.streams.end(),
+                                 [&](const auto& s) { return is_in(s.second, lane); });
     if (link.greeted && has) out.push_back(&link);
   }
   return out;
@@ -260,11 +285,16 @@ void Hub::State::note_presence(uint64_t local_id, bool present) {
 
 // --- the work ------------------------------------------------------------------------------------
 
-void Hub::file_finished(OpenFileId file, uint64_t bytes, uint64_t xxh3, Moment now) {
+void Hub::file_finished(const FinishWork& work, Moment now) {
   State& s = *state_;
   s.now = now;
   s.finish_trouble.clear();
-  s.incarnation->file_finished(file, bytes, xxh3);
+  const LineFile& file = work.finishing->file();
+  if (!work.finishing->staged().empty())
+    s.say(log::Level::info,
+          "lines of '" + work.category + "' that were handed over were cut out of an open file",
+          {{"category", work.category}});
+  s.incarnation->file_finished(work.file, file.size(), file.xxh3(), work.finishing->staged());
   s.pump();
 }
 
@@ -313,6 +343,10 @@ uint64_t Hub::life() const { return state_->life; }
 bool Hub::stopped() const { return state_->stopped; }
 const Acquirer& Hub::me() const { return state_->incarnation->me(); }
 std::string Hub::tmp_name() { return me().names.tmp(me().incarnation, state_->rng.next()); }
+
+std::string Hub::stage_name(const std::string& category) {
+  return stage_path(category, me().incarnation, state_->rng.next());
+}
 
 bool Hub::busy() const {
   const State& s = *state_;

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,11 +19,11 @@
 #include "base/random.h"
 #include "center/center.h"
 #include "center/door.h"
+#include "center/finishing.h"
 #include "center/incarnation.h"
 #include "flow/frame_reader.h"
 #include "flow/outgoing.h"
 #include "flow/peer_address.h"
-#include "sinks/format/line_file.h"
 
 namespace tailrace {
 
@@ -43,9 +44,10 @@ struct FrameOut {
   LinkId link = 0;
   Outgoing frame;
 };
-struct FinishWork {  // LineFile::finish() until it succeeds, then file_finished()
+struct FinishWork {  // Finishing::run() until it succeeds, then file_finished()
   OpenFileId file = 0;
-  std::shared_ptr<LineFile> writer;
+  std::string category;
+  std::shared_ptr<Finishing> finishing;
 };
 // Each belongs to the life() in which it was asked for: when that is over its outcome is nobody's.
 using HubWork = std::variant<FinishWork, CommitEntry, PublishFile, RunProcedure>;
@@ -70,6 +72,8 @@ struct HubOptions {
   DoorLimits door;
   uint64_t reclaim_entries = 4'096;  // as IncarnationOptions
   int64_t collect_ms = 3'600'000;
+  int64_t takeover_after_ms = 15'000;               // as Acquirer
+  std::optional<SplitPolicy> split = std::nullopt;  // nullopt: by the settings
 };
 
 class Hub {
@@ -90,7 +94,7 @@ class Hub {
   void tick(std::span<const LinkView> links, Moment now);
 
   // --- events of the work
-  void file_finished(OpenFileId file, uint64_t bytes, uint64_t xxh3, Moment now);
+  void file_finished(const FinishWork& work, Moment now);
   void finish_waits(const std::string& why);  // it is tried again; empty: over
   void commit_done(const Result<Cas>& outcome, Moment now);
   void publish_done(const std::string& stage, const Result<Published>& outcome, Moment now);
@@ -109,7 +113,8 @@ class Hub {
   [[nodiscard]] bool stopped() const;
   [[nodiscard]] bool busy() const;
   [[nodiscard]] const Acquirer& me() const;
-  [[nodiscard]] std::string tmp_name();  // never given before
+  [[nodiscard]] std::string tmp_name();  // never given before; nor is
+  [[nodiscard]] std::string stage_name(const std::string& category);
   [[nodiscard]] CenterStatus status() const;
   // Lines of that stream that are held here: received, and neither committed nor given away
   // (as all is that a stop leaves to its Locals).

@@ -390,7 +390,7 @@ bool Hub::State::write_batch(LocalLink& link, uint32_t number, const BatchFields
     if (write_trouble != written.error().text)
       say(log::Level::warning, "writing waits: " + written.error().text);
     write_trouble = written.error().text;
-    if (verdict.file->lines == 0) writers.erase(verdict.file->id);
+    if (verdict.file->extents.empty()) writers.erase(verdict.file->id);
     incarnation->not_taken(stream.category, verdict);
     link.rewinds.insert(number);
     stream.ours = true;

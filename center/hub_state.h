@@ -30,6 +30,7 @@ struct Hub::State {
   void act(TellCommitted& action);
   void act(TellLane& action);
   void act(TellReleased& action);
+  void act(TellSplit& action);
   void act(TellElsewhere& action);
   void act(Fenced& action);
   void act(Stopped& action);

@@ -4,6 +4,7 @@
 
 #include "base/mutant.h"
 #include "center/ranges.h"
+#include "center/remove_staged.h"
 
 namespace tailrace {
 
@@ -11,7 +12,6 @@ namespace {
 // While a category is held up (too much waits for publishing), what still comes may grow its open
 // file to so many rolls; then its Locals get no more credit.
 constexpr uint64_t kHeldUpRolls = 2;
-constexpr uint8_t kAllParts[] = {1, 8, 64};
 }  // namespace
 
 Incarnation::Incarnation(IncarnationOptions options, Acquirer me, Layout layout, TimeZone zone,
@@ -90,15 +90,16 @@ void Incarnation::fail(std::string reason) {
 const Incarnation::OwnedLane* Incarnation::owner_of(const std::string& category,
                                                     const StreamKey& stream, Lane* lane) const {
   if (unsure_) return nullptr;
-  // A category is one lane until it was split; a lane that ended by a split is never owned again.
-  for (const uint8_t parts : kAllParts) {
-    const Lane candidate{category, parts, lane_part(stream, parts)};
-    const auto found = lanes_.find(candidate);
-    if (found == lanes_.end() || found->second.leaving != Leaving::no) continue;
-    if (lane) *lane = candidate;
-    return &found->second;
-  }
-  return nullptr;
+  const auto found = lanes_.find(lane_now(category, stream));
+  if (found == lanes_.end() || found->second.leaving != Leaving::no) return nullptr;
+  if (lane) *lane = found->first;
+  return &found->second;
+}
+
+Lane Incarnation::lane_now(const std::string& category, const StreamKey& stream) const {
+  Lane lane = lane_of(category, stream, 1);
+  while (split_.contains(lane)) lane = lane_of(category, stream, lane.parts * kSplitParts);
+  return lane;
 }
 
 Incarnation::OwnedLane* Incarnation::owner_of(const std::string& category, const StreamKey& stream,
@@ -210,9 +211,11 @@ void Incarnation::took(const std::string& name, const StreamKey& stream, const B
   row.last_bucket = std::max(row.last_bucket, verdict.file->bucket);
   row.last_file = verdict.file->id;
   Category& files = category(name);
-  files.add(*verdict.file, lane, stream, fields, file_bytes, now.mono_ms);
-  if (file_bytes >= options_.roll.bytes && !log_.blocked(name))
-    close(files, verdict.file->key.directory_end_ms);
+  owned->loudness.add(stream, files.add(*verdict.file, verdict.lane_tag, lane, stream, fields,
+                                        file_bytes, now.mono_ms));
+  if (verdict.file->bytes < options_.roll.bytes || log_.blocked(name)) return;
+  close(files, verdict.file->key.directory_end_ms);
+  split_loud(name, now);
 }
 
 void Incarnation::not_taken(const std::string& name, const Verdict& verdict) {
@@ -258,9 +261,16 @@ void Incarnation::begin_at(const std::string& name, const StreamKey& stream,
 // --- closing and committing
 
 void Incarnation::close(Category& files, int64_t directory_end_ms) {
-  for (const OpenFileId id : files.close(directory_end_ms)) {
-    file_category_[id] = files.name();
-    actions_.push_back(FinishFile{id});
+  for (FileToFinish& file : files.close(directory_end_ms)) {
+    file_category_[file.id] = files.name();
+    actions_.push_back(FinishFile{file.id, files.name(), std::move(file.dropped)});
+  }
+}
+
+void Incarnation::drop(const std::vector<FileToDrop>& files) {
+  for (const FileToDrop& file : files) {
+    actions_.push_back(DropFile{file.id});
+    run(std::make_shared<RemoveStaged>(file.staged));
   }
 }
 
@@ -283,12 +293,14 @@ void Incarnation::connected(uint64_t local_id, bool is_connected) {
     connected_.erase(local_id);
 }
 
-void Incarnation::file_finished(OpenFileId id, uint64_t bytes, uint64_t xxh3) {
+void Incarnation::file_finished(OpenFileId id, uint64_t bytes, uint64_t xxh3,
+                                const std::string& staged) {
   const auto found = file_category_.find(id);
   if (found == file_category_.end()) return;
   Category& files = category(found->second);
   file_category_.erase(found);
-  files.finished(id, bytes, xxh3);
+  const std::string useless = files.finished(id, bytes, xxh3, staged);
+  if (!useless.empty()) run(std::make_shared<RemoveStaged>(useless));
   queue_ready(files, now_);
 }
 

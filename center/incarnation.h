@@ -19,6 +19,7 @@
 #include "center/collect.h"
 #include "center/commit_log.h"
 #include "center/janitor.h"
+#include "center/loudness.h"
 #include "center/moment.h"
 #include "center/placement.h"
 #include "center/proof.h"
@@ -35,6 +36,7 @@ struct IncarnationOptions {
   std::string center;  // name, part of published names
   std::string version;
   RollPolicy roll;
+  SplitPolicy split;
   CommitLogLimits log;
   uint64_t reclaim_entries = 4096;
   int64_t reclaim_ms = 7 * 86'400'000ll;
@@ -48,6 +50,9 @@ struct IncarnationOptions {
 // --- actions: what the machine wants done -----------------------------------------------------
 struct FinishFile {  // flush, make whole and durable (UPLOAD), then file_finished()
   OpenFileId file = 0;
+  std::string category;
+  // Not empty: without the extents that have these tags, in a new staged file.
+  std::vector<uint64_t> dropped;
 };
 struct DropFile {  // will never be committed
   OpenFileId file = 0;
@@ -73,6 +78,9 @@ struct TellLane {  // a lane is owned now: tell each Local where its streams sta
 struct TellReleased {  // I do not know whether a lane is mine: whoever asks elsewhere may find out
   Lane lane;
 };
+struct TellSplit {  // a lane has ended: Locals ask for the parts that their streams are in
+  Lane lane;
+};
 struct TellElsewhere {  // a lane is another Center's: Locals that ask for it go there
   Lane lane;
   std::string address;
@@ -88,9 +96,9 @@ struct LostFile {  // it was committed, and is neither staged nor published: som
   CommittedFile file;
   std::string ranges;  // the lines that it may have held, for a person
 };
-using CenterAction =
-    std::variant<FinishFile, DropFile, CommitEntry, PublishFile, RunProcedure, TellCommitted,
-                 TellLane, TellReleased, TellElsewhere, Fenced, Stopped, Trouble, LostFile>;
+using CenterAction = std::variant<FinishFile, DropFile, CommitEntry, PublishFile, RunProcedure,
+                                  TellCommitted, TellLane, TellReleased, TellSplit, TellElsewhere,
+                                  Fenced, Stopped, Trouble, LostFile>;
 
 struct IncarnationCounts {
   struct OfCategory {  // lines, but for `files`
@@ -176,7 +184,9 @@ class Incarnation {
   void doubt(const std::string& category, const StreamKey& stream);
   void connected(uint64_t local_id, bool is_connected);
 
-  void file_finished(OpenFileId file, uint64_t bytes, uint64_t xxh3);
+  // `staged`: where it lies now, if something was cut out of it.
+  void file_finished(OpenFileId file, uint64_t bytes, uint64_t xxh3,
+                     const std::string& staged = {});
   void commit_done(Result<Cas> outcome, Moment now);
   void publish_done(const std::string& stage, const Result<Published>& outcome, Moment now);
   void procedure_done(const StoreProcedure& procedure, Moment now);
@@ -220,6 +230,8 @@ class Incarnation {
   enum class Leaving { no, emptying, claiming };
   struct OwnedLane {
     Leaving leaving = Leaving::no;
+    bool splits = false;  // it leaves by being split
+    Loudness loudness;
     int64_t misplaced_ms = -1;  // since when it is another's by placement
     uint64_t epoch = 0;
     uint64_t claim_entry = 0;
@@ -234,6 +246,8 @@ class Incarnation {
     int64_t pause_ms = 0;
   };
 
+  // The lane that a stream is in now, as far as is known.
+  [[nodiscard]] Lane lane_now(const std::string& category, const StreamKey& stream) const;
   [[nodiscard]] const OwnedLane* owner_of(const std::string& category, const StreamKey& stream,
                                           Lane* lane) const;
   OwnedLane* owner_of(const std::string& category, const StreamKey& stream, Lane* lane);
@@ -249,7 +263,13 @@ class Incarnation {
   void roll_called(const RollCall& roll_call, Moment now);
   void move_lanes(Moment now);
   void begin_release(const Lane& lane, OwnedLane& owned);
+  void split_loud(const std::string& category, Moment now);
+  void end_lane(const Lane& lane, OwnedLane& owned);
   void released(const Release& release);
+  void was_split(const Lane& lane);
+  void look_at(const Lane& lane, Moment now);
+  void acquire(const Lane& lane, Moment now, bool only_look);
+  void drop(const std::vector<FileToDrop>& files);
   void give_up_lanes();
   void start_wishes(Moment now);
   void start_janitor(Moment now);
@@ -293,6 +313,8 @@ class Incarnation {
   std::map<Lane, int64_t> wishes_;  // when to try (again)
   std::set<std::string> wished_;    // categories, ever
   std::map<Lane, std::shared_ptr<Acquire>> acquiring_;
+  std::set<Lane> split_;                   // that have ended, as far as is known
+  std::map<Lane, int64_t> look_again_ms_;  // another's by placement: when it was looked at
   struct UnfinishedLog {
     int64_t again_ms = 0;  // when the janitor comes (again)
     bool tried = false;
@@ -314,7 +336,7 @@ class Incarnation {
   std::vector<uint64_t> centers_;
   std::map<uint64_t, const Announcement*> center_says_;
   std::vector<std::string> addresses_;
-  size_t releasing_ = 0;  // claims NONE under way
+  size_t releasing_ = 0;  // claims NONE and SPLIT under way
   std::shared_ptr<Proof> proof_;
   // Whose Locals knew more. Nothing is said of where they stand until a proof that began later.
   std::set<std::pair<std::string, StreamKey>> doubts_;

@@ -9,7 +9,8 @@ namespace tailrace {
 
 namespace {
 constexpr size_t kMostAddresses = 1'000;
-}
+constexpr int64_t kLookAgainMs = 5'000;
+}  // namespace
 
 // --- who is there --------------------------------------------------------------------------------
 
@@ -67,7 +68,7 @@ const Announcement* Incarnation::place_of(const Lane& lane) const {
 std::optional<TellElsewhere> Incarnation::elsewhere(const std::string& category,
                                                     const StreamKey& stream) const {
   if (owner_of(category, stream, nullptr)) return std::nullopt;
-  const Lane lane{category, 1, 0};
+  const Lane lane = lane_now(category, stream);
   const Announcement* to = place_of(lane);
   if (!to) return std::nullopt;
   return TellElsewhere{lane, to->address};
@@ -90,22 +91,28 @@ void Incarnation::move_lanes(Moment now) {
     }
     if (owned.leaving != Leaving::emptying) continue;
     const Category& files = category(lane.category);
-    const bool open = files.anything_open() && !mutant(Mutant::released_extents_left);
-    const bool empty = !open && !files.anything_closing() && !log_.holds(lane);
-    if (!empty && !mutant(Mutant::release_undecided)) continue;
-    owned.leaving = Leaving::claiming;
-    LaneClaim none = next_claim(lane);
-    none.kind = LaneClaim::Kind::none;
-    none.address.clear();
-    if (mutant(Mutant::release_received))
-      for (TableRow& row : none.table) {
-        const Position at = owned.rows[row.key].received;
-        row.seq = at.seq;
-        row.chain = at.chain;
-      }
-    ++releasing_;
-    run(std::make_shared<Release>(me_, std::move(none)));
+    const bool open = files.holds_open(lane) && !mutant(Mutant::released_extents_left);
+    const bool empty = !open && !files.holds_closing(lane) && !log_.holds(lane);
+    const auto hasty = owned.splits ? Mutant::split_undecided : Mutant::release_undecided;
+    const bool unaware = owned.splits && mutant(Mutant::split_received);
+    if (empty || mutant(hasty) || unaware) end_lane(lane, owned);
   }
+}
+
+// No record carries it any more.
+void Incarnation::end_lane(const Lane& lane, OwnedLane& owned) {
+  owned.leaving = Leaving::claiming;
+  LaneClaim last = next_claim(lane);
+  last.kind = owned.splits ? LaneClaim::Kind::split : LaneClaim::Kind::none;
+  last.address.clear();
+  if (mutant(owned.splits ? Mutant::split_received : Mutant::release_received))
+    for (TableRow& row : last.table) {
+      const Position at = owned.rows[row.key].received;
+      row.seq = at.seq;
+      row.chain = at.chain;
+    }
+  ++releasing_;
+  run(std::make_shared<Release>(me_, std::move(last)));
 }
 
 // What is worth a file, or cannot be sent again, is committed first; the rest the Locals send to
@@ -113,20 +120,58 @@ void Incarnation::move_lanes(Moment now) {
 void Incarnation::begin_release(const Lane& lane, OwnedLane& owned) {
   owned.leaving = Leaving::emptying;
   Category& files = category(lane.category);
-  if (files.largest_bytes() * 2 >= options_.roll.bytes || files.holds_other_than(connected_))
+  const bool absent = files.holds_other_than(connected_, owned.tag);
+  if (absent && mutant(Mutant::only_absent_members_kept)) files.forget(lane, connected_);
+  if (files.largest_bytes() * 2 >= options_.roll.bytes ||
+      (absent && !mutant(Mutant::absent_extents_cut)))
     return close(files, INT64_MAX);
-  if (mutant(Mutant::released_extents_left)) return;
-  for (const OpenFileId id : files.abandon_open()) actions_.push_back(DropFile{id});
+  if (!mutant(Mutant::released_extents_left)) drop(files.drop(lane, owned.tag));
+}
+
+// The category has just closed by size: of its lanes those that stay loud end here, and no file is
+// made for it.
+void Incarnation::split_loud(const std::string& name, Moment now) {
+  const Category& files = category(name);
+  for (auto it = lanes_.lower_bound(Lane{name, 0, 0});
+       it != lanes_.end() && it->first.category == name; ++it) {
+    auto& [lane, owned] = *it;
+    if (owned.leaving != Leaving::no || lane.parts == kMostParts) continue;
+    const bool spreads = centers_.size() > 1 && !me_.address.empty();
+    if (!owned.loudness.loud(options_.split, now.mono_ms) || !spreads || reclaim_ ||
+        files.holds_open(lane))
+      continue;
+    owned.leaving = Leaving::emptying;
+    owned.splits = true;
+  }
 }
 
 void Incarnation::released(const Release& release) {
   if (!release.released()) return fail("whose a lane is that was given away is not known");
   lanes_.erase(release.lane());
+  if (release.split()) return was_split(release.lane());
   // Nobody's: whoever was to have it may have gone meanwhile. What was sent since then was dropped.
   if (const Announcement* to = place_of(release.lane()))
     actions_.push_back(TellElsewhere{release.lane(), to->address});
   else
     actions_.push_back(TellReleased{release.lane()});
+}
+
+// Never owned again, by nobody.
+void Incarnation::was_split(const Lane& lane) {
+  wishes_.erase(lane);
+  troubles_.erase("lane " + lane_name(lane));
+  look_again_ms_.erase(lane);
+  if (split_.insert(lane).second) actions_.push_back(TellSplit{lane});
+}
+
+// Another's by placement. If it was split and this Center has not heard of that, the Center whose
+// it was and this one would send its Locals to each other for ever.
+void Incarnation::look_at(const Lane& lane, Moment now) {
+  if (lane.parts == kMostParts || acquiring_.contains(lane) || stopping_ != Stopping::no) return;
+  int64_t& again_ms = look_again_ms_.try_emplace(lane, now.mono_ms).first->second;
+  if (now.mono_ms < again_ms || acquiring_.size() >= options_.acquires) return;
+  again_ms = now.mono_ms + kLookAgainMs;
+  acquire(lane, now, true);
 }
 
 // The log is sealed: whoever wants them may have them at once.

@@ -2,6 +2,7 @@
 // reclaiming, collecting, stopping.
 #include <algorithm>
 
+#include "base/hash.h"
 #include "base/mutant.h"
 #include "base/units.h"
 #include "center/incarnation.h"
@@ -35,8 +36,12 @@ bool Incarnation::wish(const std::string& category, const StreamKey& stream, Mom
   if (owner_of(category, stream, nullptr)) return true;
   if (!wished_.contains(category) && wished_.size() >= options_.most_categories) return false;
   wished_.insert(category);
-  const Lane lane{category, 1, 0};
-  if (place_of(lane) || lanes_.contains(lane)) return true;  // it leaves, or is not for here
+  const Lane lane = lane_now(category, stream);
+  if (lanes_.contains(lane)) return true;  // it leaves
+  if (place_of(lane)) {
+    look_at(lane, now);
+    return true;
+  }
   wishes_.try_emplace(lane, std::max(now.mono_ms, not_before_ms_));
   if (started_) start_wishes(now);
   return true;
@@ -47,11 +52,16 @@ void Incarnation::start_wishes(Moment now) {
   for (const auto& [lane, again_ms] : wishes_) {
     if (acquiring_.size() >= options_.acquires) return;
     if (now.mono_ms < again_ms || acquiring_.contains(lane)) continue;
-    auto acquire = std::make_shared<Acquire>(
-        me_, sealed_, lane, [this] { return log_.next_entry(); }, rng_.next(), now.wall_ms);
-    acquiring_[lane] = acquire;
-    run(std::move(acquire));
+    acquire(lane, now, false);
   }
+}
+
+void Incarnation::acquire(const Lane& lane, Moment now, bool only_look) {
+  auto acquire = std::make_shared<Acquire>(
+      me_, sealed_, lane, [this] { return log_.next_entry(); }, rng_.next(), now.wall_ms,
+      only_look);
+  acquiring_[lane] = acquire;
+  run(std::move(acquire));
 }
 
 void Incarnation::procedure_done(const StoreProcedure& procedure, Moment now) {
@@ -149,6 +159,7 @@ void Incarnation::proved(const Proof& proof, Moment now) {
 void Incarnation::acquired(const Acquire& acquire, Moment now) {
   const Lane& lane = acquire.lane();
   const std::string key = "lane " + lane_name(lane);
+  if (acquire.only_looks() && acquire.outcome() != Acquire::Outcome::split) return;
   if (acquire.outcome() != Acquire::Outcome::busy && !acquire.sealed_log().empty() &&
       !mutant(Mutant::janitor_passes_sealed))
     unfinished_logs_.try_emplace(acquire.sealed_log(), UnfinishedLog{now.mono_ms});
@@ -164,7 +175,8 @@ void Incarnation::acquired(const Acquire& acquire, Moment now) {
         trouble(key, "lane " + lane_name(lane) + " is held by " + acquire.sealed_log() +
                          ", which is alive and cannot be reached by Locals");
       return;
-    case Acquire::Outcome::split: wishes_.erase(lane); return;
+    case Acquire::Outcome::looked: return;
+    case Acquire::Outcome::split: return was_split(lane);
     case Acquire::Outcome::failed:
       wishes_[lane] = now.mono_ms + kFailedAgainMs;
       return trouble(key, "lane " + lane_name(lane) + " cannot be taken: " + acquire.error().text +
@@ -176,7 +188,8 @@ void Incarnation::acquired(const Acquire& acquire, Moment now) {
   OwnedLane owned;
   owned.epoch = acquire.epoch();
   owned.claim_entry = acquire.claim_entry();
-  owned.tag = next_tag_++;
+  owned.tag = mutant(Mutant::extents_cut_by_lane) ? xxh3(lane_name(lane)) : next_tag_++;
+  owned.loudness = Loudness(now.mono_ms);
   for (const auto& [stream, table] : acquire.table()) {
     const Position position{table.seq, table.chain};
     owned.rows[stream] = Row{position, position, table.flags};
@@ -291,7 +304,7 @@ void Incarnation::stop(bool everything) {
     if (worth) {
       close(files, INT64_MAX);
     } else {
-      for (const OpenFileId id : files.abandon_open()) actions_.push_back(DropFile{id});
+      drop(files.abandon_open());
     }
   }
   step_stop(now_);

@@ -30,4 +30,14 @@ uint64_t center_of(const Lane& lane, const std::vector<uint64_t>& centers) {
   return centers[best];
 }
 
+Lane lane_of(const std::string& category, const StreamKey& stream, uint8_t parts) {
+  return {category, parts, lane_part(stream, parts)};
+}
+
+std::optional<Lane> parent_of(const Lane& lane) {
+  if (lane.parts == 1) return std::nullopt;
+  return Lane{lane.category, static_cast<uint8_t>(lane.parts / kSplitParts),
+              static_cast<uint8_t>(lane.part / kSplitParts)};
+}
+
 }  // namespace tailrace

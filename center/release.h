@@ -1,6 +1,6 @@
-// RELEASE: gives a lane away, by a claim NONE with what is committed of it. The caller sees to it
-// that no record carries the lane any more. Thread: the road. A machine (store_procedure.h).
-// docs/protocol.md, "Several Centers".
+// RELEASE and SPLIT: a lane ends here, by a claim NONE or SPLIT with what is committed of it. The
+// caller sees to it that no record carries the lane any more. Thread: the road. A machine
+// (store_procedure.h). docs/protocol.md, "Several Centers".
 #pragma once
 
 #include <utility>
@@ -13,11 +13,11 @@ namespace tailrace {
 
 class Release final : public StoreProcedure {
  public:
-  Release(const Acquirer& me, LaneClaim none) : me_(me), none_(std::move(none)) {}
+  Release(const Acquirer& me, LaneClaim last) : me_(me), last_(std::move(last)) {}
 
   std::optional<StoreRequest> next() override {
     if (ended_) return std::nullopt;
-    return CasRequest{me_.names.claim(none_.lane, none_.epoch), none_.encode(),
+    return CasRequest{me_.names.claim(last_.lane, last_.epoch), last_.encode(),
                       Records::Parent::make};
   }
   void on(const StoreReply& reply) override {
@@ -25,13 +25,14 @@ class Release final : public StoreProcedure {
     released_ = !reply.error && reply.cas == Cas::won;
   }
 
-  [[nodiscard]] const Lane& lane() const { return none_.lane; }
+  [[nodiscard]] const Lane& lane() const { return last_.lane; }
+  [[nodiscard]] bool split() const { return last_.kind == LaneClaim::Kind::split; }
   // False: whose the lane is, or whether the claim stands, is not known any more.
   [[nodiscard]] bool released() const { return released_; }
 
  private:
   const Acquirer& me_;
-  LaneClaim none_;
+  LaneClaim last_;
   bool ended_ = false;
   bool released_ = false;
 };

@@ -63,6 +63,8 @@ class Surveyor {
     const auto claim = LaneClaim::decode(**bytes);
     if (!claim) return claim.error().within(name);
     out.epoch = epoch;
+    out.split = claim->kind == LaneClaim::Kind::split;
+    if (out.split) return out;  // its lines are counted with its parts
     Table table;
     for (const TableRow& row : claim->table) table[row.key] = row.seq;
     if (claim->kind == LaneClaim::Kind::own)

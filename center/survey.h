@@ -18,6 +18,7 @@ struct Survey {
   struct OwnedLane {
     Lane lane;
     std::string owner;           // incarnation; empty: nobody's
+    bool split = false;          // it has ended: its parts are lanes
     uint64_t epoch = 0;          // of its newest claim
     uint64_t streams = 0;        // with lines
     uint64_t lines = 0;          // committed, of all time

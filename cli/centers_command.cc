@@ -36,6 +36,10 @@ std::string name_of(const Survey& survey, const std::string& owner) {
   return known == survey.centers.end() ? owner + " (left)" : known->second.name;
 }
 
+std::string owner_of(const Survey& survey, const Survey::OwnedLane& lane) {
+  return lane.split ? "in parts" : escape(name_of(survey, lane.owner), 64);
+}
+
 size_t lanes_of(const Survey& survey, const std::string& owner) {
   return static_cast<size_t>(std::count_if(survey.lanes.begin(), survey.lanes.end(),
                                            [&](const auto& l) { return l.owner == owner; }));
@@ -61,7 +65,7 @@ void show(const Survey& survey, const std::string& wanted, int64_t now_ms) {
       continue;
     }
     std::printf("%-30s %-20s %8s %16s %14s\n", part_of(lane.lane).c_str(),
-                escape(name_of(survey, lane.owner), 64).c_str(), show_count(lane.streams).c_str(),
+                owner_of(survey, lane).c_str(), show_count(lane.streams).c_str(),
                 show_count(lane.lines).c_str(), ago(lane.last_commit_ms, now_ms).c_str());
   }
   if (left > 0)
@@ -88,6 +92,7 @@ Json as_json(const Survey& survey, const std::string& wanted) {
                               {"parts", lane.lane.parts},
                               {"part", lane.lane.part},
                               {"owner", lane.owner},
+                              {"split", lane.split},
                               {"epoch", lane.epoch},
                               {"streams", lane.streams},
                               {"lines", lane.lines},

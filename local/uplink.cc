@@ -370,7 +370,8 @@ void Uplink::State::take_credit() {
 void Uplink::State::forget_lane(const std::string& sink, const std::string& category,
                                 uint32_t parts, uint32_t part) {
   const auto index = sink_index(parse_hex16(sink));
-  if (!index || parts > 64) return malformed("a lane of a sink that it did not name");
+  const bool lane = (parts == 1 || parts == 8 || parts == 64) && part < parts;
+  if (!index || !lane) return malformed("what is no lane, or of a sink that it did not name");
   for (UplinkStream& s : streams)
     if (s.category == category &&
         lane_part({all.spool.local_id(), s.sub}, static_cast<uint8_t>(parts)) == part) {

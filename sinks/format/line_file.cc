@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
+
 namespace tailrace {
 
 namespace {
@@ -35,8 +37,9 @@ Result<void> LineFile::append(LaneTag tag, const StreamKey& key, const BatchFiel
 }
 
 LineFile::Pack& LineFile::pack_of(LaneTag tag) {
-  const auto found =
-      std::find_if(packs_.begin(), packs_.end(), [tag](const Pack& p) { return p.tag == tag; });
+  const auto found = std::find_if(packs_.begin(), packs_.end(), [tag](const Pack& p) {
+    return p.tag == tag || mutant(Mutant::pack_across_lanes);
+  });
   if (found != packs_.end()) return *found;
   Pack& pack = packs_.emplace_back();
   pack.tag = tag;

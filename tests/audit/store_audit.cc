@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "center/names.h"
 #include "center/record.h"
+#include "flow/codec.h"
 
 namespace tailrace::testing {
 
@@ -194,6 +195,21 @@ class Audit {
       }
     }
   }
+  // What a part begins with: the part of its parent's last table that is its own.
+  Table begins_with(const Lane& lane, const std::string& which) {
+    Table table;
+    if (lane.parts == 1) return table;
+    const Lane parent{lane.category, static_cast<uint8_t>(lane.parts / 8),
+                      static_cast<uint8_t>(lane.part / 8)};
+    const auto claims = claims_.find(parent);
+    if (claims == claims_.end() || claims->second.rbegin()->second.kind != LaneClaim::Kind::split) {
+      wrong(which + ": the lane that it is a part of was not split");
+      return table;
+    }
+    for (const auto& [key, row] : table_of(claims->second.rbegin()->second))
+      if (lane_part(key, lane.parts) == lane.part) table[key] = row;
+    return table;
+  }
   void check_claims() {  // I7
     for (const auto& [lane, claims] : claims_) {
       const LaneClaim* before = nullptr;
@@ -203,16 +219,16 @@ class Audit {
                                   std::to_string(epoch);
         if (epoch != (before ? before->epoch + 1 : 1)) wrong(which + ": those before are missing");
         const Table table = table_of(claim);
-        if (before) {
-          Table expected = table_of(*before);
-          if (before->kind == LaneClaim::Kind::own)
-            fold(expected, before->incarnation, lane, before->claim_entry,
-                 claim.incarnation == before->incarnation ? claim.claim_entry : UINT64_MAX, table);
-          std::erase_if(expected, [](const auto& row) { return row.second.seq == 0; });
-          Table shown = table;
-          std::erase_if(shown, [](const auto& row) { return row.second.seq == 0; });
-          if (expected != shown) wrong(which + ": its table is not the fold of the records before");
-        }
+        found_.splits += claim.kind == LaneClaim::Kind::split;
+        Table expected = before ? table_of(*before) : begins_with(lane, which);
+        if (before && before->kind == LaneClaim::Kind::split) wrong(which + " follows a SPLIT");
+        if (before && before->kind == LaneClaim::Kind::own)
+          fold(expected, before->incarnation, lane, before->claim_entry,
+               claim.incarnation == before->incarnation ? claim.claim_entry : UINT64_MAX, table);
+        std::erase_if(expected, [](const auto& row) { return row.second.seq == 0; });
+        Table shown = table;
+        std::erase_if(shown, [](const auto& row) { return row.second.seq == 0; });
+        if (expected != shown) wrong(which + ": its table is not the fold of the records before");
         before = &claim;
       }
     }
@@ -250,8 +266,9 @@ class Audit {
       const CommittedFile& f = *file->second;
       if (bytes.size() != f.bytes || xxh3(bytes) != f.xxh3)
         wrong("I3: " + path + " is not the file that was committed");
-      else if (f.codec == Codec::none &&
-               static_cast<uint64_t>(std::count(bytes.begin(), bytes.end(), '\n')) != f.lines)
+      else if (const std::string text = plain(f.codec, bytes);
+               text.size() != f.raw_bytes ||
+               static_cast<uint64_t>(std::count(text.begin(), text.end(), '\n')) != f.lines)
         wrong("I3: " + path + " has other lines than were committed");
     }
   }
@@ -264,6 +281,14 @@ class Audit {
 };
 
 }  // namespace
+
+std::string plain(Codec codec, const std::string& bytes) {
+  if (codec == Codec::none) return bytes;
+  std::string out;
+  const auto inflater = make_file_inflater(codec);
+  if (!inflater->feed(bytes, out) || !inflater->finish()) out += "\nbroken";
+  return out;
+}
 
 StoreFindings audit_store(const std::map<std::string, std::string>& content,
                           const std::string& base) {

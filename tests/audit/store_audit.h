@@ -9,6 +9,8 @@
 #include <string_view>
 #include <utility>
 
+#include "flow/batch.h"
+
 namespace tailrace::testing {
 
 struct StoreFindings {
@@ -17,7 +19,11 @@ struct StoreFindings {
   uint64_t claims = 0;
   // Lines that records say are lost, by category and local_id.
   std::map<std::pair<std::string, uint64_t>, uint64_t> gap_lines;
+  uint64_t splits = 0;
 };
+
+// What a published file says to a reader.
+[[nodiscard]] std::string plain(Codec codec, const std::string& bytes);
 
 // `content`: every file by path. `base`: <control>/<sink>.
 [[nodiscard]] StoreFindings audit_store(const std::map<std::string, std::string>& content,

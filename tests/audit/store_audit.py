@@ -9,7 +9,8 @@ Entries that were removed are known by the manifests of their log; nothing may b
   I2  the ranges of each stream over all commit records follow one another from 0, and so do their chains' ends
   I3  every published file is named by exactly one commit record, with its length, hash and lines
   I4  no file stands under a name of ours that no record names
-  I7  a lane's claims have consecutive epochs, and each table is the fold of all records before it
+  I7  a lane's claims have consecutive epochs, and each table is the fold of all records before it; nothing follows a
+      SPLIT, and the parts of that lane, and only those, begin with their share of its table
   I8  nothing follows a FENCE, and entries repeat each other's checksums
   I9  every committed file is published, or listed by the last record of a log that is not DONE
 """
@@ -147,6 +148,19 @@ def identity(data):
     return r.end({"sink": r.u64(), "cluster": r.u64(), "control": r.text()})
 
 
+# --- lanes ------------------------------------------------------------------------------------------
+def mix64(z):
+    mask = (1 << 64) - 1
+    z = (z + 0x9E3779B97F4A7C15) & mask
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
+    return z ^ (z >> 31)
+
+
+def lane_part(key, parts):
+    return mix64(key[0] ^ mix64(key[1])) >> {1: 64, 8: 61, 64: 58}[parts]
+
+
 # --- the audit --------------------------------------------------------------------------------------
 class Log:
     def __init__(self, name):
@@ -273,22 +287,41 @@ class Audit:
                 elif r["to"] > known[0]:
                     table[r["key"]] = (r["to"], r["chain"])
 
+    @staticmethod
+    def table(claim):
+        return {key: (seq, chain) for key, seq, chain, _ in claim["table"]}
+
+    # What a lane's first claim says: nothing, or of a part its share of what was split.
+    def begins_with(self, lane):
+        category, parts, part = lane
+        if parts == 1:
+            return {}
+        whole = self.claims.get((category, parts // 8, part // 8))
+        if not whole or whole[max(whole)]["kind"] != SPLIT:
+            self.wrong(f"I7: lane {lane}: the lane that it is a part of was not split")
+            return {}
+        return {k: p for k, p in self.table(whole[max(whole)]).items() if lane_part(k, parts) == part}
+
     def check_claims(self):  # I7
         for lane, found in self.claims.items():
             if sorted(found) != list(range(min(found, default=1), len(found) + min(found, default=1))):
                 self.wrong(f"I7: lane {lane}: its epochs are {sorted(found)}")
             before = None
             for epoch, c in sorted(found.items()):
-                table = {key: (seq, chain) for key, seq, chain, _ in c["table"]}
+                table = self.table(c)
                 if before:
-                    expected = {key: (seq, chain) for key, seq, chain, _ in before["table"]}
+                    expected = self.table(before)
                     same = c["incarnation"] == before["incarnation"]
                     if before["kind"] == OWN:
                         self.fold(expected, before["incarnation"], lane, before["claim_entry"],
                                   c["claim_entry"] if same else 1 << 64, table)
-                    expected, table = ({k: p for k, p in t.items() if p[0]} for t in (expected, table))
-                    if expected != table:
-                        self.wrong(f"I7: lane {lane}, epoch {epoch}: the table is {table}, the records before say {expected}")
+                    if before["kind"] == SPLIT:
+                        self.wrong(f"I7: lane {lane}, epoch {epoch}: it was split before")
+                else:
+                    expected = self.begins_with(lane) if epoch == 1 else table
+                expected, table = ({k: p for k, p in t.items() if p[0]} for t in (expected, table))
+                if expected != table:
+                    self.wrong(f"I7: lane {lane}, epoch {epoch}: the table is {table}, the records before say {expected}")
                 before = c
 
     def check_files(self):  # I3, I4, I9

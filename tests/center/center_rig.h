@@ -163,7 +163,7 @@ class CenterRig {
     }
     const std::string text = s.text(f);
     if (!staged || !staged->append({text})) {
-      if (verdict.file->lines == 0) staged_.erase(verdict.file->id);
+      if (verdict.file->extents.empty()) staged_.erase(verdict.file->id);
       return incarnation_->not_taken(s.category, verdict);
     }
     incarnation_->took(s.category, s.key, f, verdict, staged->size(), now());
@@ -250,6 +250,7 @@ class CenterRig {
       }
   }
   void on(TellReleased&) {}  // there is no other Center
+  void on(TellSplit&) {}
   void on(TellElsewhere&) { BOOST_FAIL("there is no other Center"); }
   void on(TellLane& a) {
     for (SentStream& s : streams_)

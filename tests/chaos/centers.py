@@ -4,22 +4,29 @@
   walk     one Center; a second is added and takes its share; it is stopped (SIGSTOP) for longer than the take-over, and
            goes on as a new incarnation; the first is killed for good; a third comes and the second is drained
   drain    a Center that leaves in order makes no small files, and nothing waits for long
+  split    one category that is loud is split and its parts are spread; the first Center leaves in order and comes back, the second
+           is killed for good, a third takes its parts
   T55      all Centers are killed at once and others come in their place: nothing of the dead stays behind
 """
 import glob
+import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import time
 import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../audit"))
 import judge  # noqa: E402
-from rig import Failure, run, wait_for  # noqa: E402
-from trio import Trio  # noqa: E402
+from store_audit import Audit  # noqa: E402
+from rig import PROGRAM, Failure, run, wait_for  # noqa: E402
+from trio import FILES_OF_A_HOST, Trio  # noqa: E402
 
 CATEGORIES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta")
+LOUD = ("alpha",)
 LANES = re.compile(r"^tailrace_center_lanes\{.*\} (\d+)$", re.M)
 
 
@@ -118,6 +125,62 @@ def drain(trio):
     trio.settle()
 
 
+def parts(trio):
+    """How many parts of the loud category each Center owns, by its name; "": nobody."""
+    said = json.loads(subprocess.run([PROGRAM, "centers", trio.out, "--format", "json"], capture_output=True, timeout=60,
+                                     check=True).stdout)
+    names = {c["incarnation"]: c["name"] for c in said["centers"]}
+    owned = {}
+    for lane in said["lanes"]:
+        if lane["parts"] > 1 and not lane["split"]:
+            name = names.get(lane["owner"], "").replace(".", "-")
+            owned[name] = owned.get(name, 0) + 1
+    return owned
+
+
+def split(trio):
+    for n, role in enumerate(("center", "center-1", "center-2")):
+        trio.configure(role, "name: %s\nlisten: 127.0.0.1:%d\nsinks:\n  files: {type: directory, root: %s, timezone: UTC, "
+                       "roll: {size: 2MiB, age: 25s}}\n" % (role, trio.ports[n], trio.out))
+    start(trio, "center-1", "center-2")
+    writers = trio.write_on_all(1, "--rate", "2000", "--categories", LOUD[0], "--files", "3", "--rotate-every", "0")
+    step(trio, "the only Center has the lane", 60, lambda: lanes(trio, "center") == 1)
+    grows(trio, "lines flow")
+    if parts(trio):
+        raise Failure("a lane was split although there is one Center: %s" % parts(trio))
+    trio.up("center-1")
+    step(trio, "the lane is split, and each has parts", 120, lambda: {"center", "center-1"} == set(parts(trio)))
+    grows(trio, "lines go on through both")
+    trio.stop("center")
+    print("         the first has left", flush=True)
+    step(trio, "the other has all parts", 60, lambda: {"center-1"} == set(parts(trio)))
+    grows(trio, "lines go on through it alone")
+    for writer in writers:
+        trio.end_writer(writer)
+    writers = [trio.write("--seed", str(9 + n), "--first", str(FILES_OF_A_HOST * n + 5), "--rate", "10", "--categories",
+                          LOUD[0], "--files", "3", "--rotate-every", "0", logs=trio.logs + host)
+               for n, host in enumerate(trio.hosts)]
+    trio.up("center")
+    step(trio, "the first has parts again", 90, lambda: {"center", "center-1"} == set(parts(trio)))
+    step(trio, "what was handed over is cut out", 60, lambda: "were cut out of" in trio.running["center-1"].said())
+    grows(trio, "lines go on through both again")
+    trio.kill("center-1")
+    trio.up("center-2")
+    step(trio, "a third has parts of the one that was killed", 120,
+         lambda: {"center", "center-2"} == set(parts(trio)))
+    grows(trio, "lines go on through the two")
+    for writer in writers:
+        trio.end_writer(writer)
+    trio.settle()
+    audit = Audit(trio.out)
+    audit.load()
+    for check in (audit.check_logs, audit.check_ranges, audit.check_claims):  # files are the judge's
+        check()
+    if audit.problems:
+        raise Failure("the records: %s" % audit.problems[:3])
+    print("         %d lanes" % len(audit.claims))
+
+
 def others(trio):
     start(trio)
     writers = trio.write_on_all(1, "--rate", "2000", "--categories", ",".join(CATEGORIES), "--files", "10")
@@ -143,11 +206,13 @@ def by(path):
 
 
 def main():
-    bodies = {"walk": (walk, 3), "drain": (drain, 2), "T55": (others, 2)}
+    bodies = {"walk": (walk, 3), "drain": (drain, 2), "split": (split, 3), "T55": (others, 2)}
     failed = 0
     for name in sys.argv[1:] or bodies:
         body, centers = bodies[name]
-        failed += run("centers " + name, body, Trio("centers-" + name, hosts=2, centers=centers, categories=CATEGORIES))
+        hosts, categories = (5, LOUD) if body is split else (2, CATEGORIES)
+        trio = Trio("centers-" + name, hosts=hosts, centers=centers, categories=categories)
+        failed += run("centers " + name, body, trio)
     return 1 if failed else 0
 
 

@@ -41,11 +41,13 @@ struct Ways {
     for (const Position& p : owned) *w.add_positions() = UplinkHop::at(1, p);
     say(address, FrameType::welcome, w);
   }
-  void redirect(const std::string& from, const std::string& to) {
+  void redirect(const std::string& from, const std::string& to, uint32_t parts = 1,
+                uint32_t part = 0) {
     proto::Redirect r;
     r.set_sink(kSinkName);
     r.set_category("web");
-    r.set_parts(1);
+    r.set_parts(parts);
+    r.set_part(part);
     r.set_address(to);
     say(from, FrameType::redirect, r);
   }
@@ -145,6 +147,27 @@ BOOST_AUTO_TEST_CASE(lines_go_to_whoever_named_a_position_last) {
   road.say("a", FrameType::committed, committed);
   BOOST_TEST(road.batches(road.take("a")) == 1u);
   BOOST_TEST(road.batches(road.take("b")) == 0u);
+}
+
+// Of a category in parts only the part that is named goes.
+BOOST_AUTO_TEST_CASE(a_redirect_of_a_part_concerns_its_streams_alone) {
+  for (const uint32_t parts : {8u, 64u}) {
+    Ways road({"a"});
+    road.paper.add(1);
+    static_cast<void>(road.due());
+    road.meet("a", {{}});
+    proto::Credit credit;
+    credit.set_sink(kSinkName);
+    credit.set_category("web");
+    credit.set_bytes(1 << 20);
+    road.say("a", FrameType::credit, credit);
+    const uint32_t mine = lane_part({road.paper.spool.local_id(), 0}, static_cast<uint8_t>(parts));
+    road.redirect("a", "b", parts, (mine + 1) % parts);
+    BOOST_TEST(road.batches(road.take("a")) == 1u);
+    road.paper.add(1);
+    road.redirect("a", "b", parts, mine);
+    BOOST_TEST(road.batches(road.take("a")) == 0u);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_center_that_names_ten_thousand_others_costs_little) {

@@ -182,9 +182,14 @@ void CenterProcess::drive(std::shared_ptr<StoreProcedure> procedure, uint64_t li
 void CenterProcess::start_work(FinishWork work) {
   after(world_.delay(), [this, work, life = hub_->life()] {
     if (life != hub_->life()) return;
-    const Result<void> done = work.writer->finish();
+    Finishing& file = *work.finishing;
+    const bool cuts = file.cuts();
+    Result<void> done;
+    if (cuts) done = file.stage(*files_, hub_->stage_name(work.category));
+    if (done) done = file.run();
+    cuts_ += cuts && !file.cuts();
     if (done) {
-      hub_->file_finished(work.file, work.writer->size(), work.writer->xxh3(), now());
+      hub_->file_finished(work, now());
     } else if (done.error().kind == Error::Kind::retry_later) {
       hub_->finish_waits(done.error().text);
       start_work(work);

@@ -37,6 +37,8 @@ class CenterProcess final : public Process {
   [[nodiscard]] Judge::Session session() const { return session_; }
   // Lives before the current one.
   [[nodiscard]] uint64_t fences() const { return hub_->life() - 1; }
+  // Files that something was cut out of.
+  [[nodiscard]] uint64_t cuts() const { return cuts_; }
 
  private:
   using Answered = std::function<void(StoreReply)>;
@@ -65,6 +67,7 @@ class CenterProcess final : public Process {
   uint64_t life_ = 1;
   Judge::Session session_;  // of that life
   bool stopping_ = false;
+  uint64_t cuts_ = 0;
   int64_t cut_off_until_ms_ = 0;
 };
 

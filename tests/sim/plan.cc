@@ -44,6 +44,43 @@ uint64_t most_of(Disaster::Kind kind, Rng& rng) {
     default: return rng.chance(0.5) ? rng.below(rng.chance(0.3) ? 30 : 6) : 0;
   }
 }
+
+// Lanes that are loud soon, and files that stay open while lanes come and go.
+void draw_split(Rng& rng, Plan& plan) {
+  if (rng.chance(0.6)) return;
+  plan.settings = plan.settings && rng.chance(0.3);
+  plan.hosts = static_cast<uint32_t>(4 + rng.below(7));
+  plan.categories = rng.chance(0.8) ? 1 : 2;
+  plan.files = 1;
+  plan.lines += static_cast<uint32_t>(rng.below(1'000));
+  plan.until_ms += 30'000;
+  plan.split.bytes = 10 + rng.below(200);
+  plan.split.each_ms = 300 + static_cast<int64_t>(rng.below(3'000));
+  plan.takeover_after_ms = 3'000 + static_cast<int64_t>(rng.below(9'000));
+  if (rng.chance(0.6)) {
+    plan.roll_bytes += rng.below(3'000);
+    plan.roll_age_ms = 20'000 + static_cast<int64_t>(rng.below(40'000));
+    plan.roll_idle_ms = -1;
+  }
+  if (rng.chance(0.5)) plan.codec = Codec::gzip;
+  // Each that leaves and comes back has lanes given to it again; before that a host may be lost.
+  const auto draw = [&](Disaster::Kind kind, int64_t at_ms) {
+    Disaster d;
+    d.kind = kind;
+    d.at_ms = at_ms;
+    d.who = static_cast<uint32_t>(rng.below(60));
+    plan.disasters.push_back(d);
+  };
+  const auto some = [&rng](int64_t below) {
+    return static_cast<int64_t>(rng.below(static_cast<uint64_t>(below)));
+  };
+  for (uint64_t leaves = rng.below(12); leaves > 0; --leaves) {
+    const int64_t at_ms = some(plan.until_ms);
+    draw(Disaster::Kind::leave_center, at_ms);
+    if (rng.chance(0.2))
+      draw(Disaster::Kind::lose_host, at_ms + 1'000 + some(plan.takeover_after_ms + 3'000));
+  }
+}
 }  // namespace
 
 const char* name_of(Disaster::Kind kind) {
@@ -76,6 +113,7 @@ Plan draw_plan(uint64_t seed) {
   plan.faults.call_late = rate(rng, 0.2);
   plan.faults.slow = rate(rng, 0.2);
   plan.faults.store_trouble = rate(rng, 0.2);
+  draw_split(rng, plan);
   // Some kinds of disaster, each as often as it pleases.
   for (int kind = 0; kind < Disaster::kKinds; ++kind) {
     const uint64_t most = most_of(static_cast<Disaster::Kind>(kind), rng);
@@ -97,10 +135,12 @@ std::string Plan::text() const {
   char line[400];
   std::snprintf(line, sizeof line,
                 "%u hosts, %u categories with %u files each, %u Centers%s; %u lines until %.3f s, "
-                "files of %llu bytes; calls lost %.3f, late %.3f, answers lost %.3f, slow %.3f, "
+                "files of %llu bytes, split above %llu in %lld ms; calls lost %.3f, late %.3f, answers lost %.3f, slow %.3f, "
                 "store trouble %.3f; %zu disasters\n",
                 hosts, categories, files, centers, core ? " of which some stay ill" : "", lines,
                 static_cast<double>(until_ms) / 1000, static_cast<unsigned long long>(roll_bytes),
+                static_cast<unsigned long long>(split.bytes),
+                static_cast<long long>(split.each_ms),
                 faults.call_lost, faults.call_late, faults.answer_lost, faults.slow,
                 faults.store_trouble, disasters.size());
   std::string out = line;

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "center/loudness.h"
+#include "flow/batch.h"
 #include "tests/sim/world.h"
 
 namespace tailrace::sim {
@@ -55,6 +57,11 @@ struct Plan {
   bool settings = false;  // those of programs are others after each start
   uint64_t roll_bytes = 0;
   uint64_t reclaim_entries = 0;
+  int64_t roll_age_ms = 6'000;
+  int64_t roll_idle_ms = 2'000;
+  int64_t takeover_after_ms = 15'000;
+  SplitPolicy split;
+  Codec codec = Codec::none;  // of published files
   Faults faults;
   std::vector<Disaster> disasters;  // in order
 

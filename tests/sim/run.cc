@@ -22,6 +22,8 @@ struct Board {
   uint64_t commits = 0;
   uint64_t fences = 0;
   uint64_t kills = 0;
+  uint64_t splits = 0;
+  uint64_t cuts = 0;
   char failed[1'000] = {};  // not empty: `next` is wrong, and nothing more is run
 };
 
@@ -42,6 +44,8 @@ void run_on(Board& board, const Plan& plan) {
   board.commits += o.commits;
   board.fences += o.fences;
   board.kills += o.kills;
+  board.splits += o.splits;
+  board.cuts += o.cuts;
   if (!o.violation.empty())
     std::snprintf(board.failed, sizeof board.failed, "%s", o.violation.c_str());
 }
@@ -69,13 +73,15 @@ std::string failure_of(const Board& board, int status) {
 }  // namespace
 
 std::string Totals::text() const {
-  char line[200];
+  char line[300];
   std::snprintf(line, sizeof line,
                 "%llu seeds, %llu lines, %llu files, %llu commits, %llu fences, %llu kills, "
+                "%llu splits, %llu cuts, "
                 "%zu violations",
                 static_cast<unsigned long long>(seeds), static_cast<unsigned long long>(lines),
                 static_cast<unsigned long long>(files), static_cast<unsigned long long>(commits),
                 static_cast<unsigned long long>(fences), static_cast<unsigned long long>(kills),
+                static_cast<unsigned long long>(splits), static_cast<unsigned long long>(cuts),
                 failures.size());
   return line;
 }
@@ -114,6 +120,8 @@ Totals run_seeds(uint64_t first, uint64_t seeds, unsigned jobs, size_t most_fail
     totals.commits += boards[i].commits;
     totals.fences += boards[i].fences;
     totals.kills += boards[i].kills;
+    totals.splits += boards[i].splits;
+    totals.cuts += boards[i].cuts;
   }
   munmap(boards, jobs * sizeof(Board));
   return totals;

@@ -23,6 +23,8 @@ struct Totals {
   uint64_t commits = 0;
   uint64_t fences = 0;
   uint64_t kills = 0;
+  uint64_t splits = 0;
+  uint64_t cuts = 0;
   std::vector<Failure> failures;
 
   [[nodiscard]] std::string text() const;  // one line

@@ -86,7 +86,7 @@ void Simulation::run_late() {
 
 // An agent's settings may be others each time that it starts.
 Codec Simulation::draw_codec() {
-  if (!plan_.settings) return Codec::none;
+  if (!plan_.settings) return plan_.codec;
   return static_cast<Codec>(world_.rng.below(3));
 }
 
@@ -141,8 +141,8 @@ void Simulation::start_center(Machine& machine) {
   options.settings.name = machine.name;
   options.settings.address = machine.name;
   options.settings.roll_bytes = plan_.roll_bytes;
-  options.settings.roll_age_ms = 6'000;
-  options.settings.roll_idle_ms = 2'000;
+  options.settings.roll_age_ms = plan_.roll_age_ms;
+  options.settings.roll_idle_ms = plan_.roll_idle_ms;
   options.settings.bucket_grace_ms = 1'000;
   options.settings.bucket_jitter_ms = 1'000;
   if (plan_.settings) {
@@ -157,6 +157,8 @@ void Simulation::start_center(Machine& machine) {
   options.state_uuid = machine.state_uuid;
   options.reclaim_entries = plan_.reclaim_entries;
   options.collect_ms = 10'000;
+  options.takeover_after_ms = plan_.takeover_after_ms;
+  options.split = plan_.split;
   machine.center = std::make_shared<CenterProcess>(world_, judge_, machine.name, std::move(options),
                                                    store_, machine.clock_ms);
   if (machine.cut_off) machine.center->cut_off_for(kForEverMs);
@@ -179,7 +181,7 @@ void Simulation::kill(std::shared_ptr<LocalProcess>& local, bool silently) {
 
 void Simulation::kill(Machine& machine) {
   if (!machine.center) return;
-  outcome_.fences += machine.center->fences();
+  count(*machine.center);
   if (!machine.center->drained()) judge_.over(machine.center->session());
   machine.center->die(false);
   machine.center.reset();
@@ -328,8 +330,13 @@ Outcome Simulation::run() {
   outcome_.files = judge_.files();
   outcome_.virtual_ms = world_.now_ms;
   for (Machine& machine : machines_)
-    if (machine.center) outcome_.fences += machine.center->fences();
+    if (machine.center) count(*machine.center);
   return outcome_;
+}
+
+void Simulation::count(const CenterProcess& center) {
+  outcome_.fences += center.fences();
+  outcome_.cuts += center.cuts();
 }
 
 void Simulation::judge_after_all() {
@@ -345,6 +352,7 @@ void Simulation::judge_after_all() {
   const testing::StoreFindings found =
       testing::audit_store(store_->content(), "_tailrace/" + hex16(sink_.sink));
   outcome_.commits = found.commits;
+  outcome_.splits = found.splits;
   if (!found.wrong.empty()) world_.violated(found.wrong);
 }
 

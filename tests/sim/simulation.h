@@ -24,6 +24,8 @@ struct Outcome {
   uint64_t commits = 0;
   uint64_t fences = 0;
   uint64_t kills = 0;
+  uint64_t splits = 0;
+  uint64_t cuts = 0;  // files that something was cut out of
   int64_t virtual_ms = 0;
 };
 
@@ -98,6 +100,7 @@ class Simulation {
   bool drained();
   std::string waiting() const;
   void run_until(int64_t ms, const char* what, const std::function<bool()>& done);
+  void count(const CenterProcess& center);
   void judge_after_all();
   testing::Fault store_fault(const testing::StoreCall& call);
 

@@ -30,8 +30,14 @@ std::string in_words(const Outgoing& frame) {
     case FrameType::rewind: return "REWIND" + place(as<proto::Rewind>(frame).to());
     case FrameType::stale: return "STALE" + place(as<proto::Stale>(frame).position());
     case FrameType::redirect:
-      return "REDIRECT " + as<proto::Redirect>(frame).category() + " to " +
+      return "REDIRECT " + as<proto::Redirect>(frame).category() + "/" +
+             std::to_string(as<proto::Redirect>(frame).parts()) + "-" +
+             std::to_string(as<proto::Redirect>(frame).part()) + " to " +
              as<proto::Redirect>(frame).address();
+    case FrameType::released:
+      return "RELEASED " + as<proto::Released>(frame).category() + "/" +
+             std::to_string(as<proto::Released>(frame).parts()) + "-" +
+             std::to_string(as<proto::Released>(frame).part());
     case FrameType::reject: return "REJECT " + as<proto::Reject>(frame).text();
     case FrameType::busy: return "BUSY";
     default: return "";
