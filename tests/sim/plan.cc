@@ -135,12 +135,12 @@ std::string Plan::text() const {
   char line[400];
   std::snprintf(line, sizeof line,
                 "%u hosts, %u categories with %u files each, %u Centers%s; %u lines until %.3f s, "
-                "files of %llu bytes, split above %llu in %lld ms; calls lost %.3f, late %.3f, answers lost %.3f, slow %.3f, "
+                "files of %llu bytes, split above %llu in %lld ms; calls lost %.3f, late %.3f, "
+                "answers lost %.3f, slow %.3f, "
                 "store trouble %.3f; %zu disasters\n",
                 hosts, categories, files, centers, core ? " of which some stay ill" : "", lines,
                 static_cast<double>(until_ms) / 1000, static_cast<unsigned long long>(roll_bytes),
-                static_cast<unsigned long long>(split.bytes),
-                static_cast<long long>(split.each_ms),
+                static_cast<unsigned long long>(split.bytes), static_cast<long long>(split.each_ms),
                 faults.call_lost, faults.call_late, faults.answer_lost, faults.slow,
                 faults.store_trouble, disasters.size());
   std::string out = line;
