@@ -4,17 +4,19 @@
     daemons_traps.py [NAME...]     all, or those named; each states its scale.
 """
 import argparse
+import glob
 import os
 import random
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import judge  # noqa: E402
 from daemons_run import OneRole  # noqa: E402
 from kill_run import Killer, can_trace  # noqa: E402
 from rig import Failure, lines_published, run, wait_for  # noqa: E402
 from traps import Source  # noqa: E402
-from trio import ROLES, Trio  # noqa: E402
+from trio import ROLES, Trio, balance  # noqa: E402
 
 MIB = 1 << 20
 # What the windows, queues and caches of a role may add up to (docs/architecture.md, "Memory: the sum"), with the program itself.
@@ -48,6 +50,91 @@ def t02(rnd):
             print(killer.report())
         rig.end_writer(writer)
         rig.settle()
+    return trio, body
+
+
+KILLED_AT = ("openat", "write", "pwrite64", "writev", "fdatasync", "fsync", "renameat2", "unlinkat", "mkdirat")
+
+
+def t03(rnd):
+    """kill -9 of the Center in create, write, sync, rename, unlink; 12 kills, each time the next one goes on."""
+    trio = Trio("t03")
+
+    def body(rig):
+        writer = rig.write("--seed", str(rnd.randrange(1 << 30)), "--rate", "3000", "--unterminated")
+        if can_trace():
+            rig.all_up()
+            rig.kill("center")
+            killer = Killer(OneRole(rig, "center"), rnd, must=("openat", "fdatasync", "renameat2"))
+            killer.learn()
+            killer.often = {k: n for k, n in killer.often.items() if k in KILLED_AT}
+            for _ in range(12):
+                rig.running.pop("center")
+                killer.kill_at_call()
+            rig.running.pop("center")
+            print(killer.report())
+        before = lines_published(rig.out)
+        rig.up("center")
+        wait_for("files after the kills", 60, lambda: lines_published(rig.out) > before)
+        rig.end_writer(writer)
+        rig.settle()
+        if rig.rests()[0]:
+            raise Failure("%d staged files are left" % rig.rests()[0])
+    return trio, body
+
+
+def flip_bits(folder, rnd, n):
+    """Somewhere in what the segments hold, but not in their first block (the tables, of which there may be no second copy)
+    nor in the last MiB (what nobody can know to have been synced is cut off, and then the agent holds)."""
+    segments = sorted(glob.glob(folder + "/*.seg"))
+    flipped = 0
+    for _ in range(n):
+        path = rnd.choice(segments)
+        with open(path, "r+b") as f:
+            used = len(f.read().rstrip(b"\0"))
+            end = used - MIB if path == segments[-1] else used
+            if end <= 64 << 10:
+                continue
+            at = rnd.randrange(64 << 10, end)
+            f.seek(at)
+            byte = f.read(1)[0] ^ 1 << rnd.randrange(8)
+            f.seek(at)
+            f.write(bytes([byte]))
+        flipped += 1
+    return flipped
+
+
+def t32(rnd):
+    """Bits flipped in the spool while it waits for a Center: every other line is delivered, what is lost is counted."""
+    trio = Trio("t32", "none")
+
+    def body(rig):
+        def figure(role, name):
+            return sum(n for (_, figure), n in balance.lines(rig.admin(role)).items() if figure == name)
+
+        for role in ("agent", "local"):
+            life = rig.up(role)
+            wait_for("its admin port", 30, lambda life=life: "admin port" in life.said())
+        writer = rig.write("--seed", str(rnd.randrange(1 << 30)), "--rate", "40000", "--rotate-every", "0")
+        time.sleep(5)
+        rig.end_writer(writer)
+        wait_for("all to be in the spool", 60, lambda: figure("agent", "taken") and not figure("agent", "waiting"), 1.0)
+        rig.kill("local")
+        flipped = flip_bits(rig.state + "/state-local/spool", rnd, 100)
+        rig.stand()
+
+        def accounted():
+            for life in rig.running.values():
+                life.must_live()
+            found = judge.Judge(judge.Ledger(rig.ledger)).tree(rig.out)
+            others = found.counts.total() - found.counts["missing"]
+            return found if figure("local", "lost") == found.counts["missing"] and not others else None
+        found = wait_for("what is missing to be what was said to be lost", 120, accounted, pause=1.0)
+        if flipped < 50 or not found.counts["missing"]:
+            raise Failure("%d bits flipped, %d lines missing: nothing was tried" % (flipped, found.counts["missing"]))
+        print("%d bits flipped: %s" % (flipped, found.summary()))
+        for role in ("agent", "local", "center"):
+            rig.stop(role)
     return trio, body
 
 
@@ -98,6 +185,8 @@ def t56(rnd):
 
 TRAPS = {
     "T02": t02,
+    "T03": t03,
+    "T32": t32,
     "T56": t56,
     # T10 and T37: the Center stands still under load, with rotation, until the spool is full and reading waits.
     "stopped-center": stopped("center", "none", 40000, 15),

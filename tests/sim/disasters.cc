@@ -70,7 +70,9 @@ void Simulation::lose(Host& host) {
 
 void Simulation::restore(Host& host, const Disaster& d) {
   const Backup& backup = host.backups[d.at_ms];
-  if (backup.spool.content.empty()) return;  // another spool's story
+  const bool has_spool = std::any_of(backup.spool.content.begin(), backup.spool.content.end(),
+                                     [](const auto& file) { return file.first.ends_with(".seg"); });
+  if (!has_spool) return;  // it would be a new one: nobody could know
   stop_host(host, world_.rng.chance(0.5));
   host.put_back = true;
   host.disk = test::VirtualDisk(backup.spool);

@@ -256,7 +256,7 @@ bool Simulation::drained() {
   for (const auto& host : hosts_)
     if (!drained(*host)) return false;
   for (const auto& host : hosts_) {
-    if (host->may_hold() && held(*host)) {
+    if (host->may_hold() && (held(*host) || (host->put_back && host->hurt))) {
       host->excused = true;
       judge_.excuse_host(host->name);
     }
