@@ -77,8 +77,8 @@ void draw_split(Rng& rng, Plan& plan) {
   for (uint64_t leaves = rng.below(12); leaves > 0; --leaves) {
     const int64_t at_ms = some(plan.until_ms);
     draw(Disaster::Kind::leave_center, at_ms);
-    if (rng.chance(0.2))
-      draw(Disaster::Kind::lose_host, at_ms + 1'000 + some(plan.takeover_after_ms + 3'000));
+    if (rng.chance(0.25))
+      draw(Disaster::Kind::lose_host, std::max<int64_t>(0, at_ms - 15'000 + some(18'000)));
   }
 }
 }  // namespace
