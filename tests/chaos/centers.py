@@ -3,13 +3,16 @@
 
   walk     one Center; a second is added and takes its share; it is stopped (SIGSTOP) for longer than the take-over, and
            goes on as a new incarnation; the first is killed for good; a third comes and the second is drained
-  drain    a Center that leaves in order makes no small files, and nothing waits for long
+  drain    a Center that leaves in order makes no small files, and nothing waits for long; T60 (scaled): two Centers, then one,
+           three times two, six categories: no more files than bytes / target, and one for each owner
   split    one category that is loud is split and its parts are spread; the first Center leaves in order and comes back, the second
            is killed for good, a third takes its parts
   T55      all Centers are killed at once and others come in their place: nothing of the dead stays behind
 """
+import collections
 import glob
 import json
+import math
 import os
 import re
 import shutil
@@ -27,6 +30,7 @@ from trio import Trio  # noqa: E402
 
 CATEGORIES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta")
 LOUD = ("alpha",)
+INCARNATION = re.compile(r"\d{13}-[0-9a-f]{16}")
 LANES = re.compile(r"^tailrace_center_lanes\{.*\} (\d+)$", re.M)
 
 
@@ -116,6 +120,7 @@ def drain(trio):
     small = [p for p in judge.in_sight(trio.out) if os.path.getsize(os.path.join(trio.out, p)) < target // 2]
     if small:
         raise Failure("files below half of the target: %s" % small)
+    budget(trio, target)
     for writer in writers:
         trio.end_writer(writer)
     trio.stop("center")
@@ -177,6 +182,20 @@ def split(trio):
         with open("%s/%s.log" % (trio.folder, role)) as f:
             cuts += f.read().count("were cut out of an open file")
     print("         %d lanes, %d files were cut" % (len(audit.claims), cuts))
+
+
+def budget(trio, target):
+    """No more files than their bytes need, and one for each time that a lane was somebody's."""
+    sizes, owners = collections.Counter(), set()
+    for path in judge.in_sight(trio.out):
+        category = path.split("/")[0]
+        sizes[category] += os.path.getsize(os.path.join(trio.out, path))
+        owners.add((os.path.dirname(path), INCARNATION.search(path)[0]))
+    files, allowed = len(judge.in_sight(trio.out)), sum(math.ceil(size / target) for size in sizes.values()) + len(owners)
+    print("         %d files, %d allowed (%d MiB, %d owners of a category's directory)" % (
+        files, allowed, sum(sizes.values()) >> 20, len(owners)), flush=True)
+    if files > allowed:
+        raise Failure("%d files where %d are allowed" % (files, allowed))
 
 
 def others(trio):
