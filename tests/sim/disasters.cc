@@ -69,7 +69,7 @@ void Simulation::lose(Host& host) {
 }
 
 void Simulation::restore(Host& host, const Disaster& d) {
-  const Backup& backup = host.backups[d.at_ms];
+  const Backup backup = std::move(host.backups[d.at_ms]);
   const bool has_spool = std::any_of(backup.spool.content.begin(), backup.spool.content.end(),
                                      [](const auto& file) { return file.first.ends_with(".seg"); });
   if (!has_spool) return;  // it would be a new one: nobody could know
@@ -77,6 +77,7 @@ void Simulation::restore(Host& host, const Disaster& d) {
   host.put_back = true;
   host.disk = test::VirtualDisk(backup.spool);
   if (d.kind == Disaster::Kind::restore_spool) return;
+  host.backups.clear();  // of log files that are no more
   host.journal = backup.journal;
   host.journal.synced = host.journal.journal.size();
   for (size_t i = 0; i < host.logs.size(); ++i) {
