@@ -37,6 +37,7 @@ struct AdminServer::State {
   asio::io_context& road;
   Tcp::acceptor door;
   std::map<std::string, std::function<HttpAnswer(const std::string&)>> routes;
+  std::map<std::string, std::function<HttpAnswer()>> commands;
   std::set<std::shared_ptr<Tcp::socket>> connections;
 };
 
@@ -111,8 +112,15 @@ HttpAnswer AdminServer::State::answer(const HttpRequest& request) const {
     out.body = request.why + "\n";
     return out;
   }
+  const auto command = commands.find(request.path);
   const auto found = routes.find(request.path);
-  if (found != routes.end()) return found->second(request.query);
+  if (request.post && command != commands.end()) return command->second();
+  if (!request.post && found != routes.end()) return found->second(request.query);
+  if (command != commands.end() || found != routes.end()) {
+    out.status = 405;
+    out.body = request.path + (request.post ? " takes no POST\n" : " takes a POST only\n");
+    return out;
+  }
   out.status = 404;
   out.body = "there is no such path here; there are:\n";
   for (const auto& [path, ignored] : routes) out.body += path + "\n";
@@ -126,6 +134,10 @@ AdminServer::~AdminServer() { close(); }
 void AdminServer::route(std::string path,
                         std::function<HttpAnswer(const std::string& query)> answer) {
   state_->routes[std::move(path)] = std::move(answer);
+}
+
+void AdminServer::command(std::string path, std::function<HttpAnswer()> carry_out) {
+  state_->commands[std::move(path)] = std::move(carry_out);
 }
 
 Result<void> AdminServer::open(const HostPort& at, bool or_another) {
@@ -158,6 +170,7 @@ HostPort AdminServer::address() const {
 void AdminServer::close() {
   asio::error_code ignored;
   state_->door.close(ignored);
+  state_->commands.clear();
   state_->routes.clear();  // what they answer from may be gone soon
   for (const auto& socket : state_->connections) socket->close(ignored);
 }

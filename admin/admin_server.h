@@ -22,6 +22,8 @@ class AdminServer {
 
   // `answer` is called on the road with the query; it must outlive the server.
   void route(std::string path, std::function<HttpAnswer(const std::string& query)> answer);
+  // The same for what changes something: only a POST does it.
+  void command(std::string path, std::function<HttpAnswer()> carry_out);
   // Listens. A port that is taken: rejected, or, with `or_another`, another one. Port 0 picks one.
   Result<void> open(const HostPort& at, bool or_another);
   [[nodiscard]] HostPort address() const;  // after open()

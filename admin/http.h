@@ -1,5 +1,5 @@
-// The little of HTTP/1.1 that an admin port needs: GET and HEAD of fixed paths. A pure parser and a
-// writer; RFC 9112 is where the grammar comes from. Thread: any.
+// The little of HTTP/1.1 that an admin port needs: GET, HEAD and POST of fixed paths. A pure parser
+// and a writer; RFC 9112 is where the grammar comes from. Thread: any.
 #pragma once
 
 #include <string>
@@ -19,6 +19,7 @@ struct HttpRequest {
   int status = 0;
   std::string why;  // of a bad one, for the answer
   bool head = false;
+  bool post = false;  // a command; its body is not read
   std::string path;   // "/metrics", without the query
   std::string query;  // behind the '?', undecoded
 };

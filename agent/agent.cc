@@ -24,6 +24,7 @@ constexpr int64_t kMostBackoffMs = 5'000;
 constexpr int64_t kSoonMs = 200;  // between scans that the watch asks for
 constexpr int64_t kLowLatencyMs = 50;
 constexpr uint32_t kLeastRecord = 64;
+constexpr int64_t kRetireAlarmMs = 60'000;
 constexpr size_t kMostUnreadableTold = 1000;
 
 FileTable::Clock now() { return {mono_ms(), wall_ms()}; }
@@ -87,6 +88,8 @@ void Agent::State::take_tick() {
     if (clock.mono_ms - connection->last_heard_ms() > kDeadMs) {
       log::warning("the Local has said nothing for 15 s: connecting again");
       connection->close();
+    } else if (session->wants_to_greet()) {
+      connection->close();
     } else if (clock.mono_ms - pinged_ms >= kPingMs) {
       pinged_ms = clock.mono_ms;
       connection->send(FrameType::ping);
@@ -138,8 +141,15 @@ asio::awaitable<void> Agent::State::keep_journal() {
   while (!leaving) {
     co_await journal_bell.wait(kJournalMs);
     const bool answered = session->placed() && !journal_stuck;
+    const uint64_t losses = journal_stuck ? 0 : session->losses();
     const Result<void> kept = co_await journal_file.keep(worker);
     if (!kept) complain("the agent's journal cannot be made durable: " + kept.error().text);
+    if (kept) {
+      session->losses_durable(losses);
+      losses_kept = losses;
+      carry_out(true);
+      read_bell.ring();
+    }
     // Batches that were struck must not come back after a power cut: their numbers go to others.
     if (!kept || !answered || settled) continue;
     settled = true;
@@ -171,7 +181,7 @@ asio::awaitable<void> Agent::State::serve(StreamSocket socket) {
   connection->on_drained([this] { read_bell.ring(); });
   pinged_ms = mono_ms();
   session->connected();
-  connection->send(hello_frame());
+  connection->send(hello_frame(session->state()));
   Frame frame;
   while (!leaving) {
     Result<void> got = co_await connection->read(frame);
@@ -186,14 +196,31 @@ asio::awaitable<void> Agent::State::serve(StreamSocket socket) {
       break;
     }
     if (!session->held().empty()) complain("holding: " + session->held());
+    after_loss();
     // What answers a frame goes out with what the reading loop has.
     carry_out(false);
-    if (!settled && session->placed()) journal_bell.ring();
+    if ((!settled || session->losses() != losses_kept) && session->placed()) journal_bell.ring();
     read_bell.ring();
   }
   session->disconnected();
   connection->close();
   connection.reset();
+}
+
+// What is said of a spool that is gone, and where its files are read on.
+void Agent::State::after_loss() {
+  for (const std::string& alarm : session->alarms()) log::warning(alarm);
+  session->alarms().clear();
+  for (const FileId file : session->take_moved()) table->place_again(file, now());
+  if (const uint64_t losses = session->losses(); losses != losses_seen) {
+    losses_seen = losses;  // streams count from 0 again
+    unpublished.clear();
+    unacked = {};
+  }
+  if (session->retiring().empty())
+    retiring_ms = -1;
+  else if (retiring_ms < 0)
+    retiring_ms = mono_ms();
 }
 
 // --- beginning and end
@@ -206,7 +233,7 @@ Result<void> Agent::State::open() {
   rules.emplace(std::move(*compiled));
   if (auto r = make_directories(settings.state_dir); !r) return r;
   if (auto r = journal_file.open(); !r) return r;
-  session.emplace(journal, settings.window_bytes);
+  session.emplace(journal, settings.window_bytes, settings.on_spool_loss);
   FileTableOptions options;
   options.once = settings.once;
   options.most_open = most_open_files();
@@ -278,7 +305,7 @@ void Agent::State::begin_drain() {
   if (draining) return;
   draining = true;
   take_tick();
-  if (placed) table->drain(now());
+  if (placed) table->drain(now(), for_good);
   std::fill(due.begin(), due.end(), Due::whole);
   read_bell.ring();
 }
@@ -301,6 +328,9 @@ AgentStatus Agent::State::status() const {
   }
   s.unreadable_count = table->unreadable_count();
   s.held = !session->held().empty() ? session->held() : refusal;
+  s.retiring = session->retiring();
+  if (s.held.empty() && retiring_ms >= 0 && mono_ms() - retiring_ms >= kRetireAlarmMs)
+    s.held = s.retiring;
   s.connected = session->live();
   s.refused = refused;
   s.oldest_unacked_ms = unacked.oldest_ms();
@@ -315,6 +345,7 @@ AgentStatus Agent::State::status() const {
   }
   for (size_t c = 0; c < due.size(); ++c)
     s.categories[table->category(c)].bytes_unread = table->unread(c);
+  s.draining_for_good = for_good;
   s.idle = placed && table->all_read() && session->all_acked() && session->all_final();
   return s;
 }
@@ -355,6 +386,10 @@ Result<void> Agent::reload(std::vector<AgentSource> sources) {
 }
 
 void Agent::drain() { state_->drain(); }
+void Agent::drain_for_good() {
+  state_->for_good = true;
+  state_->drain();
+}
 void Agent::leave() {
   next_sources_.reset();
   state_->leave();

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/spool_loss.h"
 #include "base/result.h"
 #include "flow/batch.h"
 #include "flow/connection.h"
@@ -39,6 +40,7 @@ struct AgentSettings {
   size_t window_bytes = 4u << 20;  // sent and not yet acked
   int64_t scan_ms = 10'000;        // the net below inotify
   bool once = false;               // read each file to its size at first opening, then end
+  SpoolLoss on_spool_loss = SpoolLoss::resume;
 };
 
 struct UnreadableFile {
@@ -68,8 +70,10 @@ struct AgentStatus {
   uint64_t gaps = 0;                       // FILE_GAPs, each logged when found
   std::vector<UnreadableFile> unreadable;  // capped at 1,000
   uint64_t unreadable_count = 0;
-  std::string held;   // not empty: holding, and why
-  bool idle = false;  // all read and all final
+  std::string held;      // not empty: holding, and why
+  std::string retiring;  // not empty: of a lost spool it is not known yet what is final
+  bool idle = false;     // all read and all final
+  bool draining_for_good = false;
   std::map<std::string, AgentFlow> categories;
   bool connected = false;          // to the Local
   int64_t oldest_unacked_ms = -1;  // wall time when the first line was read that is not acked
@@ -92,6 +96,9 @@ class Agent {
   // Read what stands in the files now, FLUSH, and end when all is final. Unlike with once, a last
   // line that has no newline yet waits in its file for the next start, unless its file is deleted.
   void drain();
+  // The same for a host that is taken out of service: also a last line without newline is read, and
+  // it does not end while it must hold.
+  void drain_for_good();
   // Other files from now on, as after a restart: what is known of files goes on. rejected: a glob
   // is none, and nothing changes.
   Result<void> reload(std::vector<AgentSource> sources);

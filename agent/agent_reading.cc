@@ -99,7 +99,7 @@ void Agent::State::place_if_known() {
   if (placed || !settled || table->scans() == 0) return;
   placed = true;
   table->place_all(now());
-  if (draining) table->drain(now());
+  if (draining) table->drain(now(), for_good);
   if (settings.once || draining) std::fill(due.begin(), due.end(), Due::whole);
   note_due();
 }
@@ -135,6 +135,7 @@ void Agent::State::carry_out(bool all) {
 
 void Agent::State::look_for_end() {
   if (!settings.once && !draining) return;
+  if (!session->held().empty() && for_good) return;
   if (!session->held().empty()) return leave();
   if (!table->all_read() || !session->all_acked() || !session->live()) return;
   if (session->all_final()) return leave();

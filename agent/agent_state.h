@@ -71,6 +71,7 @@ struct Agent::State {
   void note_due();
   void place_if_known();
   void carry_out(bool all);
+  void after_loss();
   void look_for_end();
   void complain(const std::string& text);
 
@@ -101,10 +102,14 @@ struct Agent::State {
   bool placed = false;
   bool drain_asked = false;  // begins behind one more look at all names
   bool draining = false;
+  bool for_good = false;  // the host is taken out of service
   bool flushed = false;
   bool leaving = false;
   bool journal_stuck = false;  // the last write failed: nothing is read until it succeeds
-  std::string refusal;         // why the Local closed the last connection
+  uint64_t losses_seen = 1;    // Session::losses(), and what of it is durable
+  uint64_t losses_kept = 0;
+  int64_t retiring_ms = -1;  // mono: since when it is not known what of a lost spool is final
+  std::string refusal;       // why the Local closed the last connection
   int64_t complained_ms = INT64_MIN / 2;
   int64_t pinged_ms = 0;
   uint64_t bytes_read = 0;

@@ -6,11 +6,22 @@ namespace tailrace {
 
 namespace {
 FilePosition end_of(const SourceRange& s) { return {s.end, s.head_hash, s.tail_hash}; }
+
+void start_over(StreamRecord& s, uint64_t spool) {
+  s.open.clear();
+  s.ranges.clear();
+  s.acked_open = s.acked_ranges = 0;
+  s.next_seq = s.acked_seq = s.final_seq = 0;
+  s.spool = spool;
+}
 }  // namespace
 
 void Checkpoint::set_spool(uint64_t id) {
-  if (local_id != 0 && local_id != id)
-    for (auto& [n, s] : streams) s.next_seq = s.acked_seq = s.final_seq = 0;
+  if (local_id != 0 && local_id != id) {
+    former.insert(local_id);
+    for (auto& [n, s] : streams)
+      if (!lost(s) && s.all_final()) start_over(s, id);
+  }
   local_id = id;
 }
 
@@ -92,6 +103,52 @@ void Checkpoint::strike(StreamId stream, uint64_t seq) {
   s.next_seq = s.acked_seq = seq;
 }
 
+void Checkpoint::restart(StreamId stream, uint64_t seq) {
+  const auto it = streams.find(stream);
+  if (it == streams.end()) return;
+  final_at(stream, seq);
+  std::set<FileId> seen;
+  for (const SourceRange& range : it->second.ranges) {
+    const auto f = files.find(range.file);
+    if (f == files.end() || !seen.insert(range.file).second) continue;
+    // Where the journal does not know the hashes, the bytes are taken as they are.
+    if (f->second.final_.offset != range.start) f->second.final_ = {range.start, 0, 0};
+    f->second.acked = f->second.final_;
+    f->second.parked = false;
+    f->second.rewound = true;
+  }
+  start_over(it->second, local_id);
+}
+
+std::string Checkpoint::cannot_restart(const StreamRecord& s, uint64_t seq) const {
+  if (seq < s.final_seq)
+    return "that is less than the " + std::to_string(s.final_seq) + " that were final before";
+  uint64_t known = s.open.empty() ? s.final_seq : s.open.front().first_seq;
+  size_t range = 0;
+  bool begun = seq == known;  // what follows is read again
+  std::set<FileId> seen;
+  for (const StreamRecord::OpenBatch& b : s.open) {
+    if (begun && b.first_seq != known) return "the journal lacks lines behind them";
+    begun = begun || b.first_seq == seq;
+    for (uint32_t i = 0; i < b.ranges; ++i, ++range) {
+      const SourceRange& source = s.ranges[range];
+      const FileRecord* f = file(source.file);
+      if (!begun || !f || !seen.insert(source.file).second) continue;
+      if (f->final_.offset > source.start)
+        return "later bytes of " + f->path + " are final already";
+      for (const auto& [id, other] : streams)
+        for (const SourceRange& theirs : other.ranges)
+          if (id != s.id && theirs.file == source.file)
+            return f->path + " was given to " + other.category + " too";
+    }
+    known = b.end_seq();
+  }
+  if (seq == s.next_seq) return {};
+  if (begun && known == s.next_seq) return {};
+  if (begun) return "the journal lacks lines behind them";
+  return "no batch of the journal ends there";
+}
+
 const FileRecord* Checkpoint::file(FileId id) const {
   const auto it = files.find(id);
   return it == files.end() ? nullptr : &it->second;
@@ -113,9 +170,16 @@ const StreamRecord* Checkpoint::stream_of(const std::string& category) const {
   return nullptr;
 }
 
-bool Checkpoint::any_open() const {
-  return std::any_of(streams.begin(), streams.end(),
-                     [](const auto& s) { return !s.second.open.empty(); });
+const StreamRecord* Checkpoint::lost_stream(uint64_t spool, const std::string& category,
+                                            uint8_t sub) const {
+  for (const auto& [id, s] : streams)
+    if (lost(s) && s.spool == spool && s.category == category && s.sub == sub) return &s;
+  return nullptr;
+}
+
+bool Checkpoint::all_final() const {
+  return std::all_of(streams.begin(), streams.end(),
+                     [](const auto& s) { return s.second.all_final(); });
 }
 
 }  // namespace tailrace

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -26,6 +27,7 @@ struct FileRecord {
   FilePosition acked{};   // all before it is durable at the Local
   FilePosition final_{};  // all before it is committed at every required sink
   bool parked = false;    // out of the globs, read to its end, and nobody wrote to it any more
+  bool rewound = false;   // its spool was lost: what follows `acked` is read again, wherever it is
   bool told = false;      // not stored: the Local has its FILE_DEF on this connection
 };
 
@@ -33,6 +35,9 @@ struct StreamRecord {
   StreamId id = 0;
   std::string category;
   uint8_t sub = 0;
+  // Whose numbers these are. Another's than Checkpoint::local_id: the stream is lost with that
+  // spool, and not all of it is known to be final.
+  uint64_t spool = 0;
   Bucket bucket = 0;       // of the newest batch: none after it may have a lesser one
   uint64_t next_seq = 0;   // of the next batch
   uint64_t acked_seq = 0;  // all below is durable at the Local
@@ -48,6 +53,7 @@ struct StreamRecord {
   std::deque<SourceRange> ranges;
   size_t acked_open = 0;    // the first so many of `open` are acked
   size_t acked_ranges = 0;  // and of `ranges`
+  [[nodiscard]] bool all_final() const { return open.empty() && final_seq >= next_seq; }
 };
 
 // FILE_GAP or FILE_GONE, kept until an ACK proves that the Local has it.
@@ -68,9 +74,16 @@ struct Checkpoint {
   std::unordered_map<FileId, FileRecord> files;
   std::unordered_map<std::string, FileId> by_identity;  // the newest generation
   std::map<uint64_t, Notice> notices;
+  std::set<uint64_t> former;  // spools that were left, and must never be used again
 
-  // Another spool than before: streams start over at line 0.
+  // Another spool than before: streams start over at line 0, but for those that are lost with the
+  // old one.
   void set_spool(uint64_t id);
+  // Of a lost stream all below `seq` is final. What follows is to be read again: the stream starts
+  // over in the present spool, its files go back.
+  void restart(StreamId stream, uint64_t seq);
+  // Empty, or why that cannot be done exactly.
+  [[nodiscard]] std::string cannot_restart(const StreamRecord& stream, uint64_t seq) const;
   void put_file(FileRecord file);
   void erase_file(FileId id);
   // False: unknown stream, or not at its next.
@@ -85,7 +98,10 @@ struct Checkpoint {
   [[nodiscard]] const FileRecord* file_of(const std::string& identity) const;
   [[nodiscard]] const StreamRecord* stream(StreamId id) const;
   [[nodiscard]] const StreamRecord* stream_of(const std::string& category) const;
-  [[nodiscard]] bool any_open() const;
+  [[nodiscard]] bool lost(const StreamRecord& s) const { return s.spool != local_id; }
+  [[nodiscard]] const StreamRecord* lost_stream(uint64_t spool, const std::string& category,
+                                                uint8_t sub) const;
+  [[nodiscard]] bool all_final() const;
 };
 
 }  // namespace tailrace

@@ -46,10 +46,13 @@ class FileTable {
   // Positions are known from now on (the first welcome): places all files, and looks for those that
   // the journal knows but no glob found.
   void place_all(Clock now);
+  // The session knows another position of that file than it was read to.
+  void place_again(FileId file, Clock now);
   // Once a second: files that were renamed, left the globs or were deleted are read to their end.
   void tick(Clock now);
   // Read up to what stands there now, and no further; new files are left for the next start.
-  void drain(Clock now);
+  // `ends`: a last line without newline is read too.
+  void drain(Clock now, bool ends);
 
   // --- what the builder says
   void changed(TailedFile& file, Clock now);

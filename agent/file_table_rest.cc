@@ -92,6 +92,9 @@ void FileTable::place(TailedFile& file, Clock now) {
   } else if (record) {
     const FileRecord r = *record;
     file.place(r.acked, r.id, r.generation);
+    const StreamRecord* stream = session_.state().stream(r.stream);
+    const std::string& category = categories_[category_of_[file.source()]].name;
+    if (stream && stream->category != category) session_.wait_with(category);
     if (r.parked) parked_.erase(r.path);
     session_.moved(r.id, file.path(), false);
     if (r.path != file.path()) make_restless(file, now);
@@ -99,6 +102,19 @@ void FileTable::place(TailedFile& file, Clock now) {
   // What is known is checked at once: a first read proves that the bytes before it still stand
   // there.
   if (file.size() > 0 || file.position().offset > 0) enqueue(file, now);
+}
+
+void FileTable::place_again(FileId id, Clock now) {
+  const FileRecord* record = session_.state().file(id);
+  if (!placed_ || !record) return;
+  const FileRecord r = *record;
+  std::erase_if(parked_, [id](const auto& parked) { return parked.second.id == id; });
+  const auto known = files_.find(r.identity);
+  if (known == files_.end()) return find_missing(r, now);
+  TailedFile& file = *known->second;
+  if (file.id() != id) return;  // another generation stands there: these bytes are no more
+  file.place(r.acked, r.id, r.generation);
+  enqueue(file, now);
 }
 
 // A file that the journal knows and no glob found.
@@ -121,7 +137,7 @@ void FileTable::find_missing(const FileRecord& record, Clock now) {
     parked_[record.path] = {.id = record.id};
     return;
   }
-  if (!record.parked && (stands || !rules_.source_of(record.path)))
+  if (!record.parked && !record.rewound && (stands || !rules_.source_of(record.path)))
     return;  // nor is it meant any more
   std::string path = record.path;
   auto fd = search(record.identity, path);
@@ -395,15 +411,16 @@ bool FileTable::acked(const TailedFile& file) const {
 
 // --- ends of all
 
-void FileTable::drain(Clock now) {
+void FileTable::drain(Clock now, bool ends) {
   draining_ = true;
   for (const auto& [identity, file] : files_) {
     const uint64_t before = file->size();
     look_at_size(*file);
     if (file->size() != before) file->notes.partial = false;
     file->limit_to(std::max(file->size(), file->position().offset));
+    file->notes.ends = file->notes.ends || ends;
     if (!placed_) continue;
-    if (file->unread() > 0 && !file->notes.partial) enqueue(*file, now);
+    if (file->unread() > 0 && (ends || !file->notes.partial)) enqueue(*file, now);
     // What is deleted can be read for as long as it is open: now.
     if (file->notes.partial && file->deleted()) end_now(*file, now);
   }

@@ -8,10 +8,13 @@
 namespace tailrace {
 
 void Journal::set_spool(uint64_t local_id) {
-  TAILRACE_CHECK(state_.local_id == local_id || !state_.any_open(),
-                 "another spool while batches are not final");
   state_.set_spool(local_id);
   write_spool_record(state_, unwritten_);
+}
+
+void Journal::restart(StreamId stream, uint64_t seq) {
+  write_seq_record(JournalRecord::restart, stream, seq, unwritten_);
+  state_.restart(stream, seq);
 }
 
 StreamId Journal::add_stream(const std::string& category, uint8_t sub, StreamId id) {
@@ -21,6 +24,7 @@ StreamId Journal::add_stream(const std::string& category, uint8_t sub, StreamId 
   s.id = id;
   s.category = category;
   s.sub = sub;
+  s.spool = state_.local_id;
   write_stream_record(s, unwritten_);
   return id;
 }
@@ -93,7 +97,11 @@ void Journal::encode_all(std::string& out) const {
   head.u8(0);
   head.u16(0);
   write_spool_record(state_, out);
-  for (const auto& [id, s] : state_.streams) write_stream_record(s, out);
+  for (const uint64_t former : state_.former) write_former_record(former, out);
+  for (const auto& [id, s] : state_.streams) {
+    write_stream_record(s, out);
+    if (state_.lost(s)) write_lost_record(s, out);
+  }
   // In order, so that equal states give equal files.
   std::vector<const FileRecord*> files;
   files.reserve(state_.files.size());
@@ -102,7 +110,11 @@ void Journal::encode_all(std::string& out) const {
   for (const FileRecord* f : files) write_file_record(*f, out);
   for (const auto& [id, s] : state_.streams) {
     auto range = s.ranges.begin();
+    uint64_t next = s.open.empty() ? 0 : s.open.front().first_seq;
     for (const StreamRecord::OpenBatch& b : s.open) {
+      // Lines between that a torn journal had forgotten, and the Local had.
+      if (b.first_seq != next) write_seq_record(JournalRecord::acked, id, b.first_seq, out);
+      next = b.end_seq();
       write_batch_record(id, b, s.bucket, range, out);
       range += b.ranges;
     }
@@ -121,9 +133,10 @@ Result<Journal::Replay> Journal::replay(std::string_view file) {
   if (file.size() < kJournalHeaderBytes) return Replay{0, file.size()};
   ByteReader head(file);
   if (head.u32() != kJournalMagic) return corrupt(0, "this is not an agent's journal");
-  if (const uint8_t version = head.u8(); version != kJournalVersion)
+  const uint8_t version = head.u8();
+  if (version < kOldestJournalVersion || version > kJournalVersion)
     return Error{Error::Kind::rejected, "the journal has version " + std::to_string(version) +
-                                            ", this program reads version 1"};
+                                            ", this program reads versions 1 and 2"};
   uint64_t at = kJournalHeaderBytes;
   while (at < file.size()) {
     const RawJournalRecord r = read_journal_record(file.substr(at));
@@ -140,7 +153,7 @@ Result<Journal::Replay> Journal::replay(std::string_view file) {
     if (r.bytes != 0 && ByteReader(r.body).u64() > at)
       return corrupt(at, "a record is damaged although it was once safely written");
   }
-  return Replay{at, file.size() - at};
+  return Replay{at, file.size() - at, version};
 }
 
 }  // namespace tailrace

@@ -18,8 +18,10 @@ class Journal {
   [[nodiscard]] const Checkpoint& state() const { return state_; }
 
   // --- changes: each applies to the state and appends a record to unwritten() -------------------
-  // A spool is ours from now on; another than before only while nothing is open.
+  // A spool is ours from now on. What is not final of another one before is lost with it.
   void set_spool(uint64_t local_id);
+  // As Checkpoint::restart, which must be possible.
+  void restart(StreamId stream, uint64_t seq);
   StreamId add_stream(const std::string& category, uint8_t sub,
                       StreamId id = 0);   // 0: the next free
   void put_file(const FileRecord& file);  // new, or replaces all that is stored of it
@@ -50,8 +52,9 @@ class Journal {
   // tell a torn end from damage.
   void mark_durable(uint64_t durable);
   struct Replay {
-    uint64_t good = 0;  // bytes that hold; what follows is a torn end
-    uint64_t torn = 0;  // bytes of that end
+    uint64_t good = 0;    // bytes that hold; what follows is a torn end
+    uint64_t torn = 0;    // bytes of that end
+    uint8_t version = 0;  // of the file: an older one takes no records of this one
   };
   // Rebuilds the state. corrupt: damaged before a place that was durable; rejected: another
   // version.

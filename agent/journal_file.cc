@@ -5,6 +5,7 @@
 
 #include <cstdio>
 
+#include "agent/journal_records.h"
 #include "base/log.h"
 #include "base/units.h"
 
@@ -51,12 +52,19 @@ Result<void> JournalFile::open() {
   if (replay->torn > 0)
     log::info("the agent's journal had a torn end of " + show_size(replay->torn) +
               ", as after a crash");
+  end_ = replay->good;
+  if (end_ > 0 && replay->version != kJournalVersion) {
+    std::string renewed;
+    journal_.encode_all(renewed);
+    if (auto r = replace_file(path_, renewed); !r) return r.error().within("the agent's journal");
+    end_ = renewed.size();
+  }
   auto fd = open_file(path_, O_RDWR);
   if (!fd) return fd.error();
-  if (::ftruncate(fd->get(), static_cast<off_t>(replay->good)) != 0)
+  if (::ftruncate(fd->get(), static_cast<off_t>(end_)) != 0)
     return errno_error(errno, "cutting " + path_);
   fd_ = std::make_shared<Fd>(std::move(*fd));
-  end_ = folded_ = replay->good;
+  folded_ = end_;
   unsynced_ = true;
   if (end_ == 0) broken_ = true;  // not even a header: the first keep() writes it anew
   return {};

@@ -7,8 +7,11 @@
 namespace tailrace {
 
 namespace {
-constexpr auto kLastRecord = static_cast<uint8_t>(JournalRecord::durable);
+constexpr auto kLastRecord = static_cast<uint8_t>(JournalRecord::restart);
 constexpr size_t kRangeBytes = 32;
+// Bits of a file's record.
+constexpr uint8_t kParked = 1;
+constexpr uint8_t kRewound = 2;
 
 void put_position(ByteWriter& w, const FilePosition& p) {
   w.u64(p.offset);
@@ -37,6 +40,7 @@ bool apply_stream(ByteReader& r, Checkpoint& state) {
   s.acked_seq = s.next_seq = r.u64();
   s.final_seq = r.u64();
   s.category = r.text16();
+  s.spool = state.local_id;
   if (!r.done() || s.id == 0) return false;
   state.streams[s.id] = std::move(s);
   return true;
@@ -47,7 +51,9 @@ bool apply_file(ByteReader& r, Checkpoint& state) {
   f.id = r.u32();
   f.generation = r.u32();
   f.stream = r.u32();
-  f.parked = r.u8() != 0;
+  const uint8_t flags = r.u8();
+  f.parked = (flags & kParked) != 0;
+  f.rewound = (flags & kRewound) != 0;
   f.acked = take_position(r);
   f.final_ = take_position(r);
   f.identity = r.text16();
@@ -88,6 +94,19 @@ bool apply_notice(ByteReader& r, Checkpoint& state) {
   if (!r.done()) return false;
   state.next_notice = std::max(state.next_notice, n.number + 1);
   state.notices[n.number] = std::move(n);
+  return true;
+}
+
+bool apply_former(ByteReader& r, Checkpoint& state) {
+  state.former.insert(r.u64());
+  return r.done();
+}
+
+bool apply_lost(ByteReader& r, Checkpoint& state) {
+  const auto s = state.streams.find(r.u32());
+  const uint64_t spool = r.u64();
+  if (!r.done() || s == state.streams.end()) return false;
+  s->second.spool = spool;
   return true;
 }
 
@@ -138,7 +157,7 @@ void write_file_record(const FileRecord& f, std::string& out) {
   w->u32(f.id);
   w->u32(f.generation);
   w->u32(f.stream);
-  w->u8(f.parked ? 1 : 0);
+  w->u8(static_cast<uint8_t>((f.parked ? kParked : 0) | (f.rewound ? kRewound : 0)));
   put_position(*w, f.acked);
   put_position(*w, f.final_);
   w->text16(f.identity);
@@ -153,6 +172,16 @@ void write_notice_record(const Notice& n, std::string& out) {
   w->u64(n.start);
   w->u64(n.end);
   w->text16(n.reason);
+}
+
+void write_lost_record(const StreamRecord& s, std::string& out) {
+  JournalRecordWriter w(out, JournalRecord::lost);
+  w->u32(s.id);
+  w->u64(s.spool);
+}
+
+void write_former_record(uint64_t local_id, std::string& out) {
+  JournalRecordWriter(out, JournalRecord::former)->u64(local_id);
 }
 
 void write_seq_record(JournalRecord type, StreamId stream, uint64_t seq, std::string& out) {
@@ -195,6 +224,9 @@ bool apply_journal_record(const RawJournalRecord& record, Checkpoint& state) {
     case JournalRecord::notice: return apply_notice(r, state);
     case JournalRecord::notice_erased: state.notices.erase(r.u64()); return r.done();
     case JournalRecord::durable: r.u64(); return r.done();
+    case JournalRecord::former: return apply_former(r, state);
+    case JournalRecord::lost: return apply_lost(r, state);
+    case JournalRecord::restart: return seq_record(&Checkpoint::restart);
   }
   return false;
 }

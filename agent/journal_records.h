@@ -24,10 +24,14 @@ enum class JournalRecord : uint8_t {
   notice = 9,
   notice_erased = 10,
   durable = 11,
+  former = 12,
+  lost = 13,
+  restart = 14,
 };
 
 inline constexpr uint32_t kJournalMagic = 0x4A524C54;  // "TLRJ"
-inline constexpr uint8_t kJournalVersion = 1;
+inline constexpr uint8_t kJournalVersion = 2;
+inline constexpr uint8_t kOldestJournalVersion = 1;  // that is read
 inline constexpr size_t kJournalHeaderBytes = 8;
 inline constexpr size_t kJournalRecordHead = 9;  // length u32, crc32c u32, type u8
 inline constexpr uint32_t kMaxJournalBody = 1u << 20;
@@ -57,6 +61,8 @@ template <class Ranges>
 void write_batch_record(StreamId stream, const StreamRecord::OpenBatch& batch, Bucket bucket,
                         Ranges ranges, std::string& out);
 void write_notice_record(const Notice& notice, std::string& out);
+void write_lost_record(const StreamRecord& stream, std::string& out);
+void write_former_record(uint64_t local_id, std::string& out);
 void write_seq_record(JournalRecord type, StreamId stream, uint64_t seq, std::string& out);
 
 struct RawJournalRecord {

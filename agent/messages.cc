@@ -14,6 +14,7 @@ WelcomePart to_part(const proto::LocalWelcome& w) {
   WelcomePart part;
   part.local_id = w.local_id();
   part.last = w.last();
+  part.replaces.assign(w.replaces().begin(), w.replaces().end());
   for (const proto::StreamState& s : w.streams())
     part.streams.push_back({s.stream(), s.category(), static_cast<uint8_t>(s.sub()), s.next_seq()});
   for (const proto::FileState& f : w.files())
@@ -51,11 +52,12 @@ Result<void> take_reject(const Frame& frame, Session& session) {
 }
 }  // namespace
 
-Outgoing hello_frame() {
+Outgoing hello_frame(const Checkpoint& state) {
   proto::Hello hello;
   hello.set_role(proto::ROLE_AGENT);
   hello.set_version(TAILRACE_VERSION);
   hello.set_frame_version_max(kFrameVersion);
+  for (const uint64_t former : state.former) hello.add_given_up(former);
   return outgoing(FrameType::hello, std::move(hello));
 }
 
@@ -88,6 +90,14 @@ std::optional<Outgoing> frame_of(const SessionAction& action, const Checkpoint& 
       proto::FileGone gone;
       gone.set_file(action.file);
       return outgoing(FrameType::file_gone, std::move(gone));
+    }
+    case SessionAction::Kind::retire: {
+      const StreamRecord& s = *state.stream(action.stream);
+      proto::Retire retire;
+      retire.set_local_id(s.spool);
+      retire.set_category(s.category);
+      retire.set_sub(s.sub);
+      return outgoing(FrameType::retire, std::move(retire));
     }
     case SessionAction::Kind::flush: return outgoing(FrameType::flush, proto::Flush());
   }
@@ -126,6 +136,13 @@ Result<void> take_frame(const Frame& frame, Session& session, int64_t now_ms) {
       proto::Credit m;
       if (auto r = parse_message(frame, m); !r) return r;
       session.credit(m.category(), m.paused(), now_ms);
+      return {};
+    }
+    case FrameType::retired: {
+      proto::Retired m;
+      if (auto r = parse_message(frame, m); !r) return r;
+      session.retired(m.local_id(), m.category(), static_cast<uint8_t>(m.sub()),
+                      m.position().seq());
       return {};
     }
     case FrameType::reject: return take_reject(frame, session);

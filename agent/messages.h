@@ -12,7 +12,7 @@
 
 namespace tailrace {
 
-[[nodiscard]] Outgoing hello_frame();
+[[nodiscard]] Outgoing hello_frame(const Checkpoint& state);
 // What it needs to say of streams and files is looked up in the checkpoint; nothing if it is gone
 // from there.
 [[nodiscard]] std::optional<Outgoing> frame_of(const SessionAction& action,

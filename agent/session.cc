@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/mutant.h"
 #include "base/units.h"
 
 namespace tailrace {
@@ -12,8 +13,8 @@ constexpr int64_t kResendMs = 1000;
 constexpr int64_t kFlushMs = 10'000;
 }  // namespace
 
-Session::Session(Journal& journal, size_t window_bytes)
-    : journal_(journal), window_limit_(window_bytes) {
+Session::Session(Journal& journal, size_t window_bytes, SpoolLoss loss)
+    : journal_(journal), window_limit_(window_bytes), loss_(loss) {
   for (const auto& [number, n] : journal.state().notices)
     if (n.gone) gone_.insert(n.file);
 }
@@ -74,6 +75,7 @@ bool Session::take_ack(StreamId stream, Lane& lane, uint64_t next_seq) {
     return false;
   }
   journal_.acked(stream, next_seq);
+  if (mutant(Mutant::final_on_ack)) journal_.final_at(stream, next_seq);
   confirm_notices(order);
   return true;
 }
@@ -140,6 +142,7 @@ void Session::committed(const std::vector<WelcomePart::Final>& positions) {
 
 void Session::take_final(const WelcomePart::Final& p) {
   const StreamRecord* s = state().stream(p.stream);
+  if (s && (state().lost(*s) || lanes_[p.stream].fresh)) return;
   if (!s || p.seq > s->next_seq)
     return hold("the Local says that line " + std::to_string(p.seq) + " of " + name(p.stream) +
                 " is published, but no such line was sent");
@@ -252,6 +255,7 @@ void Session::moved(FileId file, const std::string& path, bool parked) {
   FileRecord f = *before;
   f.path = path;
   f.parked = parked;
+  f.rewound = before->rewound && !parked;
   journal_.put_file(f);
 }
 
@@ -265,8 +269,11 @@ void Session::flush() {
 void Session::send_notices() {
   if (phase_ != Phase::live) return;
   std::vector<uint64_t> moot;
+  const std::set<FileId> lost = files_of_lost();  // where they go on is not known yet
   for (const auto& [number, n] : state().notices) {
-    if (sent_notices_.contains(number)) continue;
+    if (sent_notices_.contains(number) || lost.contains(n.file) ||
+        (greet_again_ && moved_.contains(n.file)))
+      continue;
     const FileRecord* f = state().file(n.file);
     if (!f) {
       moot.push_back(number);
@@ -306,10 +313,14 @@ void Session::confirm_notices(uint64_t order) {
 
 bool Session::may_read(const std::string& category) const {
   if (phase_ != Phase::live) return false;
+  if (losses_ > 1 && durable_losses_ < losses_) return false;  // see losses()
   const StreamRecord* s = state().stream_of(category);
+  if (s && state().lost(*s)) return false;
+  if (waiting_too_.contains(category) && !files_of_lost().empty()) return false;
   const auto lane = s ? lanes_.find(s->id) : lanes_.end();
   if (lane == lanes_.end()) return true;
-  return !lane->second.paused && !lane->second.refused && !lane->second.resend;
+  return !lane->second.fresh && !lane->second.paused && !lane->second.refused &&
+         !lane->second.resend;
 }
 
 bool Session::window_full() const {
@@ -326,10 +337,7 @@ bool Session::all_acked() const {
                      [](const auto& l) { return l.second.window.empty(); });
 }
 
-bool Session::all_final() const {
-  return std::all_of(state().streams.begin(), state().streams.end(),
-                     [](const auto& s) { return s.second.final_seq >= s.second.next_seq; });
-}
+bool Session::all_final() const { return state().all_final(); }
 
 std::map<std::string, Session::Flow> Session::flows() const {
   std::map<std::string, Flow> out;
@@ -339,7 +347,7 @@ std::map<std::string, Session::Flow> Session::flows() const {
     const uint64_t base = lane == lanes_.end() ? s.next_seq : lane->second.base_seq;
     Flow& flow = out[s.category];
     flow.next_seq += s.next_seq;
-    flow.taken += s.next_seq - base;
+    flow.taken += s.next_seq - base + (lane == lanes_.end() ? 0 : lane->second.earlier);
     flow.waiting += s.next_seq - std::max(s.acked_seq, base);
     flow.unpublished += s.next_seq - s.final_seq;
   }
@@ -351,6 +359,7 @@ uint64_t Session::lines_final() const {
   for (const auto& [id, lane] : lanes_) {
     const StreamRecord* s = state().stream(id);
     if (s && s->final_seq > lane.base_seq) n += s->final_seq - lane.base_seq;
+    n += lane.earlier;
   }
   return n;
 }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "agent/journal.h"
+#include "agent/spool_loss.h"
 #include "flow/batch.h"
 
 namespace tailrace {
@@ -20,6 +21,7 @@ namespace tailrace {
 // LOCAL_WELCOME as plain values; it comes in parts.
 struct WelcomePart {
   uint64_t local_id = 0;
+  std::vector<uint64_t> replaces;  // spools that a person has set aside for this one
   struct Stream {
     StreamId id = 0;
     std::string category;
@@ -46,9 +48,9 @@ struct WelcomePart {
 
 // A frame to send.
 struct SessionAction {
-  enum class Kind { stream_def, file_def, file_gap, file_gone, append, flush };
+  enum class Kind { stream_def, file_def, file_gap, file_gone, append, flush, retire };
   Kind kind{};
-  StreamId stream = 0;  // stream_def
+  StreamId stream = 0;  // stream_def, retire
   FileId file = 0;      // file_*
   FilePosition next{};  // file_def
   Notice gap{};         // file_gap
@@ -61,7 +63,7 @@ class Session {
   // `journal` must outlive the session. `window_bytes`: sent and not acked; one batch may exceed
   // it. What waits for room (a category at its share of the spool, a refused stream) leaves it to
   // the others, up to twice as much besides.
-  Session(Journal& journal, size_t window_bytes);
+  Session(Journal& journal, size_t window_bytes, SpoolLoss loss = SpoolLoss::resume);
 
   // --- events of the connection
   void connected();
@@ -72,6 +74,8 @@ class Session {
   void credit(const std::string& category, bool paused, int64_t now_ms);
   // The Local refuses a stream for good (REJECT that names it).
   void refused(StreamId stream, const std::string& text);
+  // RETIRED: all lines of a lost stream below `seq` are final, and no other ever will be.
+  void retired(uint64_t local_id, const std::string& category, uint8_t sub, uint64_t seq);
   void disconnected();
   void tick(int64_t now_ms);
 
@@ -104,8 +108,23 @@ class Session {
   // In order; whoever carries them out clears the list. Emptied by disconnected().
   [[nodiscard]] std::vector<SessionAction>& actions() { return actions_; }
 
+  // For the log, once; whoever says them clears the list.
+  [[nodiscard]] std::vector<std::string>& alarms() { return alarms_; }
+  // Files whose positions went back, or were learnt anew: to be placed again before they are read.
+  [[nodiscard]] std::set<FileId> take_moved();
+  // Files of the category belong to a lost stream of another one: it is not read before that.
+  void wait_with(const std::string& category) { waiting_too_.insert(category); }
+  // Streams have started over, and what the Local has of them is to be heard: connect again.
+  [[nodiscard]] bool wants_to_greet() const { return greet_again_ && phase_ == Phase::live; }
+  // Spools were left so many times, by what the journal says. Only once that is durable RETIRE is
+  // asked, and anything given to the new spool: the old one may turn up again.
+  [[nodiscard]] uint64_t losses() const { return losses_; }
+  void losses_durable(uint64_t losses);
+
   // --- what the shell asks
   [[nodiscard]] const Checkpoint& state() const { return journal_.state(); }
+  // Lines of lost spools of which it is not known yet whether they are final; empty: none.
+  [[nodiscard]] std::string retiring() const;
   [[nodiscard]] bool live() const { return phase_ == Phase::live; }
   // Welcomed at least once: positions are known.
   [[nodiscard]] bool placed() const { return placed_; }
@@ -140,12 +159,22 @@ class Session {
     bool resend = false;  // the Local wants all from resend_from on, again
     uint64_t resend_from = 0;
     int64_t resent_ms = INT64_MIN / 2;
+    bool fresh = false;  // it starts over: what the Local has of it counts as at the first welcome
+    uint64_t earlier = 0;                    // this run's lines under spools that are gone
     uint64_t base_seq = 0;                   // where this run's lines begin
     std::map<std::string, uint64_t> finals;  // by sink
   };
 
   void hold(std::string why);
   bool judge_spool();
+  // session_loss.cc
+  void leave_spool(uint64_t theirs);
+  bool settle_lost();
+  bool restart(StreamId stream, uint64_t seq, const std::string& said);
+  void give_up(StreamId stream);
+  void give_up_rest(Notice notice);
+  void ask_retires();
+  std::set<FileId> files_of_lost() const;
   bool judge_stream(const WelcomePart::Stream& stream);
   bool judge_files();
   void judge_notices();
@@ -175,6 +204,13 @@ class Session {
   std::set<FileId> gone_;                      // files with a gone notice
   uint64_t sent_ = 0;                          // APPENDs on this connection
   uint64_t gaps_ = 0;
+  SpoolLoss loss_;
+  uint64_t losses_ = 1;  // what stood in the journal at the start counts as one
+  uint64_t durable_losses_ = 0;
+  bool greet_again_ = false;
+  std::set<FileId> moved_;
+  std::set<std::string> waiting_too_;
+  std::vector<std::string> alarms_;
   std::vector<SessionAction> actions_;
 };
 

@@ -16,6 +16,7 @@ void Session::welcome(WelcomePart part) {
   std::move(part.streams.begin(), part.streams.end(), std::back_inserter(all.streams));
   std::move(part.files.begin(), part.files.end(), std::back_inserter(all.files));
   std::move(part.committed.begin(), part.committed.end(), std::back_inserter(all.committed));
+  std::move(part.replaces.begin(), part.replaces.end(), std::back_inserter(all.replaces));
   if (!part.last) return;
 
   if (!judge_spool()) return;
@@ -26,32 +27,12 @@ void Session::welcome(WelcomePart part) {
   }
   for (const auto& [id, s] : state().streams)
     if (!known.contains(id) && !judge_stream({id, s.category, s.sub, 0})) return;
+  for (auto& [id, lane] : lanes_)
+    if (const StreamRecord* s = state().stream(id); s && !state().lost(*s)) lane.fresh = false;
   if (!judge_files()) return;
   judge_notices();
   begin();
   greeting_ = {};
-}
-
-bool Session::judge_spool() {
-  const uint64_t mine = state().local_id;
-  const uint64_t theirs = greeting_.local_id;
-  if (mine == theirs) return true;
-  if (theirs == 0) {
-    hold("the Local does not say which spool it has");
-    return false;
-  }
-  if (mine != 0 && state().any_open()) {
-    uint64_t lines = 0;
-    for (const auto& [id, s] : state().streams) lines += s.next_seq - s.final_seq;
-    hold("the Local has another spool (" + hex16(theirs) + ") than the one (" + hex16(mine) +
-         ") that was given " + show_count(lines) +
-         " lines which are not known to be published. Sent again they might be published twice, "
-         "left "
-         "out they might be lost: put the old spool back");
-    return false;
-  }
-  journal_.set_spool(theirs);
-  return true;
 }
 
 // What the Local has of a stream against what the journal says it was given.
@@ -67,6 +48,10 @@ bool Session::judge_stream(const WelcomePart::Stream& theirs) {
     journal_.add_stream(theirs.category, theirs.sub, theirs.id);
     s = state().stream(theirs.id);
   }
+  if (state().lost(*s)) {  // its numbers are another spool's
+    if (!placed_) lanes_[theirs.id].base_seq = s->final_seq;
+    return true;
+  }
   const uint64_t next = theirs.next_seq;
   const auto refuse = [&](const std::string& why) {
     hold("the Local has the lines of " + name(theirs.id) + " below " + std::to_string(next) + ", " +
@@ -80,7 +65,8 @@ bool Session::judge_stream(const WelcomePart::Stream& theirs) {
     return refuse("but had acked all below " + std::to_string(s->acked_seq) +
                   ": its spool was put back to an older state. Put the newer one back");
   Lane& lane = lanes_[theirs.id];
-  if (next > s->next_seq && placed_)
+  const bool placed = placed_ && !lane.fresh;
+  if (next > s->next_seq && placed)
     return refuse("but only those below " + std::to_string(s->next_seq) +
                   " were sent: another agent writes to this spool");
   bool at_end = next == s->acked_seq || next >= s->next_seq;
@@ -95,13 +81,15 @@ bool Session::judge_stream(const WelcomePart::Stream& theirs) {
     }
     journal_.acked(theirs.id, next);
   }
-  if (!placed_ && s->next_seq != next) journal_.strike(theirs.id, next);
-  if (!placed_) lane.base_seq = next;
+  if (!placed && s->next_seq != next) journal_.strike(theirs.id, next);
+  if (!placed) lane.base_seq = next;
   return true;
 }
 
 bool Session::judge_files() {
+  const std::set<FileId> lost = files_of_lost();
   for (const WelcomePart::File& theirs : greeting_.files) {
+    if (lost.contains(theirs.id)) continue;
     const FileRecord* mine = state().file(theirs.id);
     if (theirs.identity.empty()) {
       hold("the Local's spool is damaged: it has lost which log file number " +
@@ -150,14 +138,7 @@ void Session::judge_notices() {
     if (over) done.push_back(number);
     if (!over && !placed_ && f->acked.offset < n.start) lost.push_back(n);
   }
-  for (Notice& n : lost) {
-    ++gaps_;
-    const uint64_t acked = state().file(n.file)->acked.offset;
-    journal_.erase_notice(n.number);
-    journal_.add_notice({.file = n.file, .start = acked, .end = n.start, .reason = "deleted"});
-    n.start = acked;
-    journal_.add_notice(std::move(n));
-  }
+  for (Notice& n : lost) give_up_rest(std::move(n));
   for (const uint64_t number : done) {
     const FileId file = state().notices.at(number).file;
     gone_.erase(file);
@@ -170,12 +151,14 @@ void Session::begin() {
   for (const WelcomePart::Stream& s : greeting_.streams) lanes_[s.id].told = true;
   phase_ = Phase::live;
   placed_ = true;
+  greet_again_ = false;
   held_.clear();
   for (auto& [id, lane] : lanes_)
     for (size_t i = 0; i < lane.window.size(); ++i)
       send(lane, lane.window[i], i + 1 == lane.window.size());
   committed(greeting_.committed);
   send_notices();
+  ask_retires();
   if (flushing_ && phase_ == Phase::live) actions_.push_back({.kind = SessionAction::Kind::flush});
 }
 

@@ -50,7 +50,14 @@ namespace tailrace {
   X(split_overlooked, "a lane that has ended is taken as if it were free")                \
   X(part_from_empty_table, "a part of a split lane begins with nothing committed")        \
   X(split_undecided, "a lane ends while records of it are under way")                     \
-  X(split_received, "a lane ends with received positions")
+  X(split_received, "a lane ends with received positions")                                \
+  X(retire_in_memory, "that a spool was retired stands in no record")                     \
+  X(retire_received, "RETIRE is answered with what is received")                          \
+  X(retire_early, "RETIRE is answered before its mark is committed")                      \
+  X(release_overtakes_final, "a lane is given away while a FINAL mark is under way")      \
+  X(retired_id_used_again, "a Local goes on with a spool that was retired")               \
+  X(journal_after_send, "the agent writes its journal after it has sent")                 \
+  X(final_on_ack, "the agent takes what a Local acknowledged for final")
 
 enum class Mutant : uint8_t {
   none,

@@ -92,6 +92,18 @@ void Category::add_gap(int64_t directory_end_ms, const Lane& lane, const StreamK
   range.gaps.push_back(std::move(gap));
 }
 
+void Category::add_final(int64_t directory_end_ms, const Lane& lane, const StreamKey& stream,
+                         const Position& at) {
+  StreamRange& range = ranges_[directory_end_ms][lane][stream];
+  if (range.to_seq == 0) {
+    range.key = stream;
+    range.from_seq = at.seq;
+  }
+  range.to_seq = at.seq;
+  range.chain_to = at.chain;
+  if (!mutant(Mutant::retire_in_memory)) range.flags |= kFinal;
+}
+
 std::optional<int64_t> Category::due(const RollPolicy& policy, Moment now) const {
   std::optional<int64_t> newest;
   for (const auto& [key, file] : open_) {

@@ -92,6 +92,9 @@ class Category {
   // Lines that nobody will deliver, behind what the stream has in that directory and below.
   void add_gap(int64_t directory_end_ms, const Lane& lane, const StreamKey& stream, GapRange gap,
                uint64_t chain_after);
+  // Nothing comes of the stream behind `at`, where it stands in that directory and below.
+  void add_final(int64_t directory_end_ms, const Lane& lane, const StreamKey& stream,
+                 const Position& at);
   // Takes away the file of that key if nothing was written to it.
   void forget_empty(const FileKey& key);
   // The newest directory that must close now, if any; `policy` and the clock decide.

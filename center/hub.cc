@@ -250,7 +250,10 @@ void Hub::unreadable(LinkId id, const Error& why, bool other_version, Moment now
 void Hub::gone(LinkId id) {
   State& s = *state_;
   const auto link = s.links.extract(id);
-  if (link.mapped().greeted) s.note_presence(link.mapped().local_id, false);
+  if (link.mapped().greeted) {
+    s.note_presence(link.mapped().local_id, false);
+    s.heard_ms[link.mapped().local_id] = s.now.mono_ms;
+  }
   s.committed.erase(id);
   s.door.left(link.mapped().address, link.mapped().counted);
 }
@@ -268,6 +271,9 @@ void Hub::tick(std::span<const LinkView> views, Moment now) {
       s.note_presence(link.local_id, present);
   }
   s.shed(views);
+  std::erase_if(s.heard_ms, [&](const auto& heard) {
+    return now.mono_ms - heard.second >= s.incarnation->me().takeover_after_ms;
+  });
   s.incarnation->tick(now);
   if (s.stop_asked) s.incarnation->stop(s.stop_everything);
   s.pump();

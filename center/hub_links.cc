@@ -31,6 +31,7 @@ bool Hub::State::on_frame(LocalLink& link, Frame& frame) {
     case FrameType::stream_def: return on_stream_def(link, frame);
     case FrameType::data: return on_data(link, frame);
     case FrameType::gap: return on_gap(link, frame);
+    case FrameType::retire: return on_retire(link, frame);
     case FrameType::flush:
       incarnation->flush(link.local_id);
       pump();
@@ -332,6 +333,37 @@ bool Hub::State::on_gap(LocalLink& link, const Frame& frame) {
                   not_taken(link, message.stream(), verdict);
   pump();
   return on;
+}
+
+bool Hub::State::lives(uint64_t local_id) const {
+  return heard_ms.contains(local_id) ||
+         std::any_of(links.begin(), links.end(), [local_id](const auto& link) {
+           return link.second.greeted && link.second.local_id == local_id;
+         });
+}
+
+// Whoever asks does so again every few seconds, so what cannot be answered now is not.
+bool Hub::State::on_retire(LocalLink& link, const Frame& frame) {
+  proto::Retire message;
+  if (auto r = parse_message(frame, message); !r)
+    return reject(link, proto::Reject::CORRUPT, r.error().text);
+  if (message.local_id() == 0 || message.sub() > 255 || !valid_category(message.category()))
+    return reject(link, proto::Reject::PROTOCOL, "RETIRE of no stream");
+  if (lives(message.local_id())) return true;
+  const StreamKey key{message.local_id(), static_cast<uint8_t>(message.sub())};
+  if (!incarnation->wish(message.category(), key, now)) return true;
+  if (const auto at = incarnation->retire(message.category(), key, now)) {
+    proto::Retired answer;
+    *answer.mutable_position() = position_message(0, *at);
+    answer.set_category(message.category());
+    answer.set_sub(message.sub());
+    answer.set_local_id(message.local_id());
+    send(link, FrameType::retired, std::move(answer));
+  } else if (const auto where = incarnation->elsewhere(message.category(), key)) {
+    redirect(link, *where);
+  }
+  pump();
+  return true;
 }
 
 bool Hub::State::not_taken(LocalLink& link, uint32_t number, const Incarnation::Verdict& verdict) {

@@ -52,6 +52,8 @@ struct Hub::State {
   bool on_stream_def(LocalLink& link, const Frame& frame);
   bool on_data(LocalLink& link, Frame& frame);
   bool on_gap(LocalLink& link, const Frame& frame);
+  bool on_retire(LocalLink& link, const Frame& frame);
+  bool lives(uint64_t local_id) const;
   // What follows from a batch or a gap that was not taken. false: the connection ends.
   bool not_taken(LocalLink& link, uint32_t number, const Incarnation::Verdict& verdict);
   bool write_batch(LocalLink& link, uint32_t number, const BatchFields& fields, Frame& frame);
@@ -115,6 +117,7 @@ struct Hub::State {
   bool pumping = false;
 
   std::map<LinkId, LocalLink> links;
+  std::map<uint64_t, int64_t> heard_ms;  // mono: when a local_id's connection ended, of late
   std::map<LinkId, proto::Committed> committed;  // gathered during one pump
   Verifier verifier;
   Door door;

@@ -140,7 +140,7 @@ Incarnation::Verdict Incarnation::place(OwnedLane* owned, const StreamKey& strea
     return Verdict{.kind = Kind::too_many, .position = {}};
   const Row row = known == owned->rows.end() ? Row{} : known->second;
   Verdict verdict{.kind = Kind::take, .position = row.received};
-  if (row.flags & kFinal)
+  if ((row.flags & kFinal) || row.retiring)
     verdict.kind = Kind::retired;
   else if (from > row.received.seq)
     verdict.kind = Kind::rewind;
@@ -255,7 +255,34 @@ void Incarnation::begin_at(const std::string& name, const StreamKey& stream,
   if (!owned || (!owned->rows.contains(stream) && owned->rows.size() >= options_.most_streams))
     return;
   Row& row = owned->rows[stream];
-  if (row.received.seq == 0) row.committed = row.received = origin;
+  if (row.received.seq == 0 && !(row.flags & kFinal) && !row.retiring)
+    row.committed = row.received = origin;
+}
+
+// The mark goes with the last lines that are held of the stream, or alone behind them.
+std::optional<Position> Incarnation::retire(const std::string& name, const StreamKey& stream,
+                                            Moment now) {
+  Lane lane;
+  OwnedLane* owned = owner_of(name, stream, &lane);
+  if (!owned || fenced_) return std::nullopt;
+  if (!owned->rows.contains(stream) && owned->rows.size() >= options_.most_streams)
+    return std::nullopt;
+  Row& row = owned->rows[stream];
+  if (row.flags & kFinal) return row.committed;
+  if (mutant(Mutant::retire_in_memory) && row.retiring && row.committed.seq == row.received.seq)
+    return row.committed;
+  if (row.retiring || stopping_ != Stopping::no || log_.blocked(name)) return std::nullopt;
+  row.retiring = true;
+  const int64_t directory_end_ms =
+      row.last_bucket == 0 ? 0 : layout_.directory_end_ms(row.last_bucket, zone_);
+  const Position committed = row.committed, received = row.received;
+  Category& files = category(name);
+  files.add_final(directory_end_ms, lane, stream, received);
+  close(files, directory_end_ms);
+  queue_ready(files, now);
+  if (mutant(Mutant::retire_received)) return received;
+  if (mutant(Mutant::retire_early)) return committed;
+  return std::nullopt;
 }
 
 // --- closing and committing

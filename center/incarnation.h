@@ -179,6 +179,11 @@ class Incarnation {
   // FLUSH of a Local: commit what is held of it. A Local that has gone: its lines can't be sent
   // again.
   void flush(uint64_t local_id);
+  // RETIRE: the stream's Local will never come back. Nothing more of it is taken, and what is held
+  // of it is committed with the mark kFinal. Where it ends for ever, once that is committed;
+  // nullopt: not yet, or its lane is not owned: ask again.
+  [[nodiscard]] std::optional<Position> retire(const std::string& category, const StreamKey& stream,
+                                               Moment now);
   // A Local says that a store knew more of this stream. That this incarnation is not over is
   // proved; then it is told where the stream stands, once more.
   void doubt(const std::string& category, const StreamKey& stream);
@@ -224,6 +229,7 @@ class Incarnation {
     Position committed;
     Position received;
     uint8_t flags = 0;
+    bool retiring = false;  // its mark kFinal is under way
     Bucket last_bucket = 0;
     OpenFileId last_file = 0;  // that its newest lines went to
   };

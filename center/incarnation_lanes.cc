@@ -95,7 +95,11 @@ void Incarnation::move_lanes(Moment now) {
     const bool empty = !open && !files.holds_closing(lane) && !log_.holds(lane);
     const auto hasty = owned.splits ? Mutant::split_undecided : Mutant::release_undecided;
     const bool unaware = owned.splits && mutant(Mutant::split_received);
-    if (empty || mutant(hasty) || unaware) end_lane(lane, owned);
+    const bool overtakes = mutant(Mutant::release_overtakes_final) &&
+                           std::any_of(owned.rows.begin(), owned.rows.end(), [](const auto& row) {
+                             return row.second.retiring && !(row.second.flags & kFinal);
+                           });
+    if (empty || mutant(hasty) || unaware || overtakes) end_lane(lane, owned);
   }
 }
 

@@ -9,6 +9,7 @@
 #include "cli/centers_command.h"
 #include "cli/check_command.h"
 #include "cli/config_command.h"
+#include "cli/drain_command.h"
 #include "cli/options.h"
 #include "cli/run_command.h"
 #include "cli/spool_command.h"
@@ -22,7 +23,7 @@ constexpr int kWrongUsage = 2;
 
 std::vector<const Command*> commands() {
   return {&run_command(),    &cat_command(),     &check_command(), &config_command(),
-          &status_command(), &centers_command(), &spool_command()};
+          &status_command(), &centers_command(), &drain_command(), &spool_command()};
 }
 
 void print_overview(FILE* to) {

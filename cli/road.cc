@@ -75,6 +75,7 @@ asio::awaitable<void> Road::run() {
 }
 
 void Road::drain() { agent_->drain(); }
+void Road::drain_for_good() { agent_->drain_for_good(); }
 
 void Road::leave() {
   leaving_ = true;

@@ -41,6 +41,7 @@ class Road {
   asio::awaitable<void> run();
   // Take in what stands in the files now, publish everything, then run() ends.
   void drain();
+  void drain_for_good();  // as Agent's
   // run() ends soon, without waiting for anything to become final; nothing is lost.
   void leave();
   [[nodiscard]] RoadStatus status() const;

@@ -28,6 +28,7 @@ constexpr int64_t kLiveMs = 500;
 constexpr int64_t kPlainMs = 30'000;
 // For how long something may be held, while everything is to be published, before we give up.
 constexpr int64_t kHeldMs = 10'000;
+constexpr int64_t kDrainedMs = 2'000;
 
 int failed(std::string_view text) {
   log::error(text);
@@ -50,6 +51,7 @@ RoadSettings road_settings(const RunSettings& settings) {
   road.agent.state_dir = settings.state + "/agent";
   road.agent.max_record_bytes = settings.max_record_bytes;
   road.agent.once = settings.once;
+  road.agent.on_spool_loss = settings.on_spool_loss;
   add_never_below(road.agent.never_below, settings.output);
   add_never_below(road.agent.never_below, settings.state);
   if (!settings.control.empty()) add_never_below(road.agent.never_below, settings.control);
@@ -84,7 +86,13 @@ class Run {
         plan_(plan),
         progress_(mono_ms(), plan.road.output),
         door_(context, "run", plan.cluster, [&road](Snapshot& now) { look(road, now); }),
-        bell_(context) {}
+        bell_(context),
+        drained_bell_(context) {
+    door_.on_drain([this] {
+      drained_ = true;
+      road_.drain_for_good();
+    });
+  }
 
   int carry_out() {
     if (auto opened = door_.open(plan_.admin); !opened) return failed(opened.error().text);
@@ -99,6 +107,7 @@ class Run {
  private:
   asio::awaitable<void> run_road() {
     co_await road_.run();
+    if (drained_) co_await drained_bell_.wait(kDrainedMs);
     over_ = true;
     signals_.cancel();
     door_.close();
@@ -172,9 +181,11 @@ class Run {
   LiveLine live_;
   AdminDoor door_;
   Bell bell_;
+  Bell drained_bell_;  // whoever asked for the drain shall see how it ended
   int64_t held_since_ms_ = -1;
   bool ending_ = false;
   bool over_ = false;
+  bool drained_ = false;
 };
 
 int run_plan(const RunPlan& plan) {

@@ -48,6 +48,10 @@ constexpr Option kOptions[] = {
     {"control", "DIR", "", "the commit log and who owns what (_tailrace inside the output)"},
     {"max-record", "SIZE", "1MiB",
      "a longer line is cut into several, which is counted and said; 3MiB at most"},
+    {"on-spool-loss", "resume|hold|resend|drop", "resume",
+     "of lines in a spool that is gone: ask which are published and read the others again, wait "
+     "for "
+     "you, read all again (some may be published twice), or give them up"},
     {"admin", "ADDR", "",
      "host:port of /metrics, /readyz and /api/v1/status (127.0.0.1:17420, or another port where "
      "that is taken)"},
@@ -172,6 +176,9 @@ Result<RunSettings> run_settings(const Arguments& arguments, std::string_view cw
   const auto record = size_between(arguments, "max-record", kLeastRecordBytes, kMostRecordBytes);
   if (!record) return record.error();
   settings.max_record_bytes = static_cast<uint32_t>(*record);
+  const auto loss = spool_loss(arguments.value("on-spool-loss"));
+  if (!loss) return wrong("--on-spool-loss: expected resume, hold, resend or drop");
+  settings.on_spool_loss = *loss;
   const auto age = some_time(arguments, "roll-age");
   if (!age) return age.error();
   settings.roll_age_ms = *age;

@@ -27,6 +27,7 @@ struct RunSettings {
   int64_t roll_idle_ms = 0;
   uint32_t max_record_bytes = 0;
   bool once = false;
+  SpoolLoss on_spool_loss = SpoolLoss::resume;
   AdminConfig admin;
 };
 

@@ -6,12 +6,12 @@
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/random.h"
 #include "base/units.h"
 #include "cli/config/role_config.h"
 #include "cli/live_line.h"
 #include "cli/state_lock.h"
+#include "local/spool_aside.h"
 #include "local/spool_disk.h"
 #include "local/spool_holes.h"
 #include "local/spool_opening.h"
@@ -117,7 +117,6 @@ int verify(const std::string& directory, bool deep) {
 int reset(const std::string& state, const std::string& directory, bool sure) {
   const auto lock = StateLock::take(state);
   if (!lock) return complain(lock.error().text, kBad);
-  const std::string aside = directory + ".aside-" + std::to_string(wall_ms() / 1000);
   struct stat status {};
   if (::stat(directory.c_str(), &status) != 0)
     return complain("there is no spool in " + directory, kBad);
@@ -126,23 +125,26 @@ int reset(const std::string& state, const std::string& directory, bool sure) {
   if (view)
     for (const SpoolView::Stream& s : view->streams) waiting += s.waiting_most;
   std::printf(
-      "%s becomes %s; nothing is deleted. The next start makes a new spool with a new identity.\n",
-      directory.c_str(), aside.c_str());
+      "%s is set aside beside itself; nothing is deleted. The next start makes a new spool with a "
+      "new identity.\n",
+      directory.c_str());
   if (!view) std::printf("What it holds cannot be read: %s\n", view.error().text.c_str());
   if (waiting > 0)
     std::printf(
-        "%s lines in it are not known to be published. They stay there; the agent of this host "
-        "will hold, and say how many of them it had given (docs/operating.md, \"HOLDING\").\n",
+        "%s lines in it are not known to be published. They stay there, and the agent of this host "
+        "reads them again from its log files: what was published of them, or comes from a host "
+        "with a copy of this spool, is published twice.\n",
         show_count(waiting).c_str());
   if (!sure) {
     std::printf("Nothing was done: --yes does it.\n");
     return kGood;
   }
-  if (::rename(directory.c_str(), aside.c_str()) != 0)
-    return complain(errno_error(errno, "renaming " + directory).text, kBad);
-  if (const auto synced = sync_directory(parent_path(directory)); !synced)
-    return complain(synced.error().text, kBad);
-  std::printf("Done.\n");
+  auto replaces = spool_replaces(directory);
+  if (!replaces) return complain(replaces.error().text, kBad);
+  if (view) replaces->push_back(view->local_id);
+  const auto aside = set_spool_aside(directory, *replaces);
+  if (!aside) return complain(aside.error().text, kBad);
+  std::printf("Done: it is %s now.\n", aside->c_str());
   return kGood;
 }
 

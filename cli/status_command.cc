@@ -1,20 +1,16 @@
 #include "cli/status_command.h"
 
-#include <asio/connect.hpp>
-#include <asio/ip/tcp.hpp>
-#include <asio/read.hpp>
-#include <asio/write.hpp>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "base/address.h"
 #include "base/units.h"
+#include "cli/admin_client.h"
 
 namespace tailrace {
 
 namespace {
 using Json = nlohmann::ordered_json;
-using Tcp = asio::ip::tcp;
 constexpr int kShown = 0;
 constexpr int kNobody = 1;
 constexpr int kWrongUsage = 2;
@@ -22,22 +18,9 @@ constexpr uint16_t kAdminPorts[] = {17420, 17421, 17422};
 constexpr size_t kMostRows = 40;
 
 Result<Json> ask(const HostPort& at) {
-  asio::io_context context(1);
-  Tcp::resolver resolver(context);
-  asio::error_code error;
-  const auto found = resolver.resolve(at.host, std::to_string(at.port), error);
-  Tcp::socket socket(context);
-  if (!error) asio::connect(socket, found, error);
-  if (error) return Error{Error::Kind::retry_later, error.message()};
-  asio::write(socket,
-              asio::buffer("GET /api/v1/status HTTP/1.1\r\nHost: " + at.show() + "\r\n\r\n"),
-              error);
-  std::string answer;
-  if (!error) asio::read(socket, asio::dynamic_buffer(answer), error);
-  const size_t body = answer.find("\r\n\r\n");
-  if (!answer.starts_with("HTTP/1.1 200 ") || body == std::string::npos)
-    return Error{Error::Kind::rejected, "what answers there is no program of Tailrace"};
-  Json json = Json::parse(answer.substr(body + 4), nullptr, false);
+  const auto body = ask_admin(at, "GET", "/api/v1/status");
+  if (!body) return body.error();
+  Json json = Json::parse(*body, nullptr, false);
   if (json.is_discarded() || !json.contains("role"))
     return Error{Error::Kind::rejected, "what answers there is no program of Tailrace"};
   return json;

@@ -7,10 +7,9 @@
 #include "base/mutant.h"
 #include "base/random.h"
 #include "base/units.h"
-#include "control.pb.h"
 #include "flow/codec.h"
 #include "flow/connection.h"
-#include "local/local_welcome_writer.h"
+#include "local/agent_session_state.h"
 
 namespace tailrace {
 
@@ -40,88 +39,11 @@ void AgentActions::clear() {
   close = false;
   flush = false;
   flush_streams.clear();
+  set_aside = false;
+  retires.clear();
   alarms.clear();
   refusals.clear();
 }
-
-struct AgentSession::State {
-  enum class Phase { hello, syncing, welcome, open, closed };
-
-  Spool& spool;
-  Pool<Batch>& batches;
-  AgentActions out;
-  Phase phase = Phase::hello;
-  int64_t heard_ms;
-  int64_t pinged_ms;
-  bool push = false;
-  uint64_t pending_bytes = 0;
-  uint64_t lines_taken = 0;
-  uint64_t refused = 0;
-  std::map<std::string, uint64_t> lines_refused;
-  struct Unacked {
-    StreamId stream;
-    uint64_t acked;
-  };
-  std::vector<Unacked> unacked;   // taken of, not all acked
-  std::vector<SinkPlace> missed;  // committed while the welcome was being said
-  struct Pause {
-    int64_t since_ms;
-    bool alarmed = false;
-  };
-  std::map<std::string, Pause> paused;  // categories
-  std::set<StreamId> refused_streams;   // REJECT(CATEGORY) was said; their batches are dropped
-  LocalWelcomeWriter welcome;
-
-  State(Spool& s, Pool<Batch>& b, std::string v, int64_t now_ms)
-      : spool(s), batches(b), heard_ms(now_ms), pinged_ms(now_ms), welcome(s, std::move(v)) {}
-
-  template <class Message>
-  void send(FrameType type, Message message) {
-    out.frames.push_back({type, std::make_shared<const Message>(std::move(message))});
-  }
-  void reject(proto::Reject::Code code, std::string text, StreamId stream = 0) {
-    proto::Reject r;
-    r.set_code(code);
-    r.set_text(text);
-    r.set_stream(stream);
-    send(FrameType::reject, std::move(r));
-    if (code == proto::Reject::CATEGORY) {
-      out.refusals.push_back(std::move(text));
-      return;
-    }
-    out.refusals.push_back("the agent's connection was closed: " + std::move(text));
-    shut();
-  }
-  void malformed(const std::string& what) { reject(proto::Reject::PROTOCOL, what); }
-  void shut() {
-    phase = Phase::closed;
-    out.close = true;
-  }
-  // False, and the connection is at its end, if the frame is not that message.
-  bool parse(const Frame& frame, google::protobuf::MessageLite& into) {
-    const Result<void> parsed = parse_message(frame, into);
-    if (parsed) return true;
-    reject(proto::Reject::CORRUPT, parsed.error().text);
-    return false;
-  }
-
-  void hello(const Frame& frame);
-  void begin_welcome_if_durable();
-  void welcome_some();
-  void dispatch(Frame& frame, int64_t now_ms);
-  void define_stream(const Frame& frame, int64_t now_ms);
-  void define_file(const Frame& frame, int64_t now_ms);
-  void file_gap(const Frame& frame, int64_t now_ms);
-  void file_gone(const Frame& frame, int64_t now_ms);
-  void flush(const Frame& frame);
-  void append(Frame& frame, int64_t now_ms);
-  void refuse(const BatchHead& head, bool no_room, int64_t now_ms);
-  void count_refused(const std::string& category, const BatchFields& fields);
-  void tell_committed(const std::vector<SinkPlace>& places);
-  void ack();
-  void end_pauses();
-  void alarm_pauses(int64_t now_ms);
-};
 
 // --- hello and welcome -----------------------------------------------------------------------
 
@@ -134,6 +56,15 @@ void AgentSession::State::hello(const Frame& frame) {
     return reject(
         proto::Reject::VERSION,
         "the agent asks for features that this Local does not know; upgrade the Local first");
+  const auto& given_up = hello.given_up();
+  if (std::find(given_up.begin(), given_up.end(), spool.local_id()) != given_up.end() &&
+      !mutant(Mutant::retired_id_used_again)) {
+    out.set_aside = true;
+    out.alarms.push_back(
+        "this spool was given up while another one stood here (a disk that was not mounted?): what "
+        "it holds was read again from the log files, or is published. It is set aside");
+    return shut();
+  }
   phase = Phase::syncing;
   begin_welcome_if_durable();
 }
@@ -185,6 +116,7 @@ void AgentSession::State::dispatch(Frame& frame, int64_t now_ms) {
     case FrameType::file_gone: return file_gone(frame, now_ms);
     case FrameType::file_gap: return file_gap(frame, now_ms);
     case FrameType::flush: return flush(frame);
+    case FrameType::retire: return retire(frame);
     default:
       return malformed("frame type " + std::to_string(static_cast<int>(frame.type)) +
                        " has no meaning between an agent and its Local");
@@ -293,6 +225,15 @@ void AgentSession::State::flush(const Frame& frame) {
     for (const auto& [id, info] : spool.tables().streams) out.flush_streams.push_back(id);
   for (const uint32_t stream : flush.streams())
     if (spool.tables().streams.contains(stream)) out.flush_streams.push_back(stream);
+}
+
+void AgentSession::State::retire(const Frame& frame) {
+  proto::Retire asked;
+  if (!parse(frame, asked)) return;
+  if (asked.local_id() == 0 || asked.local_id() == spool.local_id() || asked.sub() > UINT8_MAX ||
+      !valid_category(asked.category()))
+    return malformed("RETIRE of no stream of another spool");
+  out.retires.push_back({asked.local_id(), asked.category(), static_cast<uint8_t>(asked.sub()), 0});
 }
 
 void AgentSession::State::append(Frame& frame, int64_t now_ms) {
@@ -421,8 +362,10 @@ void AgentSession::State::alarm_pauses(int64_t now_ms) {
 
 // --- the door --------------------------------------------------------------------------------
 
-AgentSession::AgentSession(Spool& spool, Pool<Batch>& batches, std::string version, int64_t now_ms)
-    : state_(std::make_unique<State>(spool, batches, std::move(version), now_ms)) {}
+AgentSession::AgentSession(Spool& spool, Pool<Batch>& batches, std::string version, int64_t now_ms,
+                           std::vector<uint64_t> replaces)
+    : state_(std::make_unique<State>(spool, batches, std::move(version), now_ms,
+                                     std::move(replaces))) {}
 AgentSession::~AgentSession() = default;
 
 void AgentSession::frame(Frame& frame, int64_t now_ms) {
@@ -453,6 +396,19 @@ void AgentSession::committed(const std::vector<SinkPlace>& places) {
   if (s.phase == State::Phase::open) return s.tell_committed(places);
   // Before the welcome the tables will tell; a part of it that is said already would not.
   if (welcoming()) s.missed.insert(s.missed.end(), places.begin(), places.end());
+}
+
+void AgentSession::retired(const std::vector<RetiredStream>& streams) {
+  State& s = *state_;
+  if (s.phase != State::Phase::open) return;  // it asks again
+  for (const RetiredStream& stream : streams) {
+    proto::Retired said;
+    said.set_local_id(stream.local_id);
+    said.set_category(stream.category);
+    said.set_sub(stream.sub);
+    said.mutable_position()->set_seq(stream.seq);
+    s.send(FrameType::retired, std::move(said));
+  }
 }
 
 void AgentSession::room(size_t queued_bytes) {

@@ -10,6 +10,7 @@
 
 #include "base/pool.h"
 #include "flow/outgoing.h"
+#include "local/retired_stream.h"
 #include "local/spool.h"
 
 namespace tailrace {
@@ -28,8 +29,10 @@ struct AgentActions {
   bool close = false;  // after the frames
   bool flush = false;  // pass FLUSH on, for `flush_streams` up to what was taken of them
   std::vector<StreamId> flush_streams;
-  std::vector<std::string> alarms;    // to be logged, once
-  std::vector<std::string> refusals;  // to be logged once in a while
+  bool set_aside = false;  // this spool must never be used again: another one takes its place
+  std::vector<RetiredStream> retires;  // Uplinks::retire; `seq` means nothing
+  std::vector<std::string> alarms;     // to be logged, once
+  std::vector<std::string> refusals;   // to be logged once in a while
 
   void clear();
 };
@@ -37,7 +40,9 @@ struct AgentActions {
 class AgentSession {
  public:
   // Spool and pool must outlive the session.
-  AgentSession(Spool& spool, Pool<Batch>& batches, std::string version, int64_t now_ms);
+  // `replaces`: spools that a person has set aside for this one.
+  AgentSession(Spool& spool, Pool<Batch>& batches, std::string version, int64_t now_ms,
+               std::vector<uint64_t> replaces = {});
   ~AgentSession();
 
   // --- events -------------------------------------------------------------------------------
@@ -49,6 +54,7 @@ class AgentSession {
   void spool_moved(int64_t now_ms);
   // A sink has committed.
   void committed(const std::vector<SinkPlace>& places);
+  void retired(const std::vector<RetiredStream>& streams);
   // Bytes that are queued towards the agent: a long welcome goes on as they leave. While there is
   // more of it to say, welcoming() is true.
   void room(size_t queued_bytes);

@@ -31,6 +31,14 @@ struct Delivery {
     uint64_t first_seq = 0;
     int times = 0;
   };
+  // A stream of a spool that is gone: the Centers are asked what of it is final.
+  struct Retire {
+    uint64_t local_id = 0;
+    std::string category;
+    uint8_t sub = 0;
+    std::map<uint64_t, Position> finals;  // by sink
+    bool differ = false;                  // they do, and it was said
+  };
   using LinesLost = std::map<std::pair<std::string, std::string>, uint64_t>;
 
   // Empty, or why something is not sent any more.
@@ -47,6 +55,8 @@ struct Delivery {
   std::map<StreamId, uint64_t> flushes;  // up to where
   std::set<StreamId> reading;            // a ColdRead is under way
   std::map<StreamId, Refusals> refusals;
+  std::vector<Retire> retires;
+  std::set<uint64_t> sinks;                      // that Centers have named
   std::map<StreamId, std::string> held_streams;  // towards every sink, and why
   std::string held_all;
   uint64_t lines_committed = 0;  // since the start, at the slowest sink

@@ -12,6 +12,7 @@
 #include "control.pb.h"
 #include "flow/peer_address.h"
 #include "local/local_state.h"
+#include "local/spool_aside.h"
 #include "local/spool_holes.h"
 #include "local/spool_opening.h"
 
@@ -47,6 +48,9 @@ Result<void> Local::State::open() {
   if (!recovered) return recovered.error().within("the spool " + settings.spool_dir);
   for (const std::string& note : recovered->notes) log::warning("spool: " + note);
   if (auto r = keep_spool_holes(settings.spool_dir, {}); !r) return r.error();
+  auto former = spool_replaces(settings.spool_dir);
+  if (!former) return former.error();
+  replaces = std::move(*former);
   if (auto r = forget_other_sinks(recovered->tables, settings.sinks); !r)
     return r.error().within("the spool " + settings.spool_dir);
   quota_bytes = options->quota_bytes;
@@ -211,7 +215,7 @@ asio::awaitable<void> Local::State::serve_connection(StreamSocket socket) {
   }
   if (leaving) co_return;
   agent = connection;
-  session = std::make_unique<AgentSession>(*spool, batches, TAILRACE_VERSION, mono_ms());
+  session = std::make_unique<AgentSession>(*spool, batches, TAILRACE_VERSION, mono_ms(), replaces);
   connection->on_drained([weak = weak_from_this()] {
     const auto self = weak.lock();
     if (!self || !self->session || !self->session->welcoming()) return;
@@ -276,6 +280,12 @@ void Local::State::settle_agent() {
     agent_actions.close = true;
   }
   if (agent_actions.close) agent->close();
+  for (const RetiredStream& asked : agent_actions.retires)
+    uplinks->retire(asked.local_id, asked.category, asked.sub);
+  if (agent_actions.set_aside) {
+    aside = true;
+    leave();
+  }
   if (!agent_actions.flush) return;
   uplinks->flush(agent_actions.flush_streams);
   settle_centers();
@@ -289,8 +299,32 @@ Local::~Local() = default;
 
 Result<void> Local::open() { return state_->open(); }
 void Local::accept_agent(StreamSocket socket) { state_->accept_agent(std::move(socket)); }
-asio::awaitable<void> Local::run() { return state_->run(state_); }
-void Local::leave() { state_->leave(); }
+
+// A spool that must never be used again makes room for a new one, as if the Local had restarted.
+asio::awaitable<void> Local::run() {
+  for (;;) {
+    co_await state_->run(state_);
+    if (!state_->aside || left_) co_return;
+    const LocalSettings settings = state_->settings;
+    const auto named = set_spool_aside(settings.spool_dir, {});
+    if (!named) {
+      log::error("the spool " + settings.spool_dir + " cannot be set aside: " + named.error().text);
+      co_return;
+    }
+    log::warning("the spool " + settings.spool_dir + " is " + *named + " now");
+    const Connect connect = state_->connect_center;
+    state_ = std::make_shared<State>(state_->road, settings, connect);
+    if (const auto opened = state_->open(); !opened) {
+      log::error(opened.error().text);
+      co_return;
+    }
+  }
+}
+
+void Local::leave() {
+  left_ = true;
+  state_->leave();
+}
 
 LocalStatus Local::status() const {
   const State& s = *state_;

@@ -71,6 +71,7 @@ class Local {
  private:
   struct State;
   std::shared_ptr<State> state_;  // its coroutines hold it too
+  bool left_ = false;
 };
 
 }  // namespace tailrace

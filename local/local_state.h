@@ -79,6 +79,8 @@ struct Local::State : std::enable_shared_from_this<State> {
   bool committer_sleeps = false;  // without a time to wake
   bool served = false;            // what recovery found is safe
   bool leaving = false;
+  bool aside = false;              // the spool must never be used again
+  std::vector<uint64_t> replaces;  // spools that a person has set aside for this one
   size_t tasks = 0;
 
   struct GroupJob {

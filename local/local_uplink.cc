@@ -74,8 +74,9 @@ void Local::State::settle_center(const std::string& address) {
   if (!uplink_actions.redirects.empty()) center_bell.ring();
   for (Outgoing& out : uplink_actions.frames) out = {};  // batches go back to their pool
   wake_committer();                                      // for cursors
-  if (!session || uplink_actions.committed.empty()) return;
+  if (!session || (uplink_actions.committed.empty() && uplink_actions.retired.empty())) return;
   session->committed(uplink_actions.committed);
+  session->retired(uplink_actions.retired);
   settle_agent();
 }
 

@@ -11,6 +11,7 @@ constexpr size_t kFrameBytes = 256u << 10;  // about 1,000 files
 void LocalWelcomeWriter::next(proto::LocalWelcome& into) {
   into.set_local_id(spool_.local_id());
   into.set_version(version_);
+  for (const uint64_t former : std::exchange(replaces_, {})) into.add_replaces(former);
   size_t used = 0;
   if (!streams_told_) used = tell_streams(into, used);
   if (streams_told_ && !cursors_told_) used = tell_cursors(into, used);

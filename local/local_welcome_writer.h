@@ -6,6 +6,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "control.pb.h"
 #include "local/spool.h"
@@ -14,8 +15,8 @@ namespace tailrace {
 
 class LocalWelcomeWriter {
  public:
-  LocalWelcomeWriter(const Spool& spool, std::string version)
-      : spool_(spool), version_(std::move(version)) {}
+  LocalWelcomeWriter(const Spool& spool, std::string version, std::vector<uint64_t> replaces)
+      : spool_(spool), version_(std::move(version)), replaces_(std::move(replaces)) {}
 
   // Fills the next frame, at most about 256 KiB; `last` is set in the last one.
   void next(proto::LocalWelcome& into);
@@ -27,6 +28,7 @@ class LocalWelcomeWriter {
 
   const Spool& spool_;
   std::string version_;
+  std::vector<uint64_t> replaces_;  // said in the first frame
   // The first of each table that was not told yet.
   StreamId stream_ = 0;
   std::pair<uint64_t, StreamId> cursor_{};

@@ -29,6 +29,7 @@ void UplinkActions::clear() {
   reads.clear();
   quarantines.clear();
   committed.clear();
+  retired.clear();
   alarms.clear();
   holes_changed = false;
   redirects.clear();
@@ -42,6 +43,7 @@ void Uplink::connected(int64_t now_ms) {
   TAILRACE_CHECK(s.phase == State::Phase::idle, "connected twice");
   s.phase = State::Phase::hello;
   s.connected_ms = s.heard_ms = s.pinged_ms = s.asked_ms = s.now_ms = now_ms;
+  s.retired_ms = INT64_MIN / 2;
   s.pings = s.pongs = 0;
   s.was_full = false;
   s.flush_told = false;
@@ -194,6 +196,7 @@ bool Uplink::State::meet_sinks(const proto::Welcome& w) {
     return wrong("it changed its sinks within a connection");
   }
   sinks = std::move(named);
+  for (const UplinkSink& sink : sinks) all.sinks.insert(sink.uuid);
   return true;
 }
 
@@ -308,15 +311,18 @@ void Uplink::State::dispatch(Frame& frame) {
         out.redirects.push_back(r.address());
       return;
     }
-    case FrameType::released: {
-      proto::Released r;
-      if (parse(r)) forget_lane(r.sink(), r.category(), r.parts(), r.part());
-      return;
-    }
+    case FrameType::retired: return retired(frame);
+    case FrameType::released: return released(frame);
     default:
       return malformed("frame type " + std::to_string(static_cast<int>(frame.type)) +
                        " has no meaning from a Center");
   }
+}
+
+void Uplink::State::released(const Frame& frame) {
+  proto::Released r;
+  if (const auto parsed = parse_message(frame, r); !parsed) return malformed(parsed.error().text);
+  forget_lane(r.sink(), r.category(), r.parts(), r.part());
 }
 
 void Uplink::State::rejected(const proto::Reject& r) {
@@ -413,6 +419,7 @@ void Uplink::ask_again(int64_t now_ms) {
 
 bool Uplink::lacks_owner() const {
   const State& s = *state_;
+  if (s.phase == State::Phase::open && !s.all.retires.empty()) return true;
   return s.phase == State::Phase::open &&
          std::any_of(s.streams.begin(), s.streams.end(),
                      [&s](const UplinkStream& stream) { return s.ownerless(stream, false); });

@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "flow/outgoing.h"
 #include "local/delivery.h"
+#include "local/retired_stream.h"
 #include "local/spool.h"
 
 namespace tailrace {
@@ -53,6 +54,7 @@ struct UplinkActions {
   std::vector<ColdRead> reads;
   std::vector<RefusedBatch> quarantines;
   std::vector<SinkPlace> committed;    // for the agent
+  std::vector<RetiredStream> retired;  // for the agent
   std::vector<std::string> alarms;     // to be logged, once
   bool holes_changed = false;          // Delivery::holes()
   std::vector<std::string> redirects;  // where other Centers are that own lanes
@@ -87,6 +89,8 @@ class Uplink {
   void tick(int64_t now_ms);
   // Names those streams once more whose owner nobody knows: every few seconds.
   void ask_again(int64_t now_ms);
+  // RETIRE for the streams of spools that are gone: every few seconds.
+  void ask_retired(int64_t now_ms);
   // GOODBYE: nothing is lost by it.
   void leave();
 

@@ -71,6 +71,7 @@ struct Uplink::State {
   int64_t heard_ms = 0;
   int64_t pinged_ms = 0;
   int64_t asked_ms = 0;
+  int64_t retired_ms = 0;  // when RETIRE was asked last
   uint64_t pings = 0;
   uint64_t pongs = 0;
   bool was_full = false;  // at the last tick
@@ -107,6 +108,8 @@ struct Uplink::State {
   bool meet_sinks(const proto::Welcome& w);
   bool meet_new_sinks();
   void rejected(const proto::Reject& r);
+  void released(const Frame& frame);
+  void retired(const Frame& frame);
   void batch_refused(const proto::Reject& r, const std::string& why);
   void take_credit();
   void forget_lane(const std::string& sink, const std::string& category, uint32_t parts,

@@ -111,6 +111,12 @@ void Uplinks::flush(const std::vector<StreamId>& streams) {
   for (auto& [address, road] : roads_) road.uplink->flush(streams);
 }
 
+void Uplinks::retire(uint64_t local_id, const std::string& category, uint8_t sub) {
+  for (const Delivery::Retire& r : delivery_.retires)
+    if (r.local_id == local_id && r.category == category && r.sub == sub) return;
+  delivery_.retires.push_back({local_id, category, sub, {}});
+}
+
 void Uplinks::cold(const std::string& address, const ColdRead& read,
                    Result<std::shared_ptr<Batch>> batch) {
   const auto found = roads_.find(address);
@@ -126,6 +132,7 @@ void Uplinks::tick(int64_t now_ms) {
   for (auto& [address, road] : roads_) {
     road.uplink->tick(now_ms);
     road.uplink->ask_again(now_ms);
+    road.uplink->ask_retired(now_ms);
     if (road.uplink->owns_any()) road.used_ms = now_ms;
   }
   if (!roads_.at(asked_).uplink->lacks_owner()) patient_since_ms_ = now_ms;

@@ -32,6 +32,9 @@ class Uplinks {
   // As Uplink's, of one connection.
   void pump(const std::string& address, size_t queued_bytes, int64_t now_ms);
   void flush(const std::vector<StreamId>& streams);
+  // Asks the Centers what of that stream is final, until all sinks have said so:
+  // UplinkActions::retired.
+  void retire(uint64_t local_id, const std::string& category, uint8_t sub);
   void cold(const std::string& address, const ColdRead& read, Result<std::shared_ptr<Batch>> batch);
   void tick(int64_t now_ms);  // at least once a second
 

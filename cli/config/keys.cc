@@ -42,6 +42,11 @@ constexpr ConfigKey kKeys[] = {
     {kAgent, "local", path, "/run/tailrace/local.sock", "the socket on which this host's Local is"},
     {kReads, "max_record", size, "1MiB",
      "a longer line is cut into several, which is counted and said", "", 1u << 10, 3u << 20},
+    {kReads, "on_spool_loss", word, "resume",
+     "of lines that were given to a spool which is gone: resume asks the Centers which are "
+     "published and reads the others again; hold waits for a person; resend reads all again (some "
+     "may be published twice); drop gives them up",
+     "resume|hold|resend|drop"},
     {kDrops, "pipelines", map, "",
      "one for each category. An application's package can bring its own as conf.d/NAME.yaml beside "
      "the agent's file, with `pipelines:` only"},

@@ -114,6 +114,7 @@ class Reader {
 
   void read_sources(ConfigMap& map, AgentSettings& settings) {
     settings.max_record_bytes = static_cast<uint32_t>(map.number("max_record"));
+    settings.on_spool_loss = *spool_loss(map.text("on_spool_loss"));
     read_pipelines(map.map("pipelines"), settings.sources);
     for (const std::string& path : dropped_files()) {
       const ConfigFile* const file = load(path, true);

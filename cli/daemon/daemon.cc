@@ -37,6 +37,7 @@ constexpr int kWrongUsage = 2;
 constexpr int kWrongSettings = 78;
 constexpr int64_t kMostStopMs = 30'000;
 constexpr int64_t kMostConnectMs = 5'000;
+constexpr int64_t kDrainedMs = 2'000;
 
 using Unix = asio::local::stream_protocol;
 using Tcp = asio::ip::tcp;
@@ -156,9 +157,15 @@ class Life {
   Life(asio::io_context& road, StopSignals& signals, const RoleConfig& config)
       : road_(road), signals_(signals), config_(config), hangup_(road, SIGHUP) {}
 
+  // `drain`: the role can be taken out of service (tailrace drain).
   int live(asio::awaitable<void> role, std::function<void()> stop, std::function<void()> reload,
-           std::function<void(Snapshot&)> look) {
+           std::function<void(Snapshot&)> look, std::function<void()> drain = {}) {
     AdminDoor door(road_, config_.role, config_.cluster, std::move(look));
+    if (drain)
+      door.on_drain([this, drain = std::move(drain)] {
+        drained_ = true;
+        drain();
+      });
     if (auto opened = door.open(config_.admin); !opened) return failed(opened.error().text);
     spawn(road_, "role", run(std::move(role)));
     spawn(road_, "signals", wait(std::move(stop)));
@@ -170,6 +177,10 @@ class Life {
  private:
   asio::awaitable<void> run(asio::awaitable<void> role) {
     co_await std::move(role);
+    if (drained_) {  // whoever asked for it shall see how it ended
+      asio::steady_timer linger(road_, std::chrono::milliseconds(kDrainedMs));
+      co_await linger.async_wait(asio::use_awaitable);
+    }
     over_ = true;
     signals_.cancel();
   }
@@ -198,6 +209,7 @@ class Life {
   const RoleConfig& config_;
   asio::signal_set hangup_;
   bool over_ = false;
+  bool drained_ = false;
 };
 
 void nothing_to_reload() {
@@ -214,7 +226,8 @@ int run_agent(asio::io_context& road, StopSignals& signals, const RoleConfig& co
       .live(
           agent.run(), [&agent] { agent.leave(); },
           [&agent, &config] { reload_pipelines(config, agent); },
-          [&agent](Snapshot& now) { now.agent = agent.status(); });
+          [&agent](Snapshot& now) { now.agent = agent.status(); },
+          [&agent] { agent.drain_for_good(); });
 }
 
 int run_local(asio::io_context& road, StopSignals& signals, const RoleConfig& config) {

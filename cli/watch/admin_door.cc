@@ -68,6 +68,14 @@ AdminDoor::AdminDoor(asio::io_context& road, std::string role, std::string clust
 
 AdminDoor::~AdminDoor() { close(); }
 
+void AdminDoor::on_drain(std::function<void()> drain) {
+  state_->server.command("/api/v1/drain", [drain = std::move(drain)] {
+    log::info("this host is taken out of service: reading all files to their ends, then ending");
+    drain();
+    return HttpAnswer{200, "text/plain; charset=utf-8", "draining\n"};
+  });
+}
+
 Result<void> AdminDoor::open(const AdminConfig& admin) {
   if (auto opened = state_->server.open(admin.at, !admin.chosen); !opened) return opened;
   const HostPort at = state_->server.address();

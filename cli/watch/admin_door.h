@@ -20,6 +20,9 @@ class AdminDoor {
             std::function<void(Snapshot&)> look);
   ~AdminDoor();
 
+  // `tailrace drain` may ask for it: POST /api/v1/drain. It must outlive the door.
+  void on_drain(std::function<void()> drain);
+
   // Listens, and says where. A port that the operator chose must be free; of the default another
   // one is taken if it is not. rejected: the text says what to do.
   Result<void> open(const AdminConfig& admin);

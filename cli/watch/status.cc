@@ -23,6 +23,9 @@ Json agent_json(const AgentStatus& s, int64_t now_ms) {
   Json out;
   out["connected"] = s.connected;
   out["held"] = s.held;
+  out["retiring"] = s.retiring;
+  out["draining"] = s.draining_for_good;
+  out["idle"] = s.idle;
   out["files"] = s.files;
   out["read_bytes"] = s.bytes_read;
   out["unread_bytes"] = s.bytes_unread;

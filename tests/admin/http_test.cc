@@ -23,7 +23,8 @@ BOOST_AUTO_TEST_CASE(a_request_in_pieces) {
 
 BOOST_AUTO_TEST_CASE(what_is_refused) {
   const std::pair<std::string, int> cases[] = {
-      {"POST /metrics HTTP/1.1\r\n\r\n", 405},
+      {"PUT /metrics HTTP/1.1\r\n\r\n", 405},
+      {"POST /metrics HTTP/1.1\r\nHost: x\r\noRIGIN: http://evil\r\n\r\n", 403},
       {"GET /metrics HTTP/2.0\r\n\r\n", 505},
       {"GET /metrics\r\n\r\n", 400},
       {"GET metrics HTTP/1.1\r\n\r\n", 400},

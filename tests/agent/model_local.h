@@ -6,6 +6,7 @@
 #include <boost/test/unit_test.hpp>
 #include <deque>
 #include <map>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -77,6 +78,7 @@ class ModelLocal {
       case SessionAction::Kind::file_gone: taken.files.erase(action.file); return;
       case SessionAction::Kind::append: return append(*action.batch, replies);
       case SessionAction::Kind::flush: flushed = true; return;
+      case SessionAction::Kind::retire: retires.insert(action.stream); return;
     }
   }
 
@@ -101,6 +103,7 @@ class ModelLocal {
   [[nodiscard]] WelcomePart welcome() const {
     WelcomePart w;
     w.local_id = local_id;
+    w.replaces = replaces;
     w.last = true;
     for (const auto& [id, s] : durable.streams)
       w.streams.push_back({id, s.category, 0, s.lines.size()});
@@ -116,6 +119,8 @@ class ModelLocal {
   std::map<StreamId, uint64_t> committed;
   std::map<std::string, bool> full;
   bool flushed = false;
+  std::set<StreamId> retires;  // asked of
+  std::vector<uint64_t> replaces;
   uint64_t refused = 0;
 
  private:

@@ -29,6 +29,7 @@ struct SentStream {
   std::vector<BatchFields> batches;
   std::set<size_t> lost;  // batches that the spool cannot read any more
   Position origin;        // where the stream starts, for a store that came later
+  uint64_t refused = 0;   // as retired
 
   std::string text(const BatchFields& f) const {
     std::string out;
@@ -144,6 +145,10 @@ class CenterRig {
                                  f.chain_after, now())
              : incarnation_->judge(s.category, s.key, f, now());
     using Kind = Incarnation::Verdict::Kind;
+    if (verdict.kind == Kind::retired) {
+      ++s.refused;
+      return;
+    }
     if (verdict.kind == Kind::not_owned) {
       BOOST_REQUIRE(incarnation_->wish(s.category, s.key, now()));
       return;

@@ -179,5 +179,72 @@ BOOST_AUTO_TEST_CASE(a_center_that_names_ten_thousand_others_costs_little) {
   BOOST_TEST(road.uplinks.addresses().size() <= 1'000u);
 }
 
+proto::Retired retired(uint64_t id, uint64_t seq, const char* sink = kSinkName) {
+  proto::Retired r;
+  r.set_local_id(id);
+  r.set_category("web");
+  r.mutable_position()->set_sink(sink);
+  r.mutable_position()->set_seq(seq);
+  return r;
+}
+
+size_t retires(const std::vector<Outgoing>& frames) {
+  return static_cast<size_t>(std::count_if(
+      frames.begin(), frames.end(), [](const Outgoing& f) { return f.type == FrameType::retire; }));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_final_of_a_lost_spool_is_asked_of_all_until_one_answers) {
+  Ways road({"a"});
+  static_cast<void>(road.due());
+  road.meet("a");
+  road.uplinks.retire(77, "web", 0);
+  road.uplinks.retire(77, "web", 0);  // the agent came again
+  road.later(4'000);
+  const size_t asked = retires(road.take("a"));
+  BOOST_TEST(asked >= 1u);
+  BOOST_TEST(asked <= 2u);
+  road.redirect("a", "b");
+  static_cast<void>(road.take("a"));
+  static_cast<void>(road.due());
+  road.meet("b");
+  road.later(4'000);
+  BOOST_TEST(retires(road.take("b")) >= 1u);
+  road.say("b", FrameType::retired, retired(78, 5));  // nobody asked
+  static_cast<void>(road.take("b"));
+  BOOST_TEST(road.got.retired.empty());
+  road.say("b", FrameType::retired, retired(77, 5));
+  static_cast<void>(road.take("b"));
+  BOOST_REQUIRE_EQUAL(road.got.retired.size(), 1u);
+  BOOST_TEST(road.got.retired[0].seq == 5u);
+  road.say("a", FrameType::retired, retired(77, 5));  // it was told already
+  road.later(4'000);
+  BOOST_TEST(retires(road.take("a")) == 0u);
+  BOOST_TEST(road.got.retired.empty());
+}
+
+BOOST_AUTO_TEST_CASE(two_sinks_at_different_lines_are_no_answer) {
+  Ways road({"a"});
+  static_cast<void>(road.due());
+  road.uplinks.connected("a", road.paper.now_ms);
+  static_cast<void>(road.take("a"));
+  const char* const kOther = "00000000000000aa";
+  proto::Welcome w;
+  w.set_center("a");
+  w.set_cluster("c1");
+  w.add_sinks()->set_sink(kSinkName);
+  w.add_sinks()->set_sink(kOther);
+  road.say("a", FrameType::welcome, w);
+  for (const uint64_t id : {77, 78}) road.uplinks.retire(id, "web", 0);
+  for (const uint64_t id : {77, 78}) road.say("a", FrameType::retired, retired(id, 5));
+  static_cast<void>(road.take("a"));
+  BOOST_TEST(road.got.retired.empty());
+  road.say("a", FrameType::retired, retired(77, 6, kOther));
+  road.say("a", FrameType::retired, retired(78, 5, kOther));
+  static_cast<void>(road.take("a"));
+  BOOST_REQUIRE_EQUAL(road.got.retired.size(), 1u);
+  BOOST_TEST(road.got.retired[0].local_id == 78u);
+  BOOST_TEST(road.got.alarms.at(0).find("different lines at different sinks") != std::string::npos);
+}
+
 }  // namespace
 }  // namespace tailrace::test

@@ -70,25 +70,58 @@ class Spool(daemons_test.DaemonsTest):
         self.assertIn("damaged", said)
         self.assertIn(os.path.basename(path), said)
 
-    def test_a_spool_is_set_aside_and_put_back(self):
+    def test_a_spool_is_set_aside_and_what_was_not_final_is_read_again(self):
         self.fill(2000)
         self.down("local", signal.SIGTERM)
         self.assertIn("Nothing was done", self.spool("reset"))
         self.assertEqual(self.waiting(), 2000)
         said = self.spool("reset", "--yes")
         self.assertIn("2,000 lines", said)
-        aside = glob.glob(f"{self.dir}/local/spool.aside-*")
-        self.assertEqual(len(aside), 1)
-        self.up("local")
-        self.until("the agent to hold", lambda: "another spool" in self.said())
-        self.down("local", signal.SIGTERM)
-        self.spool("reset", "--yes")  # the new one; then the old one again
-        os.rename(aside[0], f"{self.dir}/local/spool")
-        for role in ("center", "local"):
+        self.assertEqual(len(glob.glob(f"{self.dir}/local/spool.aside-*")), 1)
+        for role in ("local", "center"):
             self.up(role)
+        self.until("the agent to go on", lambda: "which was reset, are read again" in self.said())
         self.put(2000, 2500)
         self.until("all lines", lambda: self.lines().count(b"\n") >= 2500)
         self.assertEqual(self.lines().decode().splitlines(), [f"line {n} of many" for n in range(2500)])
+        # Reset twice: the new one knows both.
+        self.down("local", signal.SIGTERM)
+        self.spool("reset", "--yes")
+        with open(f"{self.dir}/local/spool/replaces") as file:
+            self.assertEqual(len(file.read().split()), 2)
+
+    def test_hold_is_a_choice_and_ends_when_the_old_spool_stands_there_again(self):
+        with open(f"{self.dir}/agent.yaml", "a") as file:
+            file.write("on_spool_loss: hold\n")
+        self.fill(2000)
+        self.down("local", signal.SIGTERM)
+        os.rename(f"{self.dir}/local/spool", f"{self.dir}/old")
+        self.up("local")
+        self.until("the agent to hold", lambda: "another spool" in self.said())
+        self.down("local", signal.SIGTERM)
+        os.rename(f"{self.dir}/local/spool", f"{self.dir}/new")
+        os.rename(f"{self.dir}/old", f"{self.dir}/local/spool")
+        for role in ("center", "local"):
+            self.up(role)
+        self.until("all lines", lambda: self.lines().count(b"\n") >= 2000)
+        self.assertEqual(self.lines().decode().splitlines(), [f"line {n} of many" for n in range(2000)])
+
+    def test_resend_and_drop_are_choices_and_are_said(self):
+        for choice, text, lines in (("resend", "may be PUBLISHED TWICE", 2000), ("drop", "LOST: 2,000 lines", 0)):
+            with self.subTest(choice):
+                self.tearDown()
+                self.setUp()
+                with open(f"{self.dir}/agent.yaml", "a") as file:
+                    file.write(f"on_spool_loss: {choice}\n")
+                self.fill(2000)
+                self.down("local", signal.SIGKILL)
+                shutil.rmtree(f"{self.dir}/local/spool")
+                for role in ("center", "local"):
+                    self.up(role)
+                self.until(choice, lambda text=text: text in self.said())
+                self.put(2000, 2100)
+                self.until("what follows", lambda: b"line 2099 of many" in self.lines())
+                self.assertEqual(self.lines().count(b"\n"), lines + 100)
 
     def test_a_store_put_back_to_an_earlier_state_is_a_hole_that_a_person_adopts(self):
         def restart_center(control=None):

@@ -80,7 +80,7 @@ class Watch(WatchedTest):
         for role in self.ROLES:
             self.up(role)
         for role in self.ROLES:
-            for sent, answer in ((b"POST /metrics HTTP/1.1\r\nOrigin: http://evil\r\n\r\n", b"405"), (b"\x16\x03\x01\x02", b"400"),
+            for sent, answer in ((b"POST /metrics HTTP/1.1\r\nOrigin: http://evil\r\n\r\n", b"403"), (b"POST /metrics HTTP/1.1\r\n\r\n", b"405"), (b"\x16\x03\x01\x02", b"400"),
                                  (b"GET /../../etc/passwd HTTP/1.1\r\n\r\n", b"404"), (b"GET /" + b"x" * 9000, b"431"),
                                  (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 3000, b"431"), (b"GET / HTTP/9.9\r\n\r\n", b"505")):
                 self.assertTrue(self.ask(role, sent).startswith(b"HTTP/1.1 " + answer), (role, sent[:40]))

@@ -54,7 +54,7 @@ void AgentProcess::connect() {
   wire_->hook(0, {[this](Frame& frame) { take(frame); }, lost});
   pinged_ms_ = world_.now_ms;
   session_.connected();
-  wire_->send(0, hello_frame());
+  wire_->send(0, hello_frame(session_.state()));
 }
 
 void AgentProcess::take(Frame& frame) {
@@ -67,6 +67,8 @@ void AgentProcess::take(Frame& frame) {
     wire_.reset();
     return after(500, [this] { connect(); });
   }
+  for (const std::string& alarm : std::exchange(session_.alarms(), {})) say(alarm);
+  place_again();
   carry_out();
   if (session_.placed() && mutant(Mutant::strike_unsynced)) {
     if (!std::exchange(settling_, true)) place_all();
@@ -88,6 +90,11 @@ void AgentProcess::tick() {
     wire_->close(0);
     wire_.reset();
     connect();
+  } else if (wire_ && session_.wants_to_greet()) {
+    session_.disconnected();
+    wire_->close(0);
+    wire_.reset();
+    connect();
   } else if (wire_ && world_.now_ms - pinged_ms_ >= kPingMs) {
     pinged_ms_ = world_.now_ms;
     wire_->send(0, Outgoing{.type = FrameType::ping});
@@ -104,6 +111,17 @@ void AgentProcess::place_all() {
   for (size_t i = 0; i < logs_.size(); ++i) {
     const FileRecord* record = session_.state().file_of(logs_[i].identity);
     if (record) places_[i] = {record->acked, record->id, record->generation};
+  }
+}
+
+// Where a lost spool's lines are read again.
+void AgentProcess::place_again() {
+  const std::set<FileId> moved = session_.take_moved();
+  if (!placed_) return;
+  for (size_t i = 0; i < logs_.size(); ++i) {
+    const FileRecord* record = session_.state().file_of(logs_[i].identity);
+    if (record && moved.contains(record->id))
+      places_[i] = {record->acked, record->id, record->generation};
   }
 }
 
@@ -166,7 +184,10 @@ bool AgentProcess::read_some(const std::string& category) {
 // --- the journal, and what it allows -------------------------------------------------------------
 
 void AgentProcess::carry_out() {
-  storage_.journal += std::exchange(journal_.unwritten(), {});
+  if (mutant(Mutant::journal_after_send))
+    after(world_.delay(), [this] { storage_.journal += std::exchange(journal_.unwritten(), {}); });
+  else
+    storage_.journal += std::exchange(journal_.unwritten(), {});
   if (!wire_) return;
   for (const SessionAction& action : std::exchange(session_.actions(), {}))
     if (const auto frame = frame_of(action, session_.state())) wire_->send(0, *frame);
@@ -178,12 +199,15 @@ void AgentProcess::keep_journal() {
 
 // It takes its time; what is written meanwhile is not in it.
 void AgentProcess::sync(std::function<void()> then) {
-  after(world_.delay(), [this, end = storage_.journal.size(), then = std::move(then)] {
-    storage_.synced = std::max(storage_.synced, end);
-    journal_.mark_durable(end);
-    storage_.journal += std::exchange(journal_.unwritten(), {});
-    then();
-  });
+  after(world_.delay(),
+        [this, end = storage_.journal.size(), losses = session_.losses(), then = std::move(then)] {
+          storage_.synced = std::max(storage_.synced, end);
+          journal_.mark_durable(end);
+          storage_.journal += std::exchange(journal_.unwritten(), {});
+          session_.losses_durable(losses);
+          carry_out();
+          then();
+        });
 }
 
 void AgentProcess::flush() {

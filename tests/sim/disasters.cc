@@ -20,6 +20,7 @@ void Simulation::plan_disasters() {
         Host& host = *hosts_[d.who % hosts_.size()];
         Backup& backup = host.backups[d.at_ms];
         backup.spool = host.disk.cached();
+        backup.local_id = host.local_id;
         backup.journal = host.journal;
         for (const LogFile& log : host.logs) backup.log_bytes.push_back(log.bytes.size());
       });
@@ -44,10 +45,35 @@ void Simulation::power_cut(Host& host) {
   AgentProcess::Storage& journal = host.journal;
   const size_t unsynced = journal.journal.size() - journal.synced;
   journal.journal.resize(journal.synced + world_.rng.below(unsynced + 1));
+  host.journal_torn = host.journal_torn || unsynced > 0;
   std::vector<test::SpoolImage> left;
   host.disk.after_power_cut(kSectorBytes, 4, world_.rng,
                             [&left](const test::SpoolImage& image) { left.push_back(image); });
   if (!left.empty()) host.disk = test::VirtualDisk(left[world_.rng.below(left.size())]);
+}
+
+// Not while the journal lacks lines that only the spool knows, nor does it lose any at this moment
+// (docs/protocol.md, "What is not covered"). What is put back to before it would not know of it.
+void Simulation::lose_spool(Host& host, int64_t ms, bool back) {
+  const bool whole = host.agent && host.agent->session().placed() && host.agent->all_final();
+  host.journal_torn = host.journal_torn && !whole;
+  if (host.journal_torn || (back && host.lost_spools.empty())) return;
+  if (host.gone || host.may_hold() || !host.backups.empty()) return;
+  host.journal.synced = host.journal.journal.size();
+  kill(host.local, false);
+  test::VirtualDisk next;
+  if (back) {
+    const size_t which = world_.rng.below(host.lost_spools.size());
+    next = host.lost_spools[which];
+    host.lost_spools.erase(host.lost_spools.begin() + static_cast<std::ptrdiff_t>(which));
+  }
+  host.lost_spools.push_back(std::exchange(host.disk, next));
+  world_.after(ms, [this, h = &host] { start_local(*h); });
+  // Until its agent says that it was given up, such a Local sends what it has.
+  if (!back || world_.rng.chance(0.5)) return;
+  kill(host.agent, false);
+  const auto late_ms = static_cast<int64_t>(world_.rng.below(20'000));
+  world_.after(ms + late_ms, [this, h = &host] { start_agent(*h); });
 }
 
 // The last copy of what no Center has is gone with it. A Center that gives lanes away just then
@@ -73,6 +99,8 @@ void Simulation::restore(Host& host, const Disaster& d) {
   const bool has_spool = std::any_of(backup.spool.content.begin(), backup.spool.content.end(),
                                      [](const auto& file) { return file.first.ends_with(".seg"); });
   if (!has_spool) return;  // it would be a new one: nobody could know
+  // What another spool published meanwhile nothing that is put back would know.
+  if (d.kind == Disaster::Kind::restore_host && backup.local_id != host.local_id) return;
   stop_host(host, world_.rng.chance(0.5));
   host.put_back = true;
   host.disk = test::VirtualDisk(backup.spool);
@@ -126,6 +154,8 @@ void Simulation::strike(const Disaster& d, Host& host) {
       kill(host.local, false);
       return world_.after(d.ms, [this, h = &host] { start_local(*h); });
     case Kind::power_cut: power_cut(host); return start_host_in(host, d.ms);
+    case Kind::lose_spool: return lose_spool(host, d.ms, false);
+    case Kind::spool_back: return lose_spool(host, d.ms, true);
     case Kind::disk_error:
       return fail_disk(world_.rng.chance(0.5) ? Fault::Kind::error : Fault::Kind::short_write);
     case Kind::disk_full: return fail_disk(Fault::Kind::no_space);

@@ -45,6 +45,7 @@ class AgentProcess final : public Process {
   [[nodiscard]] bool all_final() const;
   [[nodiscard]] const std::string& held() const { return session_.held(); }
   void flush();
+  [[nodiscard]] const Session& session() const { return session_; }
 
   bool may_hold = false;  // else it is a violation
 
@@ -58,6 +59,7 @@ class AgentProcess final : public Process {
   void tick();
   void take(Frame& frame);
   void place_all();
+  void place_again();
   void read();
   bool read_some(const std::string& category);
   void carry_out();
@@ -92,6 +94,8 @@ class LocalProcess final : public Process {
   [[nodiscard]] std::string held() const {
     return uplinks_ ? uplinks_->delivery().held() : broken_;
   }
+  // It ended, for its spool must never be used again.
+  [[nodiscard]] bool aside() const { return aside_; }
 
   bool may_hold = false;     // else it is a violation
   bool may_be_hurt = false;  // its spool: else that is one
@@ -125,6 +129,7 @@ class LocalProcess final : public Process {
   AgentActions agent_actions_;
   bool writing_ = false;
   bool served_ = false;
+  bool aside_ = false;
 };
 
 }  // namespace tailrace::sim

@@ -131,6 +131,12 @@ void LocalProcess::settle_agent() {
   for (const Outgoing& out : agent_actions_.frames) agent_->send(1, out);
   for (const std::string& alarm : agent_actions_.alarms) say(alarm);
   for (const std::string& why : agent_actions_.refusals) say("refuses: " + why);
+  for (const RetiredStream& asked : agent_actions_.retires)
+    uplinks_->retire(asked.local_id, asked.category, asked.sub);
+  if (agent_actions_.set_aside) {
+    aside_ = true;
+    return end("its spool was given up");
+  }
   const bool flush = agent_actions_.flush;
   if (flush) uplinks_->flush(agent_actions_.flush_streams);
   if (agent_actions_.close) {
@@ -189,15 +195,18 @@ void LocalProcess::settle_center(const std::string& address) {
   if (center)
     for (const Outgoing& out : actions.frames) center->send(0, out);
   for (const std::string& alarm : actions.alarms) say(alarm);
-  if (!held().empty() && !may_hold) world_.violated(name() + " holds: " + held());
+  // A spool that turns up again is refused until the agent has it set aside.
+  const bool refused = held().find("was retired") != std::string::npos;
+  if (!held().empty() && !may_hold && !refused) world_.violated(name() + " holds: " + held());
   for (const RefusedBatch& batch : actions.quarantines)
     world_.violated(name() + ": a batch of " + batch.category + " is refused: " + batch.why);
   for (const ColdRead& read : actions.reads) read_cold(address, read);
   if (!actions.redirects.empty()) after(0, [this] { dial(); });
   wake_committer();
   const bool close = center && actions.close;
-  if (session_ && !actions.committed.empty()) {
+  if (session_ && !(actions.committed.empty() && actions.retired.empty())) {
     session_->committed(actions.committed);
+    session_->retired(actions.retired);
     settle_agent();
   }
   if (!close) return;

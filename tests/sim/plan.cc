@@ -90,7 +90,7 @@ const char* name_of(Disaster::Kind kind) {
       "cut agent",    "cut Local",     "half open",       "cut off Center",
       "block",        "clock of host", "clock of Center", "no way to Center",
       "lose host",    "restore spool", "restore host",    "flip bits",
-      "flush"};
+      "flush",        "lose spool",    "spool back"};
   return kNames[static_cast<size_t>(kind)];
 }
 

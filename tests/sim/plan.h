@@ -35,8 +35,10 @@ struct Disaster {
     restore_host,   // the same of all that it has, its log files too
     flip_bits,      // of a host's spool, on its disk
     flush,          // a host's agent asks that all be committed
+    lose_spool,     // of a host: its Local is killed, and starts without it
+    spool_back,     // one that was lost stands there again
   };
-  static constexpr int kKinds = 21;
+  static constexpr int kKinds = 23;
   Kind kind{};
   int64_t at_ms = 0;
   uint32_t who = 0;  // host, Center or category: modulo how many there are

@@ -192,6 +192,7 @@ void Simulation::kill(Machine& machine) {
 void Simulation::keep_alive() {
   for (auto& host : hosts_)
     if (host->local && host->local->ended()) {
+      if (host->local->aside()) host->disk = test::VirtualDisk();
       kill(host->local, false);
       world_.after(100, [this, h = host.get()] { start_local(*h); });
     }

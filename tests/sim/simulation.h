@@ -39,6 +39,7 @@ class Simulation {
     test::SpoolImage spool;
     AgentProcess::Storage journal;
     std::vector<size_t> log_bytes;
+    uint64_t local_id = 0;
   };
   struct Host {
     std::string name;
@@ -60,6 +61,8 @@ class Simulation {
     [[nodiscard]] bool owes_account() const { return hurt && !put_back && !gone && !excused; }
     [[nodiscard]] bool may_hold() const { return put_back || hurt; }
     std::map<int64_t, Backup> backups;  // by when they will be put back
+    std::vector<test::VirtualDisk> lost_spools;
+    bool journal_torn = false;  // what it lost may still be in the spool, and nowhere else
   };
   struct Machine {
     std::string name;
@@ -90,6 +93,7 @@ class Simulation {
   void lose(Host& host);
   void restore(Host& host, const Disaster& disaster);
   void flip_bits(Host& host);
+  void lose_spool(Host& host, int64_t ms, bool back);
   void keep_alive();
   void run_late();
   void calm();

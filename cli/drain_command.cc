@@ -1,0 +1,145 @@
+#include "cli/drain_command.h"
+
+#include <asio/io_context.hpp>
+#include <asio/steady_timer.hpp>
+#include <chrono>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+#include "base/units.h"
+#include "cli/admin_client.h"
+#include "cli/live_line.h"
+
+namespace tailrace {
+
+namespace {
+using Json = nlohmann::ordered_json;
+constexpr int kDone = 0;
+constexpr int kNotDone = 1;
+constexpr int kWrongUsage = 2;
+constexpr uint16_t kAgentPort = 17420;
+constexpr int64_t kLookMs = 200;
+constexpr int64_t kPlainMs = 5'000;
+constexpr const char* kStatus = "/api/v1/status";
+
+int complain(const std::string& text, int code = kNotDone) {
+  std::fprintf(stderr, "tailrace drain: %s\n", text.c_str());
+  return code;
+}
+
+// What an agent that drains has still to do.
+struct Rest {
+  bool draining = false;
+  bool idle = false;
+  uint64_t unread_bytes = 0;
+  uint64_t lines = 0;  // read, and not final
+  std::string held;
+  std::string trouble;  // why it may take long
+
+  [[nodiscard]] std::string text() const {
+    return show_size(unread_bytes) + " unread, " + show_count(lines) + " lines not published yet" +
+           (trouble.empty() ? "" : "; " + trouble);
+  }
+};
+
+Result<Rest> look(const HostPort& at) {
+  const auto body = ask_admin(at, "GET", kStatus);
+  if (!body) return body.error();
+  const Json all = Json::parse(*body, nullptr, false);
+  if (all.is_discarded() || !all.contains("agent"))
+    return Error{Error::Kind::rejected, "what answers there is no agent"};
+  const Json& agent = all["agent"];
+  Rest rest;
+  rest.draining = agent.value("draining", false);
+  rest.idle = agent.value("idle", false);
+  rest.unread_bytes = agent.value("unread_bytes", uint64_t{0});
+  rest.held = agent.value("held", "");
+  rest.trouble = agent.value("retiring", "");
+  for (const auto& [name, of] : agent["categories"].items())
+    rest.lines += of.value("unpublished", uint64_t{0});
+  if (rest.trouble.empty() && !agent.value("connected", false))
+    rest.trouble = "the Local is not connected";
+  return rest;
+}
+
+// Says how far it is, until it is done, cannot be, or has taken `most_ms` (-1: as long as it
+// takes).
+int follow(const HostPort& at, int64_t most_ms) {
+  LiveLine live;
+  const int64_t began_ms = mono_ms();
+  int64_t said_ms = began_ms;
+  Rest last;
+  asio::io_context context(1);
+  for (;;) {
+    const auto rest = look(at);
+    if (!rest) {
+      live.clear();
+      return complain("the agent ended before it said that all is published (" + last.text() +
+                      "): start it, and drain again");
+    }
+    last = *rest;
+    if (last.idle) break;
+    if (!last.held.empty()) {
+      live.clear();
+      return complain("the agent holds, and cannot go on: " + escape(last.held, 1024));
+    }
+    if (most_ms >= 0 && mono_ms() - began_ms >= most_ms) {
+      live.clear();
+      return complain("not done within " + show_duration(most_ms) + ": " + last.text() +
+                      ". It goes on draining; `tailrace status` tells what it waits for");
+    }
+    live.show(last.text());
+    if (!live.on_terminal() && mono_ms() - said_ms >= kPlainMs) {
+      said_ms = mono_ms();
+      std::printf("%s\n", last.text().c_str());
+      std::fflush(stdout);
+    }
+    asio::steady_timer(context, std::chrono::milliseconds(kLookMs)).wait();
+  }
+  live.clear();
+  std::printf("all that this host had is published; its agent has ended\n");
+  return kDone;
+}
+
+int run_drain(const Arguments& arguments) {
+  const auto at = parse_host_port(arguments.value("admin"), kAgentPort);
+  if (!at) return complain("--admin: " + at.error().text, kWrongUsage);
+  int64_t most_ms = -1;
+  if (arguments.given("timeout")) {
+    const auto time = parse_duration_ms(arguments.value("timeout"));
+    if (!time) return complain("--timeout: " + time.error().text, kWrongUsage);
+    most_ms = *time;
+  }
+  const auto before = look(*at);
+  if (!before)
+    return complain("no agent on " + at->show() + ": " + before.error().text +
+                    "; --admin names another address (it says its own when it starts)");
+  if (const auto asked = ask_admin(*at, "POST", "/api/v1/drain"); !asked)
+    return complain(at->show() + ": " + asked.error().text);
+  return follow(*at, most_ms);
+}
+
+constexpr Option kOptions[] = {
+    {"admin", "ADDR", "127.0.0.1:17420", "the admin port of this host's agent, or `tailrace run`"},
+    {"timeout", "TIME", "", "give up waiting after so long; the agent goes on draining"},
+};
+}  // namespace
+
+const Command& drain_command() {
+  static const Command kCommand = {
+      .name = "drain",
+      .summary =
+          "takes this host out of service: all that it has is published, then its agent ends",
+      .synopsis = "[--admin ADDR] [--timeout TIME]",
+      .examples = "  tailrace drain --timeout 10m\n",
+      .notes =
+          "Stop what writes the log files first. What comes to them later is read when the agent\n"
+          "is started again. Exit codes: 0 all is published, 1 not (what waits is said).\n",
+      .options = kOptions,
+      .run = run_drain,
+  };
+  return kCommand;
+}
+
+}  // namespace tailrace
