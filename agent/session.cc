@@ -154,6 +154,7 @@ void Session::take_final(const WelcomePart::Final& p) {
     const auto f = lane.finals.find(sink);
     least = std::min(least, f == lane.finals.end() ? 0 : f->second);
   }
+  if (mutant(Mutant::final_at_first)) least = mine;
   if (least <= s->final_seq) return;
   if (least > s->acked_seq && !take_ack(p.stream, lane, least)) return;
   journal_.final_at(p.stream, least);

@@ -156,6 +156,7 @@ void Session::begin() {
   for (auto& [id, lane] : lanes_)
     for (size_t i = 0; i < lane.window.size(); ++i)
       send(lane, lane.window[i], i + 1 == lane.window.size());
+  sinks_.clear();  // one may have been given up meanwhile
   committed(greeting_.committed);
   send_notices();
   ask_retires();

@@ -56,13 +56,29 @@ Result<uint64_t> state_uuid_in(const std::string& directory) {
 Moment now() { return {mono_ms(), wall_ms()}; }
 }  // namespace
 
+// What blocks at one sink's store: nothing of it keeps another sink waiting.
+struct Shore {
+  Shore(asio::io_context& road, SinkStore store, std::function<std::string()> tmp_name)
+      : records(std::move(store.records)),
+        files(std::move(store.files)),
+        store_worker(road, "store"),
+        upload_worker(road, "upload"),
+        driver(road, store_worker, *records, *files, std::move(tmp_name)) {}
+  std::unique_ptr<Records> records;
+  std::unique_ptr<Files> files;
+  SinkIdentity identity;
+  Worker store_worker;   // claims, entries, publishing: short calls
+  Worker upload_worker;  // a file's fdatasync
+  StoreDriver driver;
+};
+
 // The hub's shell: connections and workers, each a coroutine.
 struct Center::State {
-  State(asio::io_context& road, CenterSettings settings, std::unique_ptr<Records> records,
-        std::unique_ptr<Files> files);
+  State(asio::io_context& road, CenterSettings settings, std::vector<SinkStore> stores);
 
   Result<void> open();
-  Result<void> make_sink(const std::string& identity_name);
+  Result<HubSinkOptions> open_sink(const SinkSettings& sink, Shore& shore);
+  Result<void> make_sink(Records& records, const std::string& control);
   asio::awaitable<void> run();
 
   // --- Locals
@@ -78,109 +94,119 @@ struct Center::State {
 
   // --- what the hub wants done
   void carry_out();
-  void start(FinishWork work);
-  void start(CommitEntry work);
-  void start(PublishFile work);
-  void start(RunProcedure work);
-  asio::awaitable<void> finish_file(FinishWork work);
-  asio::awaitable<void> commit_entry(CommitEntry action);
-  asio::awaitable<void> publish_file(FileRef file);
-  asio::awaitable<void> run_procedure(std::shared_ptr<StoreProcedure> procedure);
+  void start(size_t sink, FinishWork work);
+  void start(size_t sink, CommitEntry work);
+  void start(size_t sink, PublishFile work);
+  void start(size_t sink, RunProcedure work);
+  asio::awaitable<void> finish_file(size_t sink, FinishWork work);
+  asio::awaitable<void> commit_entry(size_t sink, CommitEntry action);
+  asio::awaitable<void> publish_file(size_t sink, FileRef file);
+  asio::awaitable<void> run_procedure(size_t sink, std::shared_ptr<StoreProcedure> procedure);
   // True while the incarnation that was current when it was called still is.
-  std::function<bool()> while_current();
+  std::function<bool()> while_current(size_t sink);
 
   asio::io_context& road;
   CenterSettings settings;
-  std::unique_ptr<Records> records;
-  std::unique_ptr<Files> files;
-  SinkIdentity sink;
+  std::vector<std::unique_ptr<Shore>> shores;  // as settings.sinks
   std::unique_ptr<Hub> hub;
   std::map<LinkId, std::shared_ptr<Link>> links;
   LinkId next_link = 1;
   bool leaving = false;
   Bell bell;
-  Worker store_worker;   // claims, entries, publishing: short calls
-  Worker upload_worker;  // a file's fdatasync
-  StoreDriver driver;
 };
 
 Center::State::State(asio::io_context& road_in, CenterSettings settings_in,
-                     std::unique_ptr<Records> records_in, std::unique_ptr<Files> files_in)
-    : road(road_in),
-      settings(std::move(settings_in)),
-      records(std::move(records_in)),
-      files(std::move(files_in)),
-      bell(road_in),
-      store_worker(road_in, "store"),
-      upload_worker(road_in, "upload"),
-      driver(road_in, store_worker, *records, *files, [this] { return hub->tmp_name(); }) {}
+                     std::vector<SinkStore> stores)
+    : road(road_in), settings(std::move(settings_in)), bell(road_in) {
+  TAILRACE_CHECK(stores.size() == settings.sinks.size(), "a store for each sink");
+  for (SinkStore& store : stores)
+    shores.push_back(std::make_unique<Shore>(
+        road, std::move(store), [this, at = shores.size()] { return hub->tmp_name(at); }));
+}
 
 Result<void> Center::State::open() {
-  auto loaded = TimeZone::load(settings.timezone);
-  if (!loaded) return loaded.error();
-  auto parsed = Layout::parse(settings.layout);
-  if (!parsed) return parsed.error();
   auto uuid = state_uuid_in(settings.state_dir);
   if (!uuid) return uuid.error();
+  std::vector<HubSinkOptions> sinks;
+  for (size_t at = 0; at < shores.size(); ++at) {
+    const SinkSettings& sink = settings.sinks[at];
+    auto opened = open_sink(sink, *shores[at]);
+    if (!opened) return shores.size() == 1 ? opened.error() : opened.error().within(sink.name);
+    settings.cluster = opened->identity.cluster;
+    for (const HubSinkOptions& other : sinks)
+      if (other.identity.sink == opened->identity.sink)
+        return Error{Error::Kind::rejected, "two sinks are the same one: " + sink.root};
+    sinks.push_back(std::move(*opened));
+  }
+  hub = std::make_unique<Hub>(
+      HubOptions{settings, std::move(sinks), *uuid, door_limits(settings.limits)}, Rng(os_random()),
+      now());
+  return {};
+}
 
+Result<HubSinkOptions> Center::State::open_sink(const SinkSettings& of, Shore& shore) {
+  auto zone = TimeZone::load(of.timezone);
+  if (!zone) return zone.error();
+  auto layout = Layout::parse(of.layout);
+  if (!layout) return layout.error();
+
+  Records& records = *shore.records;
   const std::string identity_name(kSinkIdentityName);
-  const std::string& control = settings.control;
-  auto found = records->read(identity_name);
+  auto found = records.read(identity_name);
   if (!found) return found.error();
   if (!*found) {
-    if (auto made = make_sink(identity_name); !made) return made;
-    found = records->read(identity_name);
+    if (auto made = make_sink(records, of.control); !made) return made.error();
+    found = records.read(identity_name);
     if (!found) return found.error();
     if (!*found)
       return Error{Error::Kind::corrupt, identity_name + " was written and is not there"};
   }
   auto identity = SinkIdentity::decode(**found);
   if (!identity) return identity.error().within(identity_name);
-  if (identity->control != control)
+  if (identity->control != of.control)
     return Error{Error::Kind::rejected, "this output's control directory is " + identity->control +
-                                            ", not " + control + ": name the one it was made with"};
+                                            ", not " + of.control +
+                                            ": name the one it was made with"};
   if (settings.cluster != 0 && identity->cluster != settings.cluster)
     return Error{Error::Kind::rejected, "this output belongs to another cluster: " + identity_name +
                                             " says " + hex16(identity->cluster) +
                                             ", this Center is of " + hex16(settings.cluster)};
-  sink = *identity;
-  const auto sinks = records->list(control);
+  const auto sinks = records.list(of.control);
   if (!sinks) return sinks.error();
-  if (std::find(sinks->begin(), sinks->end(), hex16(sink.sink)) == sinks->end())
+  if (std::find(sinks->begin(), sinks->end(), hex16(identity->sink)) == sinks->end())
     return Error{Error::Kind::rejected,
-                 identity_name + " stands in the output directory, but its records in " + control +
+                 identity_name + " stands in the output directory, but its records in " +
+                     of.control +
                      " are gone. What was published is not known without them, and would be "
                      "published again: restore them, or choose another output"};
-  hub = std::make_unique<Hub>(HubOptions{settings, sink, std::move(*parsed), std::move(*loaded),
-                                         *uuid, door_limits(settings.limits)},
-                              *files, Rng(os_random()), now());
-  return {};
+  shore.identity = *identity;
+  return HubSinkOptions{*identity, std::move(*layout), std::move(*zone), shore.files.get()};
 }
 
 // The sink's first start: its directory first, then its name, by which alone it exists.
-Result<void> Center::State::make_sink(const std::string& identity_name) {
-  const std::string& control = settings.control;
-  auto names = records->list(control);
+Result<void> Center::State::make_sink(Records& records, const std::string& control) {
+  auto names = records.list(control);
   if (!names) return names.error();
   for (const std::string& name : *names) {
     // A start that died before the sink had its name left a tmp, or an empty directory.
     if (name.starts_with(kFirstTmp)) {
-      if (auto r = records->remove(control + "/" + name); !r) return r;
+      if (auto r = records.remove(control + "/" + name); !r) return r;
       continue;
     }
-    const auto inside = records->list(control + "/" + name);
+    const auto inside = records.list(control + "/" + name);
     if (!inside) return inside.error();
     if (!inside->empty())
       return Error{
           Error::Kind::rejected,
-          "the control directory " + control + " stands, but " + identity_name +
+          "the control directory " + control + " stands, but " + std::string(kSinkIdentityName) +
               " in the output directory is gone: restore it, or remove both to start afresh"};
   }
   const uint64_t cluster = settings.cluster != 0 ? settings.cluster : os_random();
   const SinkIdentity fresh{os_random(), cluster, control};
-  if (auto r = records->make_directory(control + "/" + hex16(fresh.sink)); !r) return r;
-  const auto won = records->cas(identity_name, fresh.encode(), Records::Parent::make,
-                                control + "/" + std::string(kFirstTmp) + hex16(os_random()));
+  if (auto r = records.make_directory(control + "/" + hex16(fresh.sink)); !r) return r;
+  const auto won =
+      records.cas(std::string(kSinkIdentityName), fresh.encode(), Records::Parent::make,
+                  control + "/" + std::string(kFirstTmp) + hex16(os_random()));
   return won ? Result<void>() : won.error();
 }
 
@@ -240,83 +266,86 @@ void Center::State::carry_out() {
       link->second->connection.send(frame.frame);
   for (const LinkId id : actions.closes)
     if (const auto link = links.find(id); link != links.end()) link->second->connection.close();
-  for (const HubWork& work : actions.work) std::visit([this](const auto& w) { start(w); }, work);
+  for (const HubWork& work : actions.work)
+    std::visit([this, &work](const auto& what) { start(work.sink, what); }, work.what);
   if (hub->stopped()) bell.ring();
 }
 
-std::function<bool()> Center::State::while_current() {
-  return [this, life = hub->life()] { return life == hub->life() && !leaving; };
+std::function<bool()> Center::State::while_current(size_t sink) {
+  return [this, sink, life = hub->life(sink)] { return life == hub->life(sink) && !leaving; };
 }
 
-void Center::State::start(FinishWork work) {
-  spawn(road, "finishing a file", finish_file(std::move(work)));
+void Center::State::start(size_t sink, FinishWork work) {
+  spawn(road, "finishing a file", finish_file(sink, std::move(work)));
 }
 
-asio::awaitable<void> Center::State::finish_file(FinishWork work) {
-  const auto current = while_current();
+asio::awaitable<void> Center::State::finish_file(size_t sink, FinishWork work) {
+  const auto current = while_current(sink);
   for (;;) {
     auto outcome = std::make_shared<Result<void>>();
+    Shore& shore = *shores[sink];
     if (work.finishing->cuts())
-      *outcome = work.finishing->stage(*files, hub->stage_name(work.category));
+      *outcome = work.finishing->stage(*shore.files, hub->stage_name(sink, work.category));
     if (outcome->ok()) {
       std::function<void()> finish = [finishing = work.finishing, outcome] {
         *outcome = finishing->run();
       };
-      co_await upload_worker.run(std::move(finish));
+      co_await shore.upload_worker.run(std::move(finish));
     }
     if (!current()) co_return;
     if (*outcome) break;
     if (outcome->error().kind != Error::Kind::retry_later) {
-      hub->fail("a file could not be made durable: " + outcome->error().text, now());
+      hub->fail(sink, "a file could not be made durable: " + outcome->error().text, now());
       carry_out();
       co_return;
     }
-    hub->finish_waits(outcome->error().text);
+    hub->finish_waits(sink, outcome->error().text);
     asio::steady_timer timer(road, std::chrono::seconds(1));
     co_await timer.async_wait(asio::use_awaitable);
     if (!current()) co_return;
   }
-  hub->file_finished(work, now());
+  hub->file_finished(sink, work, now());
   carry_out();
 }
 
-void Center::State::start(CommitEntry work) {
-  spawn(road, "a commit", commit_entry(std::move(work)));
+void Center::State::start(size_t sink, CommitEntry work) {
+  spawn(road, "a commit", commit_entry(sink, std::move(work)));
 }
 
-asio::awaitable<void> Center::State::commit_entry(CommitEntry action) {
-  const auto current = while_current();
+asio::awaitable<void> Center::State::commit_entry(size_t sink, CommitEntry action) {
+  const auto current = while_current(sink);
   StoreRequest request = CasRequest{std::move(action.name), std::move(action.record)};
-  StoreReply reply = co_await driver.perform(std::move(request), current);
+  StoreReply reply = co_await shores[sink]->driver.perform(std::move(request), current);
   if (!current()) co_return;
-  hub->commit_done(reply.error ? Result<Cas>(*reply.error) : Result<Cas>(reply.cas), now());
+  hub->commit_done(sink, reply.error ? Result<Cas>(*reply.error) : Result<Cas>(reply.cas), now());
   carry_out();
 }
 
-void Center::State::start(PublishFile work) {
-  spawn(road, "publishing a file", publish_file(std::move(work.file)));
+void Center::State::start(size_t sink, PublishFile work) {
+  spawn(road, "publishing a file", publish_file(sink, std::move(work.file)));
 }
 
-asio::awaitable<void> Center::State::publish_file(FileRef file) {
-  const auto current = while_current();
+asio::awaitable<void> Center::State::publish_file(size_t sink, FileRef file) {
+  const auto current = while_current(sink);
   StoreRequest request = PublishRequest{file.stage, file.final_path};
-  StoreReply reply = co_await driver.perform(std::move(request), current);
+  StoreReply reply = co_await shores[sink]->driver.perform(std::move(request), current);
   if (!current()) co_return;
   const auto outcome =
       reply.error ? Result<Published>(*reply.error) : Result<Published>(reply.published);
-  hub->publish_done(file.stage, outcome, now());
+  hub->publish_done(sink, file.stage, outcome, now());
   carry_out();
 }
 
-void Center::State::start(RunProcedure work) {
-  spawn(road, "a store procedure", run_procedure(std::move(work.procedure)));
+void Center::State::start(size_t sink, RunProcedure work) {
+  spawn(road, "a store procedure", run_procedure(sink, std::move(work.procedure)));
 }
 
-asio::awaitable<void> Center::State::run_procedure(std::shared_ptr<StoreProcedure> procedure) {
-  const auto current = while_current();
-  const bool ended = co_await driver.drive(procedure, current);
+asio::awaitable<void> Center::State::run_procedure(size_t sink,
+                                                   std::shared_ptr<StoreProcedure> procedure) {
+  const auto current = while_current(sink);
+  const bool ended = co_await shores[sink]->driver.drive(procedure, current);
   if (!ended || !current()) co_return;
-  hub->procedure_done(*procedure, now());
+  hub->procedure_done(sink, *procedure, now());
   carry_out();
 }
 
@@ -334,15 +363,17 @@ asio::awaitable<void> Center::State::run() {
 
 // --- the door ------------------------------------------------------------------------------------
 
-Center::Center(asio::io_context& road, CenterSettings settings, std::unique_ptr<Records> records,
-               std::unique_ptr<Files> files)
-    : state_(std::make_unique<State>(road, std::move(settings), std::move(records),
-                                     std::move(files))) {}
+Center::Center(asio::io_context& road, CenterSettings settings, std::vector<SinkStore> stores)
+    : state_(std::make_unique<State>(road, std::move(settings), std::move(stores))) {}
 Center::~Center() = default;
 
 Result<void> Center::open() { return state_->open(); }
-std::string Center::cluster() const { return hex16(state_->sink.cluster); }
-uint64_t Center::sink() const { return state_->sink.sink; }
+std::string Center::cluster() const { return hex16(state_->settings.cluster); }
+std::vector<uint64_t> Center::sinks() const {
+  std::vector<uint64_t> uuids;
+  for (const auto& shore : state_->shores) uuids.push_back(shore->identity.sink);
+  return uuids;
+}
 
 void Center::accept_local(StreamSocket socket) { state_->accept(std::move(socket)); }
 
@@ -361,7 +392,10 @@ void Center::leave() {
 CenterStatus Center::status() const {
   if (!state_->hub) return {};
   CenterStatus out = state_->hub->status();
-  if (!state_->driver.trouble().empty()) out.trouble = state_->driver.trouble();
+  for (size_t at = 0; at < out.sinks.size(); ++at) {
+    const std::string& trouble = state_->shores[at]->driver.trouble();
+    if (!trouble.empty()) out.sinks[at].trouble = trouble;
+  }
   return out;
 }
 

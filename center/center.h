@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "flow/connection.h"
@@ -23,12 +24,10 @@ struct CenterLimits {
   uint64_t memory_bytes = 2ull << 30;  // of frames that came in part, and answers not read
 };
 
-struct CenterSettings {
-  std::string name = "center";
-  std::string address;    // where Locals reach it, as host:port; empty: only those of its process
-  std::string state_dir;  // lock and state uuid: proves that a predecessor is dead
-  std::string sink_name = "files";
-  uint64_t cluster = 0;               // 0: whichever the store belongs to, a new one if it is new
+// One place where lines are published.
+struct SinkSettings {
+  std::string name = "files";         // for people
+  std::string root;                   // directory of the published files
   std::string control = "_tailrace";  // control directory: below the store's root, or absolute
   std::string layout = "{category}/dt={date}/hr={hour}";
   std::string timezone = "UTC";
@@ -37,10 +36,19 @@ struct CenterSettings {
   int64_t roll_idle_ms = -1;           // -1: off
   int64_t bucket_grace_ms = 120'000;   // after the end of a bucket's directory
   int64_t bucket_jitter_ms = 120'000;
-  CenterLimits limits;
 };
 
-// What the Center did with one category's lines since it started.
+struct CenterSettings {
+  std::string name = "center";
+  std::string address;    // where Locals reach it, as host:port; empty: only those of its process
+  std::string state_dir;  // lock and state uuid: proves that a predecessor is dead
+  uint64_t cluster = 0;   // 0: whichever the first store belongs to, a new one if it is new
+  CenterLimits limits;
+  std::vector<SinkSettings> sinks;  // at least one, at most kMostSinks
+};
+inline constexpr size_t kMostSinks = 32;  // bits of a DATA frame
+
+// What a sink did with one category's lines since the Center started.
 struct CenterFlow {
   uint64_t taken = 0;        // received, each as often as it came
   uint64_t refused = 0;      // the same of those that are not taken whenever they come
@@ -54,7 +62,8 @@ struct CenterFlow {
   uint64_t lanes = 0;
 };
 
-struct CenterStatus {
+struct SinkStatus {
+  std::string name;
   uint64_t lines_received = 0;
   uint64_t lines_committed = 0;
   uint64_t lines_published = 0;
@@ -64,24 +73,34 @@ struct CenterStatus {
   uint64_t files_open = 0;
   uint64_t files_pending = 0;  // committed, not yet published
   uint64_t lanes = 0;
+  std::string trouble;  // not empty: what keeps files or lanes waiting now
+  std::map<std::string, CenterFlow> categories;
+  int64_t newest_published_ms = -1;  // wall: when a file was last published
+};
+
+struct CenterStatus {
+  std::vector<SinkStatus> sinks;  // as in the settings
   uint64_t refused = 0;
   uint64_t lines_clock_skewed = 0;  // filed under the Center's time: their host's was impossible
-  std::string trouble;              // not empty: what keeps files or lanes waiting now
-  std::map<std::string, CenterFlow> categories;
-  uint64_t locals = 0;               // connected now
-  int64_t newest_published_ms = -1;  // wall: when a file was last published
+  uint64_t locals = 0;              // connected now
+};
+
+// Where a sink's files and records are.
+struct SinkStore {
+  std::unique_ptr<Records> records;
+  std::unique_ptr<Files> files;
 };
 
 class Center {
  public:
-  Center(asio::io_context& road, CenterSettings settings, std::unique_ptr<Records> records,
-         std::unique_ptr<Files> files);
+  // `stores`: one for each of settings.sinks.
+  Center(asio::io_context& road, CenterSettings settings, std::vector<SinkStore> stores);
   ~Center();
 
-  // Finds or makes the sink's and the cluster's names in the store. Blocks.
+  // Finds or makes the sinks' and the cluster's names in the stores. Blocks.
   Result<void> open();
-  [[nodiscard]] std::string cluster() const;  // uuid, hex16; after open()
-  [[nodiscard]] uint64_t sink() const;        // uuid; after open()
+  [[nodiscard]] std::string cluster() const;          // uuid, hex16; after open()
+  [[nodiscard]] std::vector<uint64_t> sinks() const;  // uuids; after open()
   void accept_local(StreamSocket socket);
   // Runs until stop() has been carried out or leave() was called.
   asio::awaitable<void> run();

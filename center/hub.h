@@ -1,5 +1,6 @@
-// A Center without sockets, threads and clock: one incarnation after another, the Locals that are
-// connected, what they may send, and the open files that their batches go to. A machine: events in;
+// A Center without sockets, threads and clock: the Locals that are connected, what they may send,
+// and for each of its sinks one incarnation after another and the open files that batches go to
+// (center/hub_sink.h). A machine: events in;
 // frames, connections to close and work at the store out. center/center.cc carries these out, and
 // so does a simulation.
 // Thread: the road. docs/protocol.md, "Local to Center" and "Center: life of an incarnation".
@@ -49,8 +50,12 @@ struct FinishWork {  // Finishing::run() until it succeeds, then file_finished()
   std::string category;
   std::shared_ptr<Finishing> finishing;
 };
-// Each belongs to the life() in which it was asked for: when that is over its outcome is nobody's.
-using HubWork = std::variant<FinishWork, CommitEntry, PublishFile, RunProcedure>;
+// Each belongs to the sink's life() in which it was asked for: when that is over its outcome is
+// nobody's.
+struct HubWork {
+  size_t sink = 0;
+  std::variant<FinishWork, CommitEntry, PublishFile, RunProcedure> what;
+};
 struct Saying {
   log::Level level{};
   std::string text;
@@ -63,11 +68,17 @@ struct HubActions {
   std::vector<Saying> sayings;
 };
 
-struct HubOptions {
-  CenterSettings settings;
-  SinkIdentity sink;
+// Of one of settings.sinks.
+struct HubSinkOptions {
+  SinkIdentity identity;
   Layout layout;
   TimeZone zone;
+  Files* files = nullptr;  // must outlive the hub
+};
+
+struct HubOptions {
+  CenterSettings settings;
+  std::vector<HubSinkOptions> sinks;
   uint64_t state_uuid = 0;
   DoorLimits door;
   uint64_t reclaim_entries = 4'096;  // as IncarnationOptions
@@ -78,8 +89,8 @@ struct HubOptions {
 
 class Hub {
  public:
-  // `files` must outlive it. Its first incarnation begins at once.
-  Hub(HubOptions options, Files& files, Rng rng, Moment now);
+  // The first incarnation at each sink begins at once.
+  Hub(HubOptions options, Rng rng, Moment now);
   ~Hub();
 
   // --- events of connections
@@ -93,13 +104,14 @@ class Hub {
   // Each 50 to 500 ms (busy()). `links`: all that are in.
   void tick(std::span<const LinkView> links, Moment now);
 
-  // --- events of the work
-  void file_finished(const FinishWork& work, Moment now);
-  void finish_waits(const std::string& why);  // it is tried again; empty: over
-  void commit_done(const Result<Cas>& outcome, Moment now);
-  void publish_done(const std::string& stage, const Result<Published>& outcome, Moment now);
-  void procedure_done(const StoreProcedure& procedure, Moment now);
-  void fail(std::string reason, Moment now);  // this life is over
+  // --- events of the work; `sink` is a place in the settings
+  void file_finished(size_t sink, const FinishWork& work, Moment now);
+  void finish_waits(size_t sink, const std::string& why);  // it is tried again
+  void commit_done(size_t sink, const Result<Cas>& outcome, Moment now);
+  void publish_done(size_t sink, const std::string& stage, const Result<Published>& outcome,
+                    Moment now);
+  void procedure_done(size_t sink, const StoreProcedure& procedure, Moment now);
+  void fail(size_t sink, std::string reason, Moment now);  // this life is over
 
   // STOP: commit and publish what is held, free the lanes, seal the log. `everything`: also what is
   // small and could be sent again.
@@ -109,18 +121,21 @@ class Hub {
 
   // Whoever carries them out clears the actions.
   [[nodiscard]] HubActions& actions();
-  [[nodiscard]] uint64_t life() const;  // 1, 2, ...: of the incarnation that is current
-  [[nodiscard]] bool stopped() const;
+  [[nodiscard]] uint64_t life(size_t sink) const;  // 1, 2, ...: of the incarnation that is current
+  [[nodiscard]] bool stopped() const;              // at all sinks
+  [[nodiscard]] bool stopped(size_t sink) const;
   [[nodiscard]] bool busy() const;
-  [[nodiscard]] const Acquirer& me() const;
-  [[nodiscard]] std::string tmp_name();  // never given before; nor is
-  [[nodiscard]] std::string stage_name(const std::string& category);
+  [[nodiscard]] const Acquirer& me(size_t sink) const;
+  [[nodiscard]] std::string tmp_name(size_t sink);  // never given before; nor is
+  [[nodiscard]] std::string stage_name(size_t sink, const std::string& category);
   [[nodiscard]] CenterStatus status() const;
-  // Lines of that stream that are held here: received, and neither committed nor given away
+  // Lines of that stream that are held for the sink: received, and neither committed nor given away
   // (as all is that a stop leaves to its Locals).
-  [[nodiscard]] uint64_t held(const std::string& category, const StreamKey& stream) const;
+  [[nodiscard]] uint64_t held(size_t sink, const std::string& category,
+                              const StreamKey& stream) const;
 
  private:
+  struct Sink;
   struct State;
   std::unique_ptr<State> state_;
 };

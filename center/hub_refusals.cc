@@ -61,14 +61,6 @@ bool Hub::State::reject(LocalLink& link, const proto::Reject& message) {
   return false;
 }
 
-bool Hub::State::refuse_stream(LocalLink& link, uint32_t number, proto::Reject::Code code,
-                               const std::string& text) {
-  reject(link, code, text, number);
-  const auto known = link.streams.find(number);
-  if (known != link.streams.end()) known->second.refused = true;
-  return true;
-}
-
 // Whoever does not say who he is, or says nothing any more: a Local pings every 5 s.
 void Hub::State::drop_silent(LocalLink& link, const LinkView& view) {
   if (!link.greeted && now.mono_ms - link.since_ms >= kGreetMs) {

@@ -1,11 +1,12 @@
-// A Local's connection as a Center sees it: which streams it named, how much it may still send.
-// Thread: the road. Pure.
+// A Local's connection as a Center sees it: which streams it named, how much it may still send to
+// each sink. Thread: the road. Pure.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/random.h"
 #include "center/door.h"
@@ -16,20 +17,32 @@ namespace tailrace {
 
 class LocalLink {
  public:
-  LocalLink(uint64_t link, const PeerAddress& from, int64_t now_ms)
-      : id(link), peer(from.name), address(from.host), since_ms(now_ms) {}
+  LocalLink(uint64_t link, const PeerAddress& from, size_t sinks, int64_t now_ms)
+      : id(link), peer(from.name), address(from.host), since_ms(now_ms), at(sinks) {}
 
-  struct Stream {
-    std::string category;
-    StreamKey key;
+  // A stream on its way to one sink.
+  struct Way {
     Position origin;       // where it starts for this store, if that does not know it yet
     bool refused = false;  // it was told so: what still comes of it is dropped
     bool ours = false;     // it was sent back by no fault of its own, and nothing was taken since
+  };
+  struct Stream {
+    std::string category;
+    StreamKey key;
+    std::vector<Way> ways;  // by sink
+    [[nodiscard]] bool is_in(const Lane& lane) const {
+      return category == lane.category && lane_part(key, lane.parts) == lane.part;
+    }
   };
   // Bytes of DATA of one category, head and payload, since the connection began.
   struct Credit {
     uint64_t allowed = 0;
     uint64_t used = 0;
+  };
+  struct AtSink {
+    std::map<std::string, Credit> credits;
+    // Streams to be told where to go on, once their category takes again.
+    std::set<uint32_t> rewinds;
   };
 
   const uint64_t id;
@@ -52,9 +65,8 @@ class LocalLink {
   std::map<uint32_t, Stream> streams;
   std::map<std::string, std::set<uint8_t>> categories;  // and the subs of each
   Strikes strikes;
-  std::map<std::string, Credit> credits;
-  std::set<uint32_t> rewinds;  // streams to be told where to go on, once their category takes again
-  uint64_t batches = 0;        // for the verifier's sample
+  std::vector<AtSink> at;  // by sink
+  uint64_t batches = 0;    // for the verifier's sample
 
   // For the penalty box, and for what is said once in a while.
   [[nodiscard]] std::string who() const {

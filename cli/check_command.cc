@@ -56,7 +56,9 @@ void construct(const RoleConfig& config) {
   asio::io_context road(1);
   if (config.agent) Agent(road, config.agent->settings, nullptr);
   if (config.local) Local(road, config.local->settings, nullptr);
-  if (config.center) Center(road, config.center->settings, nullptr, nullptr);
+  if (config.center)
+    Center(road, config.center->settings,
+           std::vector<SinkStore>(config.center->settings.sinks.size()));
   if (config.run) Road(road, *config.run);
 }
 

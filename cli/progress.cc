@@ -20,7 +20,13 @@ std::string plural(uint64_t n, std::string_view one, std::string_view many) {
   return show_count(n) + " " + std::string(n == 1 ? one : many);
 }
 
-std::string ratio(const CenterStatus& center) {
+// `tailrace run` has one.
+const SinkStatus& sink_of(const RoadStatus& status) {
+  static const SinkStatus kNone;
+  return status.center.sinks.empty() ? kNone : status.center.sinks.front();
+}
+
+std::string ratio(const SinkStatus& center) {
   char text[32];
   const double out = static_cast<double>(std::max<uint64_t>(center.file_bytes_published, 1));
   std::snprintf(text, sizeof text, "%.1f", static_cast<double>(center.raw_bytes_published) / out);
@@ -42,8 +48,8 @@ std::string Progress::line(const RoadStatus& status, int64_t mono_ms, int64_t wa
               ? "0"
               : show_duration(std::max<int64_t>(wall_ms - agent.oldest_unread_ms, 0));
   text += ", " + plural(agent.files, "file", "files") + " watched, " +
-          plural(status.center.files_published, "file", "files") + " published (" +
-          show_size(status.center.file_bytes_published) + ") in " + where_;
+          plural(sink_of(status).files_published, "file", "files") + " published (" +
+          show_size(sink_of(status).file_bytes_published) + ") in " + where_;
   const std::string trouble = trouble_of(status);
   if (!trouble.empty()) text += ", waiting: " + trouble;
   last_ms_ = mono_ms;
@@ -54,7 +60,7 @@ std::string Progress::line(const RoadStatus& status, int64_t mono_ms, int64_t wa
 
 std::string Progress::summary(const RoadStatus& status, int64_t mono_ms) const {
   const AgentStatus& agent = status.agent;
-  const CenterStatus& center = status.center;
+  const SinkStatus& center = sink_of(status);
   const int64_t ms = std::max<int64_t>(mono_ms - start_ms_, 1);
   char seconds[32];
   std::snprintf(seconds, sizeof seconds, "%.1f", static_cast<double>(ms) / 1000);
@@ -78,7 +84,7 @@ std::string Progress::summary(const RoadStatus& status, int64_t mono_ms) const {
 }
 
 std::string Progress::totals(const RoadStatus& status) const {
-  const CenterStatus& center = status.center;
+  const SinkStatus& center = sink_of(status);
   return plural(status.agent.lines_read, "line", "lines") + " read, " +
          show_count(center.lines_published) + " published in " +
          plural(center.files_published, "file", "files") + " (" +
@@ -88,7 +94,7 @@ std::string Progress::totals(const RoadStatus& status) const {
 std::string trouble_of(const RoadStatus& status) {
   if (!status.agent.held.empty()) return "the agent holds: " + status.agent.held;
   if (!status.local.held.empty()) return "the spool holds: " + status.local.held;
-  if (!status.center.trouble.empty()) return status.center.trouble;
+  if (!sink_of(status).trouble.empty()) return sink_of(status).trouble;
   if (!status.local.trouble.empty()) return "no room for the spool: " + status.local.trouble;
   if (status.local.full)
     return "the spool is full (" + show_size(status.local.spool_bytes) + " of " +
@@ -115,7 +121,7 @@ void add_unread(const AgentStatus& agent, std::vector<std::string>& reasons) {
 std::vector<std::string> shortcomings(const RoadStatus& status, Shown shown) {
   std::vector<std::string> reasons;
   const AgentStatus& agent = status.agent;
-  const CenterStatus& center = status.center;
+  const SinkStatus& center = sink_of(status);
   if (shown == Shown::all) add_unread(agent, reasons);
   const std::string trouble = trouble_of(status);
   if (!trouble.empty()) reasons.push_back(trouble);

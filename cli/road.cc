@@ -5,20 +5,29 @@
 
 namespace tailrace {
 
+Result<std::vector<SinkStore>> open_stores(const CenterSettings& settings) {
+  std::vector<SinkStore> stores;
+  for (const SinkSettings& sink : settings.sinks) {
+    auto store = open_directory_store(sink.root);
+    if (!store) return store.error();
+    stores.push_back({std::move(store->records), std::move(store->files)});
+  }
+  return stores;
+}
+
 Road::Road(asio::io_context& road, RoadSettings settings)
     : road_(road), settings_(std::move(settings)), bell_(road) {}
 
 Road::~Road() = default;
 
 Result<void> Road::open() {
-  auto store = open_directory_store(settings_.output);
-  if (!store) return store.error();
-  center_ = std::make_unique<Center>(road_, settings_.center, std::move(store->records),
-                                     std::move(store->files));
+  auto stores = open_stores(settings_.center);
+  if (!stores) return stores.error();
+  center_ = std::make_unique<Center>(road_, settings_.center, std::move(*stores));
   if (auto opened = center_->open(); !opened) return opened;
 
   settings_.local.cluster = center_->cluster();
-  settings_.local.sinks = {center_->sink()};
+  settings_.local.sinks = center_->sinks();
   settings_.local.centers = {"this process"};
   local_ = std::make_unique<Local>(road_, settings_.local,
                                    [this](std::string) { return connect_center(); });

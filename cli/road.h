@@ -7,6 +7,7 @@
 #include <asio/io_context.hpp>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "agent/agent.h"
 #include "base/bell.h"
@@ -19,9 +20,11 @@ namespace tailrace {
 struct RoadSettings {
   AgentSettings agent;
   LocalSettings local;
-  CenterSettings center;
-  std::string output;  // the store's root; exists
+  CenterSettings center;  // the roots of its sinks exist
 };
+
+// The stores of a Center's sinks, whose roots exist. May block.
+[[nodiscard]] Result<std::vector<SinkStore>> open_stores(const CenterSettings& settings);
 
 struct RoadStatus {
   AgentStatus agent;

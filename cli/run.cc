@@ -36,17 +36,19 @@ int failed(std::string_view text) {
 }
 
 Result<void> make_our_directories(const RoadSettings& road, const std::string& state) {
-  const std::array<std::string, 5> paths = {road.output, state, road.agent.state_dir,
+  const SinkSettings& sink = road.center.sinks.front();
+  const std::array<std::string, 5> paths = {sink.root, state, road.agent.state_dir,
                                             road.local.spool_dir, road.center.state_dir};
   for (const std::string& path : paths)
     if (auto made = make_directories(path); !made) return made;
-  if (!road.center.control.starts_with('/')) return {};
-  return make_directories(road.center.control);
+  if (!sink.control.starts_with('/')) return {};
+  return make_directories(sink.control);
 }
 
 RoadSettings road_settings(const RunSettings& settings) {
   RoadSettings road;
-  road.output = settings.output;
+  SinkSettings& sink = road.center.sinks.emplace_back();
+  sink.root = settings.output;
   road.agent.sources = settings.sources;
   road.agent.state_dir = settings.state + "/agent";
   road.agent.max_record_bytes = settings.max_record_bytes;
@@ -58,12 +60,12 @@ RoadSettings road_settings(const RunSettings& settings) {
   road.local.spool_dir = settings.state + "/spool";
   road.local.host = host_name();
   road.center.state_dir = settings.state + "/center";
-  if (!settings.control.empty()) road.center.control = settings.control;
-  road.center.layout = settings.layout;
-  road.center.timezone = settings.timezone;
-  road.center.roll_bytes = settings.roll_bytes;
-  road.center.roll_age_ms = settings.roll_age_ms;
-  road.center.roll_idle_ms = settings.roll_idle_ms;
+  if (!settings.control.empty()) sink.control = settings.control;
+  sink.layout = settings.layout;
+  sink.timezone = settings.timezone;
+  sink.roll_bytes = settings.roll_bytes;
+  sink.roll_age_ms = settings.roll_age_ms;
+  sink.roll_idle_ms = settings.roll_idle_ms;
   return road;
 }
 
@@ -84,7 +86,7 @@ class Run {
         road_(road),
         signals_(signals),
         plan_(plan),
-        progress_(mono_ms(), plan.road.output),
+        progress_(mono_ms(), plan.road.center.sinks.front().root),
         door_(context, "run", plan.cluster, [&road](Snapshot& now) { look(road, now); }),
         bell_(context),
         drained_bell_(context) {
@@ -201,7 +203,7 @@ int run_plan(const RunPlan& plan) {
   Road road(context, plan.road);
   if (auto opened = road.open(); !opened) return failed(opened.error().text);
   if (StopSignals::came()) return kNotDone;
-  log::info("publishing into " + plan.road.output + "; state in " + plan.state);
+  log::info("publishing into " + plan.road.center.sinks.front().root + "; state in " + plan.state);
   return Run(context, road, signals, plan).carry_out();
 }
 

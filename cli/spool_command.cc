@@ -204,11 +204,46 @@ int adopt(const std::string& state, const std::string& directory, const Argument
   return kGood;
 }
 
+// What giving a sink up would mean; with --yes the spool is changed.
+int forget(const std::string& state, const std::string& directory, const Arguments& arguments,
+           uint64_t quota_bytes) {
+  const std::string named(arguments.value("sink"));
+  const uint64_t sink = parse_hex16(named);
+  if (sink == 0)
+    return complain(
+        "forget: --sink names it by its uuid, as `tailrace spool ls --format json` does",
+        kWrongUsage);
+  const auto lock = StateLock::take(state);
+  if (!lock) return complain(lock.error().text, kBad);
+  SpoolDisk disk(directory);
+  auto spool = recover_existing(disk, directory);
+  if (!spool) return complain(spool.error().text, kBad);
+  const auto owed = forget_sink(spool->tables, sink);
+  if (owed.empty()) return complain("this spool knows no sink " + named, kBad);
+  spool->tables_changed = true;
+  for (const auto& [category, lines] : owed)
+    std::printf("  %-24s %s lines that it has not got\n", escape(category, 64).c_str(),
+                show_count(lines).c_str());
+  std::printf(
+      "They are not kept for it any more; those that another sink has not got stay for that one. "
+      "If "
+      "a Center names the sink again, it starts where the spool starts then.\n");
+  if (!arguments.given("yes")) {
+    std::printf("Nothing was done: --yes does it.\n");
+    return kGood;
+  }
+  if (const auto written = rewrite_spool(directory, quota_bytes, std::move(*spool)); !written)
+    return complain(written.error().text, kBad);
+  std::printf("Done. Start the Local.\n");
+  return kGood;
+}
+
 int run_spool(const Arguments& arguments) {
   const auto& operands = arguments.operands();
   const std::string what = operands.size() == 1 ? operands[0] : "";
-  if (what != "ls" && what != "verify" && what != "adopt" && what != "reset")
-    return complain("one of: ls, verify, adopt, reset\nSee: tailrace spool --help", kWrongUsage);
+  if (what != "ls" && what != "verify" && what != "adopt" && what != "forget" && what != "reset")
+    return complain("one of: ls, verify, adopt, forget, reset\nSee: tailrace spool --help",
+                    kWrongUsage);
   std::string state(arguments.value("state"));
   uint64_t quota_bytes = LocalSettings{}.quota_bytes;
   if (state.empty()) {
@@ -222,6 +257,7 @@ int run_spool(const Arguments& arguments) {
   if (what == "ls") return list(directory, arguments);
   if (what == "verify") return verify(directory, arguments.given("deep"));
   if (what == "adopt") return adopt(state, directory, arguments, quota_bytes);
+  if (what == "forget") return forget(state, directory, arguments, quota_bytes);
   return reset(state, directory, arguments.given("yes"));
 }
 
@@ -231,7 +267,8 @@ constexpr Option kOptions[] = {
     {"category", "TEXT", "", "ls: only those with this in their name; adopt: only this one"},
     {"format", "text|json", "text", "ls: json for programs"},
     {"deep", "", "", "verify: inflate each batch and count its lines"},
-    {"yes", "", "", "adopt, reset: do it"},
+    {"sink", "UUID", "", "forget: which"},
+    {"yes", "", "", "adopt, forget, reset: do it"},
 };
 }  // namespace
 
@@ -239,17 +276,20 @@ const Command& spool_command() {
   static const Command kCommand = {
       .name = "spool",
       .summary = "looks at a Local's spool, proves it, mends it, or sets it aside",
-      .synopsis = "ls|verify|adopt|reset [--config FILE | --state DIR] [OPTIONS]",
+      .synopsis = "ls|verify|adopt|forget|reset [--config FILE | --state DIR] [OPTIONS]",
       .examples =
           "  tailrace spool ls                     what it holds, by category\n"
           "  tailrace spool verify --deep          every batch is what was written\n"
           "  tailrace spool adopt                  what going on over a hole would mean; --yes "
           "does it\n"
+          "  tailrace spool forget --sink UUID     what giving up a sink would mean; --yes does "
+          "it\n"
           "  tailrace spool reset                  what setting it aside would mean; --yes does "
           "it\n",
-      .operands = "ls|verify|adopt|reset",
+      .operands = "ls|verify|adopt|forget|reset",
       .notes =
-          "ls and verify change nothing and may be used while the Local runs. adopt and reset are\n"
+          "ls and verify change nothing and may be used while the Local runs. adopt, forget and "
+          "reset are\n"
           "for the cases that docs/operating.md leaves to a person; the Local must not run.\n"
           "Exit codes: 0 good, 1 damaged or not done.\n",
       .options = kOptions,

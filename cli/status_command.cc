@@ -96,6 +96,14 @@ void show_local(const Json& s, std::string_view wanted) {
               show_size(limit).c_str(), lasts.c_str(),
               s.value("agent_connected", false) ? "connected" : "NOT connected",
               center.empty() ? "NONE connected" : escape(center, 64).c_str());
+  const Json sinks = s.value("waiting_at", Json::object());
+  for (const auto& [sink, of] : sinks.items()) {
+    uint64_t lines = 0;
+    for (const auto& [category, n] : of.items()) lines += n.get<uint64_t>();
+    if (sinks.size() > 1)
+      std::printf("  sink %s: %s lines wait for it here\n", escape(sink, 64).c_str(),
+                  show_count(lines).c_str());
+  }
   table(s["categories"],
         {{"taken", "taken"},
          {"waiting", "waiting"},
@@ -106,22 +114,26 @@ void show_local(const Json& s, std::string_view wanted) {
 }
 
 void show_center(const Json& s, std::string_view wanted) {
-  std::printf("  Locals %s; lanes %s; files open %s, published %s (%s), the last %s ago\n",
-              show_count(count(s, "locals")).c_str(), show_count(count(s, "lanes")).c_str(),
-              show_count(count(s, "files_open")).c_str(),
-              show_count(count(s, "files_published")).c_str(),
-              show_size(count(s, "published_bytes")).c_str(),
-              seconds(s, "newest_published_seconds").c_str());
-  table(s["categories"],
-        {{"received", "taken"},
-         {"uncommitted", "waiting"},
-         {"unpublished", "unpublished"},
-         {"published", "passed"},
-         {"refused", "refused"},
-         {"lost", "lost"},
-         {"files", "files"},
-         {"lanes", "lanes"}},
-        wanted);
+  std::printf("  Locals %s\n", show_count(count(s, "locals")).c_str());
+  for (const Json& sink : s.value("sinks", Json::array())) {
+    std::printf("  sink %s: lanes %s; files open %s, published %s (%s), the last %s ago\n",
+                escape(sink.value("name", ""), 64).c_str(),
+                show_count(count(sink, "lanes")).c_str(),
+                show_count(count(sink, "files_open")).c_str(),
+                show_count(count(sink, "files_published")).c_str(),
+                show_size(count(sink, "published_bytes")).c_str(),
+                seconds(sink, "newest_published_seconds").c_str());
+    table(sink["categories"],
+          {{"received", "taken"},
+           {"uncommitted", "waiting"},
+           {"unpublished", "unpublished"},
+           {"published", "passed"},
+           {"refused", "refused"},
+           {"lost", "lost"},
+           {"files", "files"},
+           {"lanes", "lanes"}},
+          wanted);
+  }
 }
 
 void show(const HostPort& at, const Json& s, std::string_view wanted) {

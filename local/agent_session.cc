@@ -321,17 +321,24 @@ void AgentSession::State::ack() {
   unacked.resize(kept);
 }
 
+// With those of the other sinks, so that the agent knows how many there are.
 void AgentSession::State::tell_committed(const std::vector<SinkPlace>& places) {
-  if (places.empty()) return;
   proto::Committed committed;
-  for (const SinkPlace& place : places) {
+  std::set<std::pair<StreamId, uint64_t>> said;  // (stream, sink)
+  const auto add = [&](uint64_t sink, StreamId stream, const Position& at) {
+    if (!said.insert({stream, sink}).second) return;
     proto::SinkStreamPosition& p = *committed.add_positions();
-    p.set_sink(hex16(place.sink));
-    p.set_stream(place.stream);
-    p.set_seq(place.at.seq);
-    p.set_chain(place.at.chain);
+    p.set_sink(hex16(sink));
+    p.set_stream(stream);
+    p.set_seq(at.seq);
+    p.set_chain(at.chain);
+  };
+  for (const SinkPlace& place : places) add(place.sink, place.stream, place.at);
+  for (const auto& [key, at] : spool.tables().cursors) {
+    const auto of = said.lower_bound({key.second, 0});
+    if (of != said.end() && of->first == key.second) add(key.first, key.second, at);
   }
-  send(FrameType::committed, std::move(committed));
+  if (!committed.positions().empty()) send(FrameType::committed, std::move(committed));
 }
 
 void AgentSession::State::end_pauses() {

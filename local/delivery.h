@@ -51,9 +51,10 @@ struct Delivery {
   // gone.
   std::map<Way, const Uplink*> owners;
   std::map<Way, Trouble> troubles;
-  std::map<Way, Position> origins;       // of sinks that came later
-  std::map<StreamId, uint64_t> flushes;  // up to where
-  std::set<StreamId> reading;            // a ColdRead is under way
+  std::map<Way, Position> origins;             // of sinks that came later
+  std::map<uint64_t, std::string> sink_names;  // as Centers said them
+  std::map<StreamId, uint64_t> flushes;        // up to where
+  std::set<StreamId> reading;                  // a ColdRead is under way
   std::map<StreamId, Refusals> refusals;
   std::vector<Retire> retires;
   std::set<uint64_t> sinks;                      // that Centers have named

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/random.h"
+
 namespace tailrace {
 
 namespace {
@@ -60,6 +62,14 @@ void LocalFigures::tick(int64_t wall_ms) {
 void LocalFigures::show(LocalStatus& status) const {
   status.categories = tallies();
   status.lines_lost = uplinks_.delivery().lines_lost;
+  const auto& names = uplinks_.delivery().sink_names;
+  for (const auto& [key, at] : spool_.tables().cursors) {
+    const auto name = names.find(key.first);
+    const auto stream = spool_.tables().streams.find(key.second);
+    if (stream == spool_.tables().streams.end()) continue;
+    const std::string sink = name == names.end() ? hex16(key.first) : name->second;
+    status.waiting_at[{sink, stream->second.category}] += stream->second.next.seq - at.seq;
+  }
   if (fills_.size() > 1 && fills_.back().ms > fills_.front().ms)
     status.fills_bytes_per_second =
         (static_cast<double>(fills_.back().bytes) - static_cast<double>(fills_.front().bytes)) *

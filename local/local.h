@@ -44,6 +44,8 @@ struct LocalStatus {
   std::string held;     // not empty: a stream holds, and why
   Tallies categories;
   std::map<std::pair<std::string, std::string>, uint64_t> lines_lost;  // by category and reason
+  // Lines that a sink has not committed, by its name (or uuid) and category.
+  std::map<std::pair<std::string, std::string>, uint64_t> waiting_at;
   double fills_bytes_per_second = 0;  // of the last minute; < 0: it empties
   bool agent_connected = false;
   std::string center;               // the names of those that are connected; empty: none is

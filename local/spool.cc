@@ -117,6 +117,8 @@ bool Spool::advance_cursor(uint64_t sink, StreamId stream, Position to, int64_t 
   if (to.seq > durable(stream).seq) return false;
   if (s.index.chain_at(stream, to.seq) != to.chain) return false;
   s.set_cursor(sink, stream, to);
+  if (mutant(Mutant::one_cursor))
+    for (const uint64_t other : s.sinks) s.set_cursor(other, stream, to);
   s.changed(now_ms);
   return true;
 }

@@ -62,4 +62,15 @@ Result<void> forget_other_sinks(SpoolTables& tables, const std::vector<uint64_t>
   return {};
 }
 
+std::map<std::string, uint64_t> forget_sink(SpoolTables& tables, uint64_t sink) {
+  std::map<std::string, uint64_t> owed;
+  for (const auto& [key, at] : tables.cursors) {
+    const auto stream = tables.streams.find(key.second);
+    if (key.first != sink || stream == tables.streams.end()) continue;
+    owed[stream->second.category] += stream->second.next.seq - at.seq;
+  }
+  std::erase_if(tables.cursors, [sink](const auto& c) { return c.first.first == sink; });
+  return owed;
+}
+
 }  // namespace tailrace

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -26,5 +27,9 @@ namespace tailrace {
 // nothing happens.
 [[nodiscard]] Result<void> forget_other_sinks(SpoolTables& tables,
                                               const std::vector<uint64_t>& sinks);
+
+// A sink that does not come back, as a person says: its cursors go. How many lines it has not got,
+// by category; empty: the tables do not know it.
+[[nodiscard]] std::map<std::string, uint64_t> forget_sink(SpoolTables& tables, uint64_t sink);
 
 }  // namespace tailrace

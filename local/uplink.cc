@@ -46,11 +46,11 @@ void Uplink::connected(int64_t now_ms) {
   s.retired_ms = INT64_MIN / 2;
   s.pings = s.pongs = 0;
   s.was_full = false;
-  s.flush_told = false;
+  s.flush_told = 0;
   s.sinks.clear();
   s.streams.clear();
   s.allowances.clear();
-  s.turn = 0;
+  s.turn = s.sink_turn = 0;
   s.hello();
 }
 
@@ -72,10 +72,10 @@ void Uplink::disconnected(const std::string& why, uint64_t random, int64_t now_m
 
 void Uplink::State::ping() {
   proto::Ping p;
-  for (const UplinkSink& sink : sinks) {
+  for (size_t i = 0; i < sinks.size(); ++i) {
     proto::HeldBack& back = *p.add_held_back();
-    back.set_sink(hex16(sink.uuid));
-    back.set_percent(fill_percent());
+    back.set_sink(hex16(sinks[i].uuid));
+    back.set_percent(holds_back(i) ? fill_percent() : 0);
   }
   ++pings;
   send(FrameType::ping, std::move(p));
@@ -124,6 +124,14 @@ uint32_t Uplink::State::fill_percent() const {
     if (!all.spool.category_has_room(s.category)) return 100;
   return static_cast<uint32_t>(std::min<uint64_t>(
       100, all.spool.used_bytes() / std::max<uint64_t>(1, options.quota_bytes / 100)));
+}
+
+// Whether room comes of what that sink commits: of some stream no other one has got less.
+bool Uplink::State::holds_back(size_t sink) const {
+  return std::any_of(streams.begin(), streams.end(), [&](const UplinkStream& s) {
+    const uint64_t at = all.spool.cursor(sinks[sink].uuid, s.stream).seq;
+    return at < all.spool.durable(s.stream).seq && at <= slowest(s.stream);
+  });
 }
 
 void Uplink::tick(int64_t now_ms) {
@@ -188,6 +196,7 @@ bool Uplink::State::meet_sinks(const proto::Welcome& w) {
     const uint64_t uuid = parse_hex16(sink.sink());
     if (uuid == 0) return wrong("it names a sink without a uuid");
     named.push_back({uuid, escape(sink.name(), 64)});
+    all.sink_names[uuid] = named.back().name;
   }
   if (phase == Phase::open) {
     const auto same = [](const UplinkSink& a, const UplinkSink& b) { return a.uuid == b.uuid; };
@@ -334,6 +343,8 @@ void Uplink::State::rejected(const proto::Reject& r) {
     case proto::Reject::RETIRED: {
       UplinkStream* const s = find(r.stream());
       if (s == nullptr) return hold_all(text);
+      const auto sink = sink_index(parse_hex16(r.sink()));
+      if (phase == Phase::open && sink) return hold(*sink, *s, text);
       return hold_everywhere(*s, text);
     }
     case proto::Reject::DUPLICATE:
@@ -386,12 +397,13 @@ void Uplink::State::forget_lane(const std::string& sink, const std::string& cate
     }
 }
 
-bool Uplink::State::ownerless(const UplinkStream& s, bool asked) const {
+std::vector<size_t> Uplink::State::ownerless(const UplinkStream& s, bool asked) const {
+  std::vector<size_t> at;
   for (size_t i = 0; i < sinks.size(); ++i) {
     if (s.courses[i].held || (asked && s.courses[i].stale)) continue;
-    if (!all.owners.contains({sinks[i].uuid, s.stream})) return true;
+    if (!all.owners.contains({sinks[i].uuid, s.stream})) at.push_back(i);
   }
-  return false;
+  return at;
 }
 
 bool Uplink::State::owned_here(size_t sink, StreamId stream) const {
@@ -414,15 +426,16 @@ void Uplink::ask_again(int64_t now_ms) {
   if (s.phase != State::Phase::open || now_ms - s.asked_ms < kAskMs) return;
   s.asked_ms = now_ms;
   for (const UplinkStream& stream : s.streams)
-    if (s.ownerless(stream, true)) s.declare(stream);
+    if (const auto at = s.ownerless(stream, true); !at.empty()) s.declare(stream, at);
 }
 
 bool Uplink::lacks_owner() const {
   const State& s = *state_;
   if (s.phase == State::Phase::open && !s.all.retires.empty()) return true;
   return s.phase == State::Phase::open &&
-         std::any_of(s.streams.begin(), s.streams.end(),
-                     [&s](const UplinkStream& stream) { return s.ownerless(stream, false); });
+         std::any_of(s.streams.begin(), s.streams.end(), [&s](const UplinkStream& stream) {
+           return !s.ownerless(stream, false).empty();
+         });
 }
 
 void Uplink::leave() {

@@ -69,7 +69,7 @@ void Uplink::State::follow(size_t sink, UplinkStream& s, Position at, Said said)
   course.known = true;
   if (!was_known) {  // its Center owns the lane, and nobody else any more
     all.owners[{sinks[sink].uuid, s.stream}] = &me;
-    flush_told = false;
+    flush_told &= ~(uint32_t{1} << sink);
   }
   if (said == Said::rewind && was_known) {
     // What is on its way is answered with the same REWIND again: it is sent from there once, after

@@ -38,33 +38,45 @@ void Uplink::State::declare_new_streams() {
   }
 }
 
-void Uplink::State::declare(const UplinkStream& s) {
+void Uplink::State::declare(const UplinkStream& s, const std::vector<size_t>& at) {
   proto::StreamDef def;
   def.set_stream(s.stream);
   def.set_category(s.category);
   def.set_sub(s.sub);
+  for (const size_t sink : at) def.add_sinks(hex16(sinks[sink].uuid));
   send(FrameType::stream_def, std::move(def));
 }
 
-// The sinks that get the stream's next batch, as bits; 0: none can now. `seq`: where it starts.
-uint32_t Uplink::State::next_sinks(const UplinkStream& s, uint64_t& seq) const {
+// Whether the sink may get the stream's next batch now.
+bool Uplink::State::may_send(const UplinkStream& s, size_t sink) const {
   const uint64_t durable = mutant(Mutant::send_before_sync)
                                ? all.spool.tables().streams.at(s.stream).next.seq
                                : all.spool.durable(s.stream).seq;
+  const Course& course = s.courses[sink];
+  const Allowance& credit = (*s.allowances)[sink];
+  return course.known && !course.held && course.barrier <= pongs && course.sent < durable &&
+         owned_here(sink, s.stream) && credit.sent_bytes < credit.allowed_bytes;
+}
+
+// Those that may get the batch that starts there, as bits: one frame serves them all.
+uint32_t Uplink::State::sinks_at(const UplinkStream& s, uint64_t seq) const {
   uint32_t chosen = 0;
-  seq = durable;
-  for (size_t i = 0; i < sinks.size(); ++i) {
-    const Course& course = s.courses[i];
-    const Allowance& credit = (*s.allowances)[i];
-    if (!course.known || course.barrier > pongs || course.sent >= durable) continue;
-    if (!owned_here(i, s.stream)) continue;
-    if (credit.sent_bytes >= credit.allowed_bytes || course.held) continue;
-    if (course.sent > seq) continue;
-    if (course.sent < seq) chosen = 0;
-    seq = course.sent;
-    chosen |= uint32_t{1} << i;
-  }
+  for (size_t i = 0; i < sinks.size(); ++i)
+    if (may_send(s, i) && s.courses[i].sent == seq) chosen |= uint32_t{1} << i;
   return chosen;
+}
+
+// The sinks that get the stream's next batch, as bits; 0: none can now. `seq`: where it starts.
+// Sinks in turn: one that lags far behind does not keep another waiting until it has caught up.
+uint32_t Uplink::State::next_sinks(const UplinkStream& s, uint64_t& seq) {
+  for (size_t i = 0; i < sinks.size(); ++i) {
+    const size_t sink = (sink_turn + 1 + i) % sinks.size();
+    if (!may_send(s, sink)) continue;
+    sink_turn = sink;
+    seq = s.courses[sink].sent;
+    return sinks_at(s, seq);
+  }
+  return 0;
 }
 
 void Uplink::State::send_batch(UplinkStream& s, uint32_t to, BatchPtr batch) {
@@ -143,9 +155,8 @@ void Uplink::cold(const ColdRead& read, Result<std::shared_ptr<Batch>> batch) {
   s.cold_bytes -= read.place.bytes;
   UplinkStream* const stream = s.phase == State::Phase::open ? s.find(read.stream) : nullptr;
   if (stream == nullptr) return;
-  uint64_t seq = 0;
-  const uint32_t to = s.next_sinks(*stream, seq);
-  if (to == 0 || seq != read.seq) return;  // it moved meanwhile: what was read is of no use
+  const uint32_t to = s.sinks_at(*stream, read.seq);
+  if (to == 0) return;  // it moved meanwhile: what was read is of no use
   if (batch) {
     stream->failed_reads = 0;
     return s.send_batch(*stream, to, std::move(*batch));
@@ -155,12 +166,12 @@ void Uplink::cold(const ColdRead& read, Result<std::shared_ptr<Batch>> batch) {
   if (++stream->failed_reads < kMostFailedReads || batch.error().kind == Error::Kind::retry_later)
     return;
   stream->failed_reads = 0;
-  const std::string why = "the spool cannot be read at line " + std::to_string(seq) + " (" +
+  const std::string why = "the spool cannot be read at line " + std::to_string(read.seq) + " (" +
                           read.place.segment + ", offset " + std::to_string(read.place.offset) +
                           "): " + batch.error().text;
   if (batch.error().kind != Error::Kind::corrupt) return s.hold_everywhere(*stream, why);
-  s.all.spool.give_up(read.stream, seq, why, s.now_ms);
-  s.out.alarms.push_back("LOST " + std::to_string(read.place.end_seq - seq) + " lines of '" +
+  s.all.spool.give_up(read.stream, read.seq, why, s.now_ms);
+  s.out.alarms.push_back("LOST " + std::to_string(read.place.end_seq - read.seq) + " lines of '" +
                          stream->category + "': " + why + "; a gap takes their place");
 }
 
@@ -174,29 +185,35 @@ void Uplink::flush(const std::vector<StreamId>& streams) {
     const uint64_t target = info->second.next.seq;
     if (target > s.slowest(stream)) s.all.flushes[stream] = target;
   }
-  s.flush_told = false;
+  s.flush_told = 0;
 }
 
 void Uplink::State::send_flush() {
-  if (flush_told || all.flushes.empty()) return;
+  if (all.flushes.empty()) return;
   std::erase_if(all.flushes, [this](const auto& f) { return slowest(f.first) >= f.second; });
   proto::Flush flush;
-  for (const auto& [id, target] : all.flushes) {
-    const UplinkStream* const s = find(id);
-    if (s == nullptr) return;
-    bool here = false;
-    for (size_t i = 0; i < sinks.size(); ++i) {
-      const Course& course = s->courses[i];
-      if (course.held || !owned_here(i, id)) continue;
-      if (course.barrier > pongs || course.sent < target) return;
-      here = true;
-    }
-    if (!here) continue;
-    flush.add_streams(id);
+  for (size_t i = 0; i < sinks.size() && flush.streams().empty(); ++i) {
+    if ((flush_told >> i & 1) != 0) continue;
+    for (const StreamId id : flushable(i)) flush.add_streams(id);
+    if (!flush.streams().empty()) flush_told |= uint32_t{1} << i;
   }
-  if (flush.streams().empty()) return;
-  flush_told = true;
-  send(FrameType::flush, std::move(flush));
+  if (!flush.streams().empty()) send(FrameType::flush, std::move(flush));
+}
+
+// The streams that wait for a FLUSH and whose owner at that sink is here; empty also when some of
+// them has not been sent yet.
+std::vector<StreamId> Uplink::State::flushable(size_t sink) const {
+  std::vector<StreamId> streams_of;
+  for (const auto& [id, target] : all.flushes) {
+    const auto s = std::find_if(streams.begin(), streams.end(),
+                                [id = id](const UplinkStream& u) { return u.stream == id; });
+    if (s == streams.end()) return {};
+    const Course& course = s->courses[sink];
+    if (course.held || !owned_here(sink, id)) continue;
+    if (course.barrier > pongs || course.sent < target) return {};
+    streams_of.push_back(id);
+  }
+  return streams_of;
 }
 
 }  // namespace tailrace

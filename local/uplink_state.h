@@ -74,11 +74,12 @@ struct Uplink::State {
   int64_t retired_ms = 0;  // when RETIRE was asked last
   uint64_t pings = 0;
   uint64_t pongs = 0;
-  bool was_full = false;  // at the last tick
-  bool flush_told = false;
+  bool was_full = false;    // at the last tick
+  uint32_t flush_told = 0;  // to which sinks, as bits
   std::vector<UplinkSink> sinks;
   std::vector<UplinkStream> streams;  // declared, in order of declaration
   size_t turn = 0;                    // the stream that was served last
+  size_t sink_turn = 0;               // and the sink
   std::map<std::string, std::vector<Allowance>, std::less<>> allowances;  // by category
   proto::Credit credit;                                                   // kept for their memory
   proto::Committed committed;
@@ -97,10 +98,11 @@ struct Uplink::State {
 
   // uplink.cc
   void hello();
-  void declare(const UplinkStream& s);
-  // Nobody owns it at some sink, and no person has to decide; `asked`: nor is STALE an open
+  // Asks for its position at those sinks; none: at all of them.
+  void declare(const UplinkStream& s, const std::vector<size_t>& at = {});
+  // At which sinks nobody owns it, and no person has to decide; `asked`: nor is STALE an open
   // question.
-  [[nodiscard]] bool ownerless(const UplinkStream& s, bool asked) const;
+  [[nodiscard]] std::vector<size_t> ownerless(const UplinkStream& s, bool asked) const;
   [[nodiscard]] bool owned_here(size_t sink, StreamId stream) const;
   void disown(size_t sink, StreamId stream);
   void dispatch(Frame& frame);
@@ -115,6 +117,7 @@ struct Uplink::State {
   void forget_lane(const std::string& sink, const std::string& category, uint32_t parts,
                    uint32_t part);
   uint32_t fill_percent() const;
+  [[nodiscard]] bool holds_back(size_t sink) const;
 
   // uplink_positions.cc
   enum class Said { committed, rewind };
@@ -136,11 +139,14 @@ struct Uplink::State {
   // uplink_sending.cc
   void add_stream(const StreamInfo& info);
   void declare_new_streams();
-  uint32_t next_sinks(const UplinkStream& s, uint64_t& seq) const;
+  [[nodiscard]] bool may_send(const UplinkStream& s, size_t sink) const;
+  [[nodiscard]] uint32_t sinks_at(const UplinkStream& s, uint64_t seq) const;
+  uint32_t next_sinks(const UplinkStream& s, uint64_t& seq);
   void send_gap(UplinkStream& s, uint32_t sinks, uint64_t seq, const GapInfo& gap);
   size_t send_one(UplinkStream& s);
   void send_batch(UplinkStream& s, uint32_t sinks, BatchPtr batch);
   void send_flush();
+  [[nodiscard]] std::vector<StreamId> flushable(size_t sink) const;
 };
 
 }  // namespace tailrace

@@ -96,7 +96,8 @@ constexpr ConfigKey kKeys[] = {
      "for what Locals have sent in part or do not read; beyond it the largest are sent away for a "
      "moment",
      "", 16u << 20},
-    {kPublishes, "sinks", map, "", "where lines are published; this version has one", "", 0, 0,
+    {kPublishes, "sinks", map, "",
+     "where lines are published: a Center into each of them, `tailrace run` into one", "", 0, 0,
      "{warehouse: {type: directory, root: /data/logs}}"},
     {kPublishes, "sinks.*", map, "", "a name of yours"},
     {kPublishes, "sinks.*.type", word, "", "what it is", "directory", 0, 0, "directory"},

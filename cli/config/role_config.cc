@@ -215,7 +215,7 @@ class Reader {
   void read_center(ConfigMap& map) {
     out_.center.emplace();
     out_.center->settings.state_dir = out_.state;
-    out_.center->output = read_publisher(map, out_.center->settings);
+    read_publisher(map, kMostSinks, out_.center->settings);
     const ConfigMap limits = map.map("limits");
     out_.center->settings.limits = {limits.number("connections"), limits.number("per_address"),
                                     limits.number("categories"), limits.number("memory")};
@@ -236,24 +236,28 @@ class Reader {
     return HostPort{any ? host_name() : listen.host, listen.port}.show();
   }
 
-  // The store's root.
-  std::string read_publisher(ConfigMap& map, CenterSettings& settings) {
+  void read_publisher(ConfigMap& map, size_t most_sinks, CenterSettings& settings) {
     settings.cluster = cluster_number(out_.cluster);
     settings.name = plain_name(map.known("name") ? map.text("name") : host_name());
     ConfigMap sinks = map.map("sinks");
-    std::string root;
-    size_t count = 0;
     sinks.each([&](const std::string& name, ConfigMap sink) {
-      if (++count > 1) return sinks.wrong_name(name, "a second sink", "this version has one");
-      settings.sink_name = name;
-      root = sink.text("root");
-      read_sink(sink, settings);
+      if (settings.sinks.size() >= most_sinks)
+        return sinks.wrong_name(name, "one sink too many",
+                                most_sinks == 1 ? "`tailrace run` has one; a Center has several"
+                                                : "a Center has at most 32");
+      SinkSettings& of = settings.sinks.emplace_back();
+      of.name = name;
+      of.root = sink.text("root");
+      for (const SinkSettings& other : settings.sinks)
+        if (&other != &of && other.root == of.root && !of.root.empty())
+          sink.wrong("root", "the sink '" + other.name + "' has the same one");
+      read_sink(sink, of);
     });
-    if (count == 0) map.wrong("sinks", "no sink is named", "{warehouse: {type: directory, ...}}");
-    return root;
+    if (settings.sinks.empty())
+      map.wrong("sinks", "no sink is named", "{warehouse: {type: directory, ...}}");
   }
 
-  static void read_sink(ConfigMap& map, CenterSettings& settings) {
+  static void read_sink(ConfigMap& map, SinkSettings& settings) {
     settings.control = map.text("control");
     settings.layout = map.text("layout");
     if (const auto layout = Layout::parse(settings.layout); !layout)
@@ -275,14 +279,15 @@ class Reader {
   void read_run(ConfigMap& map) {
     out_.run.emplace();
     RoadSettings& road = *out_.run;
-    road.output = read_publisher(map, road.center);
+    read_publisher(map, 1, road.center);
     road.center.state_dir = out_.state + "/center";
     read_spool(map, out_.state + "/spool", road.local);
     road.agent.state_dir = out_.state + "/agent";
-    for (const std::string& ours : {out_.state, road.output})
-      if (!ours.empty()) add_never_below(road.agent.never_below, ours);
-    if (road.center.control.starts_with('/'))
-      add_never_below(road.agent.never_below, road.center.control);
+    if (!out_.state.empty()) add_never_below(road.agent.never_below, out_.state);
+    for (const SinkSettings& sink : road.center.sinks) {
+      if (!sink.root.empty()) add_never_below(road.agent.never_below, sink.root);
+      if (sink.control.starts_with('/')) add_never_below(road.agent.never_below, sink.control);
+    }
     read_sources(map, road.agent);
   }
 

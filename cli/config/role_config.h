@@ -32,7 +32,6 @@ struct LocalConfig {
 
 struct CenterConfig {
   CenterSettings settings;
-  std::string output;
   HostPort listen;  // its host is an IP address
 };
 

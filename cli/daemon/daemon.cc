@@ -26,7 +26,6 @@
 #include "cli/state_lock.h"
 #include "cli/stop_signals.h"
 #include "cli/watch/admin_door.h"
-#include "sinks/store/directory_store.h"
 
 namespace tailrace {
 
@@ -256,10 +255,14 @@ int run_local(asio::io_context& road, StopSignals& signals, const RoleConfig& co
 
 int run_center(asio::io_context& road, StopSignals& signals, const RoleConfig& config) {
   const CenterConfig& center_config = *config.center;
-  if (auto made = make_directories(center_config.output); !made) return failed(made.error().text);
-  auto store = open_directory_store(center_config.output);
-  if (!store) return failed(store.error().text);
-  Center center(road, center_config.settings, std::move(store->records), std::move(store->files));
+  std::string into;
+  for (const SinkSettings& sink : center_config.settings.sinks) {
+    if (auto made = make_directories(sink.root); !made) return failed(made.error().text);
+    into += (into.empty() ? "" : " and ") + sink.root;
+  }
+  auto stores = open_stores(center_config.settings);
+  if (!stores) return failed(stores.error().text);
+  Center center(road, center_config.settings, std::move(*stores));
   if (auto opened = center.open(); !opened) return failed(opened.error().text);
   Tcp::acceptor door(road);
   if (auto listens = listen_tcp(door, center_config.listen); !listens)
@@ -270,7 +273,7 @@ int run_center(asio::io_context& road, StopSignals& signals, const RoleConfig& c
   spawn(road, "Locals", accept_all<Tcp>(door, take));
   log::info("Center " + center_config.settings.name + ": takes Locals on " +
             center_config.listen.show() + " as " + center_config.settings.address +
-            ", publishes into " + center_config.output);
+            ", publishes into " + into);
   const auto stop = [&center, &door] {
     door.close();
     center.stop(false);

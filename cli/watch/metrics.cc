@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "cli/watch/figures.h"
@@ -32,6 +33,8 @@ constexpr Metric kMetrics[] = {
     {"tailrace_local_lines_before", gauge, "category", "lines that the spool held at the start"},
     {"tailrace_local_lines_taken_total", counter, "category", "lines taken into the spool"},
     {"tailrace_local_lines_waiting", gauge, "category", "lines not committed at every sink"},
+    {"tailrace_local_lines_waiting_at_sink", gauge, "sink|category",
+     "lines not committed at that sink: whose are many holds the spool back"},
     {"tailrace_local_lines_passed_total", counter, "category", "lines committed at every sink"},
     {"tailrace_local_lines_refused_total", counter, "category",
      "lines that came and were not taken, each as often as it came; their agent has them"},
@@ -46,28 +49,30 @@ constexpr Metric kMetrics[] = {
     {"tailrace_local_agent_connected", gauge, "", "1 while the agent is connected"},
     {"tailrace_local_center_connected", gauge, "", "1 while a Center is connected"},
 
-    {"tailrace_center_lines_taken_total", counter, "category",
+    {"tailrace_center_lines_taken_total", counter, "sink|category",
      "lines received, each as often as it came"},
-    {"tailrace_center_lines_waiting", gauge, "category",
+    {"tailrace_center_lines_waiting", gauge, "sink|category",
      "lines received and not committed; their Locals keep them"},
-    {"tailrace_center_lines_committed_total", counter, "category", "lines committed"},
-    {"tailrace_center_lines_unpublished", gauge, "category",
+    {"tailrace_center_lines_committed_total", counter, "sink|category", "lines committed"},
+    {"tailrace_center_lines_unpublished", gauge, "sink|category",
      "lines committed and not yet in readers' sight"},
-    {"tailrace_center_lines_passed_total", counter, "category", "lines published"},
-    {"tailrace_center_lines_refused_total", counter, "category",
+    {"tailrace_center_lines_passed_total", counter, "sink|category", "lines published"},
+    {"tailrace_center_lines_refused_total", counter, "sink|category",
      "lines that came and are never taken, each as often as it came; their Locals have them"},
-    {"tailrace_center_lines_lost_total", counter, "category",
+    {"tailrace_center_lines_lost_total", counter, "sink|category",
      "lines committed, in files that somebody removed before they were published"},
     {"tailrace_center_lines_clock_skewed_total", counter, "",
      "lines filed under this Center's time, since their host's clock was impossible"},
     {"tailrace_center_refused_total", counter, "", "frames and connections refused"},
-    {"tailrace_center_files_published_total", counter, "category", "files published"},
-    {"tailrace_center_files_open", gauge, "category", "files being written"},
-    {"tailrace_center_lanes", gauge, "category", "lanes owned"},
-    {"tailrace_center_published_bytes_total", counter, "", "bytes of published files"},
-    {"tailrace_center_published_raw_bytes_total", counter, "", "the same before compression"},
-    {"tailrace_center_newest_published_timestamp_seconds", gauge, "",
+    {"tailrace_center_files_published_total", counter, "sink|category", "files published"},
+    {"tailrace_center_files_open", gauge, "sink|category", "files being written"},
+    {"tailrace_center_lanes", gauge, "sink|category", "lanes owned"},
+    {"tailrace_center_published_bytes_total", counter, "sink", "bytes of published files"},
+    {"tailrace_center_published_raw_bytes_total", counter, "sink", "the same before compression"},
+    {"tailrace_center_newest_published_timestamp_seconds", gauge, "sink",
      "when a file was last published; 0: none yet"},
+    {"tailrace_center_sink_in_trouble", gauge, "sink",
+     "1 while files or lanes wait for the sink; /readyz says why"},
     {"tailrace_center_locals_connected", gauge, "", "Locals connected"},
 
     {"tailrace_ready", gauge, "", "1 if /readyz says 200"},
@@ -92,6 +97,12 @@ double seconds_since(int64_t then_ms, int64_t now_ms) {
 }
 
 double as_double(uint64_t n) { return static_cast<double>(n); }
+
+// A sink's name is the operator's, or a peer's word.
+std::string at_sink(std::string name, const std::string& category) {
+  std::replace(name.begin(), name.end(), '|', '/');
+  return category.empty() ? name : name + "|" + category;
+}
 
 void set_agent(const AgentStatus& s, int64_t now_ms, MetricValues& out) {
   for (const auto& [category, flow] : s.categories) {
@@ -120,6 +131,9 @@ void set_local(const LocalStatus& s, int64_t now_ms, MetricValues& out) {
     out.set("tailrace_local_lines_passed_total", as_double(tally.passed), category);
     out.set("tailrace_local_lines_refused_total", as_double(tally.refused), category);
   }
+  for (const auto& [key, lines] : s.waiting_at)
+    out.set("tailrace_local_lines_waiting_at_sink", as_double(lines),
+            at_sink(key.first, key.second));
   for (const auto& [key, lines] : s.lines_lost)
     out.set("tailrace_local_lines_lost_total", as_double(lines), key.first + "|" + key.second);
   out.set("tailrace_local_refused_total", as_double(s.refused));
@@ -130,25 +144,33 @@ void set_local(const LocalStatus& s, int64_t now_ms, MetricValues& out) {
   out.set("tailrace_local_center_connected", s.center.empty() ? 0 : 1);
 }
 
-void set_center(const CenterStatus& s, MetricValues& out) {
+void set_sink(const SinkStatus& s, MetricValues& out) {
+  const std::string name = at_sink(s.name, "");
   for (const auto& [category, flow] : s.categories) {
-    out.set("tailrace_center_lines_taken_total", as_double(flow.taken), category);
-    out.set("tailrace_center_lines_waiting", as_double(flow.uncommitted), category);
-    out.set("tailrace_center_lines_committed_total", as_double(flow.committed), category);
-    out.set("tailrace_center_lines_unpublished", as_double(flow.unpublished), category);
-    out.set("tailrace_center_lines_passed_total", as_double(flow.published), category);
-    out.set("tailrace_center_lines_refused_total", as_double(flow.refused), category);
-    out.set("tailrace_center_lines_lost_total", as_double(flow.lost), category);
-    out.set("tailrace_center_files_published_total", as_double(flow.files), category);
-    out.set("tailrace_center_files_open", as_double(flow.open_files), category);
-    out.set("tailrace_center_lanes", as_double(flow.lanes), category);
+    const std::string of = at_sink(s.name, category);
+    out.set("tailrace_center_lines_taken_total", as_double(flow.taken), of);
+    out.set("tailrace_center_lines_waiting", as_double(flow.uncommitted), of);
+    out.set("tailrace_center_lines_committed_total", as_double(flow.committed), of);
+    out.set("tailrace_center_lines_unpublished", as_double(flow.unpublished), of);
+    out.set("tailrace_center_lines_passed_total", as_double(flow.published), of);
+    out.set("tailrace_center_lines_refused_total", as_double(flow.refused), of);
+    out.set("tailrace_center_lines_lost_total", as_double(flow.lost), of);
+    out.set("tailrace_center_files_published_total", as_double(flow.files), of);
+    out.set("tailrace_center_files_open", as_double(flow.open_files), of);
+    out.set("tailrace_center_lanes", as_double(flow.lanes), of);
   }
+  out.set("tailrace_center_published_bytes_total", as_double(s.file_bytes_published), name);
+  out.set("tailrace_center_published_raw_bytes_total", as_double(s.raw_bytes_published), name);
+  out.set("tailrace_center_newest_published_timestamp_seconds",
+          s.newest_published_ms < 0 ? 0 : static_cast<double>(s.newest_published_ms) / 1000,
+          s.name);
+  out.set("tailrace_center_sink_in_trouble", s.trouble.empty() ? 0 : 1, name);
+}
+
+void set_center(const CenterStatus& s, MetricValues& out) {
+  for (const SinkStatus& sink : s.sinks) set_sink(sink, out);
   out.set("tailrace_center_lines_clock_skewed_total", as_double(s.lines_clock_skewed));
   out.set("tailrace_center_refused_total", as_double(s.refused));
-  out.set("tailrace_center_published_bytes_total", as_double(s.file_bytes_published));
-  out.set("tailrace_center_published_raw_bytes_total", as_double(s.raw_bytes_published));
-  out.set("tailrace_center_newest_published_timestamp_seconds",
-          s.newest_published_ms < 0 ? 0 : static_cast<double>(s.newest_published_ms) / 1000);
   out.set("tailrace_center_locals_connected", as_double(s.locals));
 }
 
@@ -215,6 +237,7 @@ std::string metrics_page() {
       "```\nagent   taken                = waiting + passed\n"
       "Local   before + taken       = waiting + passed + lost\n"
       "Center  committed            = unpublished + passed + lost\n```\n\n"
+      "A Center has them for each of its sinks. "
       "They hold within a process at every moment; only a Center's right side may be larger, since "
       "it also publishes what an earlier life had committed.\n\n"
       "**The balance**, by category, in lines: what the agent has taken (and the spool held "

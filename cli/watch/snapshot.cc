@@ -35,17 +35,22 @@ void judge_local(const LocalStatus& s, int64_t now_ms, std::vector<Obstacle>& ou
   if (now_ms - since >= kMostWaitMs)
     out.push_back({"no-center", "lines wait in the spool and no Center answers", since});
 }
+
+void judge_center(const CenterStatus& s, int64_t now_ms, std::vector<Obstacle>& out) {
+  for (const SinkStatus& sink : s.sinks)
+    if (!sink.trouble.empty())
+      out.push_back({"store", "sink '" + sink.name + "': " + sink.trouble, now_ms, sink.name});
+}
 }  // namespace
 
 void Readiness::look(const Snapshot& now) {
   std::vector<Obstacle> found;
   if (now.agent) judge_agent(*now.agent, now.now_ms, found);
   if (now.local) judge_local(*now.local, now.now_ms, found);
-  if (now.center && !now.center->trouble.empty())
-    found.push_back({"store", now.center->trouble, now.now_ms});
+  if (now.center) judge_center(*now.center, now.now_ms, found);
   for (Obstacle& obstacle : found)
     for (const Obstacle& before : obstacles_)
-      if (before.what == obstacle.what)
+      if (before.what == obstacle.what && before.sink == obstacle.sink)
         obstacle.since_ms = std::min(obstacle.since_ms, before.since_ms);
   obstacles_ = std::move(found);
 }
@@ -64,12 +69,13 @@ std::map<std::string, Balance> balance_of(const Snapshot& now) {
     b.in_flight += tally.waiting;
     b.lost += tally.lost;
   }
-  for (const auto& [name, flow] : now.center->categories) {
-    Balance& b = out[name];
-    b.in_flight += flow.unpublished;
-    b.published += flow.published;
-    b.lost += flow.lost;
-  }
+  for (const SinkStatus& sink : now.center->sinks)
+    for (const auto& [name, flow] : sink.categories) {
+      Balance& b = out[name];
+      b.in_flight += flow.unpublished;
+      b.published += flow.published;
+      b.lost += flow.lost;
+    }
   return out;
 }
 

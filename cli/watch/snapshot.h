@@ -41,6 +41,7 @@ struct Obstacle {
   std::string what;  // a fixed word
   std::string text;
   int64_t since_ms = 0;  // wall
+  std::string sink{};    // whose it is; empty: no sink's
 };
 
 // Judged by what is not delivered and by the spool's fill, never by a count of errors.

@@ -63,6 +63,8 @@ Json local_json(const LocalStatus& s, int64_t now_ms) {
   out["no_center_seconds"] = age(s.no_center_since_ms, now_ms);
   out["oldest_waiting_seconds"] = age(s.oldest_waiting_ms, now_ms);
   out["refused"] = s.refused;
+  out["waiting_at"] = Json::object();
+  for (const auto& [key, lines] : s.waiting_at) out["waiting_at"][key.first][key.second] = lines;
   out["categories"] = Json::object();
   for (const auto& [name, tally] : s.categories)
     out["categories"][name] = {{"before", tally.before},   {"taken", tally.taken},
@@ -71,10 +73,10 @@ Json local_json(const LocalStatus& s, int64_t now_ms) {
   return out;
 }
 
-Json center_json(const CenterStatus& s, int64_t now_ms) {
+Json sink_json(const SinkStatus& s, int64_t now_ms) {
   Json out;
+  out["name"] = s.name;
   out["trouble"] = s.trouble;
-  out["locals"] = s.locals;
   out["lanes"] = s.lanes;
   out["files_open"] = s.files_open;
   out["files_pending"] = s.files_pending;
@@ -82,8 +84,6 @@ Json center_json(const CenterStatus& s, int64_t now_ms) {
   out["published_bytes"] = s.file_bytes_published;
   out["published_raw_bytes"] = s.raw_bytes_published;
   out["newest_published_seconds"] = age(s.newest_published_ms, now_ms);
-  out["refused"] = s.refused;
-  out["lines_clock_skewed"] = s.lines_clock_skewed;
   out["categories"] = Json::object();
   for (const auto& [name, flow] : s.categories)
     out["categories"][name] = {{"taken", flow.taken},           {"waiting", flow.uncommitted},
@@ -94,11 +94,23 @@ Json center_json(const CenterStatus& s, int64_t now_ms) {
   return out;
 }
 
+Json center_json(const CenterStatus& s, int64_t now_ms) {
+  Json out;
+  out["locals"] = s.locals;
+  out["refused"] = s.refused;
+  out["lines_clock_skewed"] = s.lines_clock_skewed;
+  out["sinks"] = Json::array();
+  for (const SinkStatus& sink : s.sinks) out["sinks"].push_back(sink_json(sink, now_ms));
+  return out;
+}
+
 Json obstacles_json(const Readiness& readiness) {
   Json out = Json::array();
-  for (const Obstacle& obstacle : readiness.obstacles())
+  for (const Obstacle& obstacle : readiness.obstacles()) {
     out.push_back(
         {{"what", obstacle.what}, {"text", obstacle.text}, {"since_ms", obstacle.since_ms}});
+    if (!obstacle.sink.empty()) out.back()["sink"] = obstacle.sink;
+  }
   return out;
 }
 }  // namespace

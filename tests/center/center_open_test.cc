@@ -27,7 +27,10 @@ struct Folder {
     BOOST_REQUIRE(store.ok());
     CenterSettings settings;
     settings.state_dir = (path / "state").string();
-    Center center(road, settings, std::move(store->records), std::move(store->files));
+    settings.sinks.emplace_back();
+    std::vector<SinkStore> stores;
+    stores.push_back({std::move(store->records), std::move(store->files)});
+    Center center(road, settings, std::move(stores));
     return center.open();
   }
 };

@@ -144,6 +144,97 @@ BOOST_AUTO_TEST_CASE(a_disk_that_cannot_be_read_holds_and_gives_nothing_up) {
   BOOST_TEST(paper.spool.tables().gaps.empty());
 }
 
+// A Center with a second sink, 0xBEEF; both give credit before anything is sent.
+void welcome_two(UplinkHop& hop, Position first, Position second, uint64_t second_credit) {
+  const auto hear = [&hop](FrameType type, const google::protobuf::MessageLite& message) {
+    Frame frame{type, 0, message.SerializeAsString(), {}};
+    hop.uplink.frame(frame, hop.paper.now_ms);
+  };
+  auto w = hop.welcome_message({UplinkHop::at(1, first)});
+  w.add_sinks()->set_sink(hex16(0xBEEF));
+  auto& p = *w.add_positions();
+  p = UplinkHop::at(1, second);
+  p.set_sink(hex16(0xBEEF));
+  hear(FrameType::welcome, w);
+  proto::Credit c;
+  c.set_category("web");
+  c.set_sink(hex16(0xBEEF));
+  c.set_bytes(second_credit);
+  hear(FrameType::credit, c);
+  c.set_sink(kSinkName);
+  c.set_bytes(1u << 20);
+  hear(FrameType::credit, c);
+  hop.pump();
+}
+
+std::map<uint32_t, Data> data_by_sink(const UplinkHop& hop) {
+  std::map<uint32_t, Data> by_sink;
+  for (const Outgoing& out : hop.sent) {
+    if (out.type != FrameType::data) continue;
+    const uint32_t sinks = ByteReader(out.before).u32();
+    for (uint32_t bit : {1u, 2u})
+      if (sinks & bit) by_sink[bit].emplace_back(1, out.batch->fields.first_seq);
+  }
+  return by_sink;
+}
+
+BOOST_AUTO_TEST_CASE(sinks_that_are_level_share_a_frame_and_an_empty_credit_is_ones_own) {
+  Filled paper;
+  for (int i = 0; i < 3; ++i) paper.add(1);
+  UplinkHop hop(paper);
+  hop.connect();
+  welcome_two(hop, {}, {}, 1);  // one batch may overdraw it
+  BOOST_TEST((hop.data() == Data{{1, 0}, {1, 1}, {1, 2}}));
+  BOOST_TEST((data_by_sink(hop)[1] == Data{{1, 0}, {1, 1}, {1, 2}}));
+  BOOST_TEST((data_by_sink(hop)[2] == Data{{1, 0}}));
+}
+
+BOOST_AUTO_TEST_CASE(a_sink_that_lags_does_not_keep_the_other_waiting) {
+  Filled paper;
+  Position behind;
+  std::vector<Position> at;
+  for (int i = 0; i < 20; ++i) at.push_back(paper.add(1));
+  UplinkHop hop(paper);
+  hop.connect();
+  welcome_two(hop, at[9], behind, 1u << 20);
+  const Data sent = hop.data();
+  const auto first_of_both =
+      std::find(sent.begin(), sent.end(), std::pair<StreamId, uint64_t>{1, 10});
+  BOOST_TEST(std::distance(sent.begin(), first_of_both) < 3);
+}
+
+BOOST_AUTO_TEST_CASE(what_one_sink_refuses_or_releases_the_other_gets) {
+  Filled paper;
+  paper.add(1);
+  UplinkHop hop(paper);
+  hop.connect();
+  welcome_two(hop, {}, {}, 1u << 20);
+  proto::Reject r;
+  r.set_code(proto::Reject::CHAIN);
+  r.set_stream(1);
+  r.set_sink(hex16(0xBEEF));
+  hop.say(FrameType::reject, r);
+  BOOST_TEST(!hop.all.held().empty());
+  hop.sent.clear();
+  paper.add(1);
+  hop.pump();
+  BOOST_TEST((data_by_sink(hop)[1] == Data{{1, 1}}));
+  BOOST_TEST(data_by_sink(hop)[2].empty());
+
+  proto::Released released;
+  released.set_sink(kSinkName);
+  released.set_category("web");
+  released.set_parts(1);
+  hop.say(FrameType::released, released);
+  paper.now_ms += 5'000;
+  hop.uplink.ask_again(paper.now_ms);
+  hop.pump();
+  const auto asked = hop.said<proto::StreamDef>(FrameType::stream_def);
+  BOOST_REQUIRE_EQUAL(asked.size(), 1u);
+  BOOST_REQUIRE_EQUAL(asked[0].sinks_size(), 1);
+  BOOST_TEST(asked[0].sinks(0) == kSinkName);
+}
+
 // Two sinks keep apart: each has its own place, and one batch goes once to both where they agree.
 BOOST_AUTO_TEST_CASE(two_sinks_have_cursors_of_their_own) {
   Filled paper;
@@ -151,28 +242,9 @@ BOOST_AUTO_TEST_CASE(two_sinks_have_cursors_of_their_own) {
   const Position p2 = paper.add(1);
   UplinkHop hop(paper);
   hop.connect();
-  auto w = hop.welcome_message({UplinkHop::at(1, p1)});
-  auto& other = *w.add_sinks();
-  other.set_sink(hex16(0xBEEF));
-  auto& p = *w.add_positions();
-  p = UplinkHop::at(1, {});
-  p.set_sink(hex16(0xBEEF));
-  hop.say(FrameType::welcome, w);
-  hop.credit("web", 1u << 20);
-  proto::Credit c;
-  c.set_sink(hex16(0xBEEF));
-  c.set_category("web");
-  c.set_bytes(1u << 20);
-  hop.say(FrameType::credit, c);
-  std::map<uint32_t, Data> by_sink;
-  for (const Outgoing& out : hop.sent) {
-    if (out.type != FrameType::data) continue;
-    uint32_t sinks = ByteReader(out.before).u32();
-    for (uint32_t bit : {1u, 2u})
-      if (sinks & bit) by_sink[bit].emplace_back(1, out.batch->fields.first_seq);
-  }
-  BOOST_TEST((by_sink[1] == Data{{1, 1}}));
-  BOOST_TEST((by_sink[2] == Data{{1, 0}, {1, 1}}));
+  welcome_two(hop, p1, {}, 1u << 20);
+  BOOST_TEST((data_by_sink(hop)[1] == Data{{1, 1}}));
+  BOOST_TEST((data_by_sink(hop)[2] == Data{{1, 0}, {1, 1}}));
   hop.commit(1, p2);
   BOOST_TEST(hop.all.lines_committed == 0u);  // the slowest counts
   BOOST_TEST((paper.spool.cursor(0xBEEF, 1) == Position{}));

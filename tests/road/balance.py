@@ -4,7 +4,7 @@ import os
 import re
 import urllib.request
 
-LINE = re.compile(r'^tailrace_(agent|local|center)_lines_(\w+?)(?:_total)?\{category="([^"]*)"(?:,reason="[^"]*")?\} (\S+)$')
+LINE = re.compile(r'^tailrace_(agent|local|center)_lines_(\w+?)(?:_total)?\{(?:sink="[^"]*",)?category="([^"]*)"(?:,reason="[^"]*")?\} (\S+)$')
 # What came in = what went out, in lines, within each process at every moment.
 IN = {"agent": ("taken",), "local": ("before", "taken"), "center": ("committed",)}
 OUT = {"agent": ("waiting", "passed"), "local": ("waiting", "passed", "lost"), "center": ("unpublished", "passed", "lost")}

@@ -188,7 +188,7 @@ class Positions(LimitsTest, WatchedTest):
         self.assertEqual(self.category("evil"), b"")
         self.arrives("other", b"fine\n")
         # Three, and the peer's own if it was sent before the answer came.
-        self.assertIn(self.metrics("center")['tailrace_center_lines_refused_total{category="evil"}'], (3, 4))
+        self.assertIn(self.metrics("center")['tailrace_center_lines_refused_total{sink="files",category="evil"}'], (3, 4))
 
     def test_row_19_two_locals_with_one_id(self):
         clone = self.local(local_id=self.good.local_id, host="clone", start=99)

@@ -46,10 +46,10 @@ class Place {
 
   [[nodiscard]] RoadSettings settings(Codec codec = Codec::gzip) const {
     RoadSettings settings;
-    settings.output = (root_ / "out").string();
+    settings.center.sinks.emplace_back().root = (root_ / "out").string();
     settings.agent.sources = {{"web", {(root_ / "logs" / "*.log").string()}, {}, codec}};
     settings.agent.state_dir = (root_ / "state/agent").string();
-    settings.agent.never_below = {settings.output, (root_ / "state").string()};
+    settings.agent.never_below = {settings.center.sinks.front().root, (root_ / "state").string()};
     settings.agent.tick_ms = 50;
     settings.local.spool_dir = (root_ / "state/spool").string();
     settings.local.segment_bytes = 8u << 20;
@@ -173,9 +173,9 @@ BOOST_AUTO_TEST_CASE(size_idle_and_age_publish_while_it_runs) {
   for (const int cause : {0, 1, 2}) {
     const Place place;
     RoadSettings settings = place.settings(Codec::none);
-    if (cause == 0) settings.center.roll_bytes = 4096;
-    if (cause == 1) settings.center.roll_idle_ms = 200;
-    if (cause == 2) settings.center.roll_age_ms = 300;
+    if (cause == 0) settings.center.sinks.front().roll_bytes = 4096;
+    if (cause == 1) settings.center.sinks.front().roll_idle_ms = 200;
+    if (cause == 2) settings.center.sinks.front().roll_age_ms = 300;
     Life life(settings);
     const std::string text = some_lines(11, 5000);
     place.append("a.log", text);
@@ -196,8 +196,8 @@ BOOST_AUTO_TEST_CASE(however_often_it_is_cut_each_line_is_published_once_in_orde
   std::string expected;
   for (int life_number = 0; life_number < 12; ++life_number) {
     RoadSettings settings = place.settings();
-    settings.center.roll_idle_ms = 30;
-    settings.center.roll_bytes = 64 << 10;
+    settings.center.sinks.front().roll_idle_ms = 30;
+    settings.center.sinks.front().roll_bytes = 64 << 10;
     Life life(settings);
     for (uint64_t piece = rng.below(6); piece > 0; --piece) {
       const std::string text = some_lines(rng.next(), rng.below(200'000));

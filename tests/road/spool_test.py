@@ -123,6 +123,32 @@ class Spool(daemons_test.DaemonsTest):
                 self.until("what follows", lambda: b"line 2099 of many" in self.lines())
                 self.assertEqual(self.lines().count(b"\n"), lines + 100)
 
+    def test_a_sink_that_is_given_up_holds_the_spool_no_more(self):
+        self.put(0, 500)
+        for role in self.ROLES:
+            self.up(role)
+        self.until("500 lines", lambda: self.lines().count(b"\n") == 500)
+        self.down("center", signal.SIGTERM)
+        self.put(500, 800)
+        self.until("the spool to have them", lambda: self.spooled("waiting") == 300)
+        with open(f"{self.out}/_tailrace.sink", "rb") as file:
+            sink = file.read()[9:17][::-1].hex()
+        self.assertIn("in use by a running", self.spool("forget", "--sink", sink, expect=1))
+        self.down("local", signal.SIGTERM)
+        self.assertIn("knows no sink", self.spool("forget", "--sink", "00000000000000ff", expect=1))
+        said = self.spool("forget", "--sink", sink)
+        self.assertRegex(said, "web +300 lines that it has not got")
+        self.assertIn("Nothing was done", said)
+        self.assertEqual(self.spooled("waiting"), 300)
+        self.spool("forget", "--sink", sink, "--yes")
+        self.assertIn("knows no sink", self.spool("forget", "--sink", sink, expect=1))
+        # The Center names it again: it gets what the spool still has, and nothing twice.
+        for role in ("center", "local"):
+            self.up(role)
+        self.put(800, 900)
+        self.until("all lines", lambda: self.lines().count(b"\n") >= 900)
+        self.assertEqual(self.lines().decode().splitlines(), [f"line {n} of many" for n in range(900)])
+
     def test_a_store_put_back_to_an_earlier_state_is_a_hole_that_a_person_adopts(self):
         def restart_center(control=None):
             self.down("center", signal.SIGTERM)

@@ -44,15 +44,15 @@ class Watch(WatchedTest):
             return local.get('tailrace_local_lines_waiting{category="web"}') == 0 and local
         local = self.wait_for("the Local's rest", rest)
         agent, center = self.metrics("agent"), self.metrics("center")
-        web = '{category="web"}'
+        web, web_at_sink = '{category="web"}', '{sink="files",category="web"}'
         self.assertEqual(agent["tailrace_agent_lines_taken_total" + web], 5000)
         self.assertEqual(agent["tailrace_agent_lines_passed_total" + web], 5000)
         self.assertEqual(agent["tailrace_agent_lines_waiting" + web], 0)
         self.assertEqual(local["tailrace_local_lines_taken_total" + web], 5000)
         self.assertEqual(local["tailrace_local_lines_passed_total" + web], 5000)
-        self.assertEqual(center["tailrace_center_lines_committed_total" + web], 5000)
-        self.assertEqual(center["tailrace_center_lines_passed_total" + web], 5000)
-        self.assertEqual(center["tailrace_center_lines_unpublished" + web], 0)
+        self.assertEqual(center["tailrace_center_lines_committed_total" + web_at_sink], 5000)
+        self.assertEqual(center["tailrace_center_lines_passed_total" + web_at_sink], 5000)
+        self.assertEqual(center["tailrace_center_lines_unpublished" + web_at_sink], 0)
         tool = promtool()
         self.assertIsNotNone(tool, "./dev test fetches promtool")
         for role in self.ROLES:

@@ -222,4 +222,10 @@ bool AgentProcess::all_final() const {
   return session_.all_acked() && session_.all_final();
 }
 
+bool AgentProcess::anything_final() const {
+  const auto& files = journal_.state().files;
+  return std::any_of(files.begin(), files.end(),
+                     [](const auto& file) { return file.second.final_.offset > 0; });
+}
+
 }  // namespace tailrace::sim

@@ -29,23 +29,31 @@ std::string lines_of(const Frame& frame) {
 }
 }  // namespace
 
-CenterProcess::CenterProcess(World& world, Judge& judge, const std::string& name,
-                             HubOptions options, std::shared_ptr<testing::MemoryStore> store,
-                             int64_t clock_off_ms)
-    : Process(world, name),
-      judge_(judge),
-      store_(std::move(store)),
-      records_(store_->records()),
-      files_(store_->files()),
-      session_(judge.begin()) {
+CenterProcess::CenterProcess(World& world, const std::string& name, HubOptions options,
+                             std::vector<SinkOfSim> sinks, int64_t clock_off_ms)
+    : Process(world, name) {
   clock_ms = clock_off_ms;
-  hub_ = std::make_unique<Hub>(std::move(options), *files_, Rng(world.rng.next()), now());
+  for (size_t at = 0; at < sinks.size(); ++at) {
+    Shore& shore = shores_.emplace_back();
+    shore.sink = std::move(sinks[at]);
+    shore.records = shore.sink.store->records();
+    shore.files = shore.sink.store->files();
+    shore.session = shore.sink.judge->begin();
+    options.sinks[at].files = shore.files.get();
+  }
+  hub_ = std::make_unique<Hub>(std::move(options), Rng(world.rng.next()), now());
 }
 
 void CenterProcess::start() {
-  say("starts as " + hub_->me().incarnation);
+  for (size_t at = 0; at < shores_.size(); ++at) say("starts as " + hub_->me(at).incarnation);
   carry_out();
   tick();
+}
+
+uint64_t CenterProcess::fences() const {
+  uint64_t fences = 0;
+  for (size_t at = 0; at < shores_.size(); ++at) fences += hub_->life(at) - 1;
+  return fences;
 }
 
 void CenterProcess::tick() {
@@ -84,18 +92,23 @@ void CenterProcess::accept(std::shared_ptr<Wire> wire, const std::string& from) 
 void CenterProcess::take(LinkId id, Frame& frame) {
   const auto known = wires_.find(id);
   if (known == wires_.end()) return;
-  const bool told = judge_.told_of_batches && frame.type == FrameType::data;
+  const bool told = shores_.front().sink.judge->told_of_batches && frame.type == FrameType::data;
   const std::string lines = told ? lines_of(frame) : std::string();
-  const uint64_t before = told ? hub_->status().lines_received : 0;
+  const CenterStatus before = told ? hub_->status() : CenterStatus();
   hub_->frame(id, frame, known->second->queued_bytes(1), now());
-  if (told && hub_->status().lines_received > before) judge_.received(session(), lines);
+  const CenterStatus after = told ? hub_->status() : CenterStatus();
+  for (size_t at = 0; at < after.sinks.size(); ++at)
+    if (after.sinks[at].lines_received > before.sinks[at].lines_received)
+      shores_[at].sink.judge->received(session(at), lines);
   carry_out();
 }
 
 void CenterProcess::carry_out() {
-  if (std::exchange(life_, hub_->life()) != hub_->life()) {
-    judge_.over(session_);
-    session_ = judge_.begin();
+  for (size_t at = 0; at < shores_.size(); ++at) {
+    Shore& shore = shores_[at];
+    if (std::exchange(shore.life, hub_->life(at)) == hub_->life(at)) continue;
+    shore.sink.judge->over(shore.session);
+    shore.session = shore.sink.judge->begin();
   }
   HubActions actions = std::exchange(hub_->actions(), {});
   for (const Saying& saying : actions.sayings) say(saying.text);
@@ -114,12 +127,12 @@ void CenterProcess::carry_out() {
     });
   }
   for (HubWork& work : actions.work)
-    std::visit([this](auto& w) { start_work(std::move(w)); }, work);
+    std::visit([this, &work](auto& what) { start_work(work.sink, std::move(what)); }, work.what);
 }
 
 // --- the store -----------------------------------------------------------------------------------
 
-void CenterProcess::call(const StoreRequest& request, Answered then) {
+void CenterProcess::call(size_t sink, const StoreRequest& request, Answered then) {
   World& world = world_;
   const Faults& f = world.faults;
   auto answered = std::make_shared<bool>(false);
@@ -132,95 +145,96 @@ void CenterProcess::call(const StoreRequest& request, Answered then) {
     none.error = Error{Error::Kind::retry_later, "no answer from the store"};
     answer(std::move(none));
   });
-  if (cut_off() || world.rng.chance(f.call_lost)) return;
+  if (cut_off(sink) || world.rng.chance(f.call_lost)) return;
   int64_t there_ms = world.delay();
   if (world.rng.chance(f.call_late)) there_ms += static_cast<int64_t>(world.rng.below(20'000));
   const bool heard = !world.rng.chance(f.answer_lost);
   // What is on its way is carried out whether its caller lives or not.
-  world.after(there_ms, [this, alive = weak_from_this(), request, answer, heard, &world,
-                         name = name(), records = records_, files = files_, tmp = hub_->tmp_name(),
-                         store = store_, judge = &judge_] {
-    StoreReply reply = call_store(request, *records, *files, tmp);
+  world.after(there_ms, [this, alive = weak_from_this(), request, answer, heard, &world, sink,
+                         name = name(), shore = shores_[sink], tmp = hub_->tmp_name(sink)] {
+    StoreReply reply = call_store(request, *shore.records, *shore.files, tmp);
     if (world.trace) world.say(name, in_words(request, reply));
     if (const auto* publish = std::get_if<PublishRequest>(&request))
-      judge->look(*store, publish->final_path);
+      shore.sink.judge->look(*shore.sink.store, publish->final_path);
     const auto self = alive.lock();
-    if (!self || !heard || cut_off()) return;
+    if (!self || !heard || cut_off(sink)) return;
     after(world.delay(), [answer, reply = std::move(reply)] { answer(reply); });
   });
 }
 
-void CenterProcess::perform(const StoreRequest& request, uint64_t life, Answered then,
+void CenterProcess::perform(size_t sink, const StoreRequest& request, uint64_t life, Answered then,
                             int64_t pause_ms) {
   if (const auto* pause = std::get_if<PauseRequest>(&request))
-    return after(pause->ms, [this, life, then] {
-      if (life == hub_->life()) then({});
+    return after(pause->ms, [this, sink, life, then] {
+      if (life == hub_->life(sink)) then({});
     });
-  call(request, [this, request, life, then, pause_ms](StoreReply reply) {
-    if (life != hub_->life()) return;
+  call(sink, request, [this, sink, request, life, then, pause_ms](StoreReply reply) {
+    if (life != hub_->life(sink)) return;
     if (!reply.error || reply.error->kind != Error::Kind::retry_later || !is_repeated(request))
       return then(std::move(reply));
-    after(pause_ms, [this, request, life, then, pause_ms] {
-      if (life == hub_->life())
-        perform(request, life, then, std::min(pause_ms * 2, kLongestPauseMs));
+    after(pause_ms, [this, sink, request, life, then, pause_ms] {
+      if (life == hub_->life(sink))
+        perform(sink, request, life, then, std::min(pause_ms * 2, kLongestPauseMs));
     });
   });
 }
 
-void CenterProcess::drive(std::shared_ptr<StoreProcedure> procedure, uint64_t life) {
+void CenterProcess::drive(size_t sink, std::shared_ptr<StoreProcedure> procedure, uint64_t life) {
   const auto request = procedure->next();
   if (!request) {
-    hub_->procedure_done(*procedure, now());
+    hub_->procedure_done(sink, *procedure, now());
     return carry_out();
   }
-  perform(*request, life, [this, procedure, life](StoreReply reply) {
+  perform(sink, *request, life, [this, sink, procedure, life](StoreReply reply) {
     procedure->on(reply);
-    drive(procedure, life);
+    drive(sink, procedure, life);
   });
 }
 
-void CenterProcess::start_work(FinishWork work) {
-  after(world_.delay(), [this, work, life = hub_->life()] {
-    if (life != hub_->life()) return;
+void CenterProcess::start_work(size_t sink, FinishWork work) {
+  after(world_.delay(), [this, sink, work, life = hub_->life(sink)] {
+    if (life != hub_->life(sink)) return;
     Finishing& file = *work.finishing;
     const bool cuts = file.cuts();
     Result<void> done;
-    if (cuts) done = file.stage(*files_, hub_->stage_name(work.category));
+    if (cuts) done = file.stage(*shores_[sink].files, hub_->stage_name(sink, work.category));
     if (done) done = file.run();
     cuts_ += cuts && !file.cuts();
     if (done) {
-      hub_->file_finished(work, now());
+      hub_->file_finished(sink, work, now());
     } else if (done.error().kind == Error::Kind::retry_later) {
-      hub_->finish_waits(done.error().text);
-      start_work(work);
+      hub_->finish_waits(sink, done.error().text);
+      start_work(sink, work);
     } else {
-      hub_->fail("a file could not be made durable: " + done.error().text, now());
+      hub_->fail(sink, "a file could not be made durable: " + done.error().text, now());
     }
     carry_out();
   });
 }
 
-void CenterProcess::start_work(CommitEntry work) {
+void CenterProcess::start_work(size_t sink, CommitEntry work) {
   say("commits " + work.name);
-  perform(CasRequest{work.name, work.record}, hub_->life(), [this](StoreReply reply) {
-    hub_->commit_done(reply.error ? Result<Cas>(*reply.error) : Result<Cas>(reply.cas), now());
-    carry_out();
-  });
-}
-
-void CenterProcess::start_work(PublishFile work) {
-  perform(PublishRequest{work.file.stage, work.file.final_path}, hub_->life(),
-          [this, stage = work.file.stage](StoreReply reply) {
-            const auto outcome =
-                reply.error ? Result<Published>(*reply.error) : Result<Published>(reply.published);
-            hub_->publish_done(stage, outcome, now());
+  perform(sink, CasRequest{work.name, work.record}, hub_->life(sink),
+          [this, sink](StoreReply reply) {
+            hub_->commit_done(
+                sink, reply.error ? Result<Cas>(*reply.error) : Result<Cas>(reply.cas), now());
             carry_out();
           });
 }
 
-void CenterProcess::start_work(RunProcedure work) {
-  after(0, [this, work, life = hub_->life()] {
-    if (life == hub_->life()) drive(work.procedure, life);
+void CenterProcess::start_work(size_t sink, PublishFile work) {
+  perform(sink, PublishRequest{work.file.stage, work.file.final_path}, hub_->life(sink),
+          [this, sink, stage = work.file.stage](StoreReply reply) {
+            const auto outcome =
+                reply.error ? Result<Published>(*reply.error) : Result<Published>(reply.published);
+            hub_->publish_done(sink, stage, outcome, now());
+            carry_out();
+          });
+}
+
+void CenterProcess::start_work(size_t sink, RunProcedure work) {
+  after(0, [this, sink, work, life = hub_->life(sink)] {
+    if (life == hub_->life(sink)) drive(sink, work.procedure, life);
   });
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "center/hub.h"
 #include "center/store_call.h"
@@ -14,29 +15,36 @@
 
 namespace tailrace::sim {
 
+// A store, and who looks at what is published there.
+struct SinkOfSim {
+  std::shared_ptr<testing::MemoryStore> store;
+  Judge* judge = nullptr;
+};
+
 class CenterProcess final : public Process {
  public:
-  // `state_uuid` is its machine's: it stays when the process starts again.
-  CenterProcess(World& world, Judge& judge, const std::string& name, HubOptions options,
-                std::shared_ptr<testing::MemoryStore> store, int64_t clock_off_ms);
+  // `options.sinks` without their files; `sinks` as many.
+  CenterProcess(World& world, const std::string& name, HubOptions options,
+                std::vector<SinkOfSim> sinks, int64_t clock_off_ms);
 
   void start();
   // Side 1 of the wire is ours.
   void accept(std::shared_ptr<Wire> wire, const std::string& from);
-  // The store cannot be reached, nor can it answer.
-  void cut_off_for(int64_t ms) { cut_off_until_ms_ = world_.now_ms + ms; }
+  // That store cannot be reached, nor can it answer.
+  void cut_off_for(size_t sink, int64_t ms) { shores_[sink].cut_off_until_ms = world_.now_ms + ms; }
   // STOP: commits, publishes, seals, ends; or ends so, after as long as a daemon takes over it.
   void drain(bool everything);
   [[nodiscard]] bool takes() const { return !stopping_; }
   [[nodiscard]] bool drained() const { return hub_->stopped(); }
-  [[nodiscard]] const Hub& hub() const { return *hub_; }
-  // Lines of that stream that it holds, and in which session.
-  [[nodiscard]] uint64_t held(const std::string& category, const StreamKey& stream) const {
-    return hub_->held(category, stream);
+  [[nodiscard]] bool drained(size_t sink) const { return hub_->stopped(sink); }
+  // Lines of that stream that it holds for the sink, and in which session.
+  [[nodiscard]] uint64_t held(size_t sink, const std::string& category,
+                              const StreamKey& stream) const {
+    return hub_->held(sink, category, stream);
   }
-  [[nodiscard]] Judge::Session session() const { return session_; }
-  // Lives before the current one.
-  [[nodiscard]] uint64_t fences() const { return hub_->life() - 1; }
+  [[nodiscard]] Judge::Session session(size_t sink) const { return shores_[sink].session; }
+  // Lives before the current ones.
+  [[nodiscard]] uint64_t fences() const;
   // Files that something was cut out of.
   [[nodiscard]] uint64_t cuts() const { return cuts_; }
 
@@ -46,29 +54,34 @@ class CenterProcess final : public Process {
   void tick();
   void take(LinkId id, Frame& frame);
   void carry_out();
-  void start_work(FinishWork work);
-  void start_work(CommitEntry work);
-  void start_work(PublishFile work);
-  void start_work(RunProcedure work);
-  void drive(std::shared_ptr<StoreProcedure> procedure, uint64_t life);
-  // One request until it is answered; `then` only while the hub's life is still `life`.
-  void perform(const StoreRequest& request, uint64_t life, Answered then, int64_t pause_ms = 50);
+  void start_work(size_t sink, FinishWork work);
+  void start_work(size_t sink, CommitEntry work);
+  void start_work(size_t sink, PublishFile work);
+  void start_work(size_t sink, RunProcedure work);
+  void drive(size_t sink, std::shared_ptr<StoreProcedure> procedure, uint64_t life);
+  // One request until it is answered; `then` only while the sink's life is still `life`.
+  void perform(size_t sink, const StoreRequest& request, uint64_t life, Answered then,
+               int64_t pause_ms = 50);
   // One try, over the network.
-  void call(const StoreRequest& request, Answered then);
-  [[nodiscard]] bool cut_off() const { return cut_off_until_ms_ > world_.now_ms; }
+  void call(size_t sink, const StoreRequest& request, Answered then);
+  [[nodiscard]] bool cut_off(size_t sink) const {
+    return shores_[sink].cut_off_until_ms > world_.now_ms;
+  }
 
-  Judge& judge_;
-  std::shared_ptr<testing::MemoryStore> store_;
-  std::shared_ptr<Records> records_;
-  std::shared_ptr<Files> files_;
+  struct Shore {
+    SinkOfSim sink;
+    std::shared_ptr<Records> records;
+    std::shared_ptr<Files> files;
+    int64_t cut_off_until_ms = 0;
+    uint64_t life = 1;
+    Judge::Session session{};  // of that life
+  };
+  std::vector<Shore> shores_;
   std::unique_ptr<Hub> hub_;
   std::map<LinkId, std::shared_ptr<Wire>> wires_;
   LinkId next_link_ = 1;
-  uint64_t life_ = 1;
-  Judge::Session session_;  // of that life
   bool stopping_ = false;
   uint64_t cuts_ = 0;
-  int64_t cut_off_until_ms_ = 0;
 };
 
 }  // namespace tailrace::sim

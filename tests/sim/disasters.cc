@@ -14,7 +14,8 @@ constexpr int64_t kNoticedMs = 12'000;
 void Simulation::plan_disasters() {
   using Kind = Disaster::Kind;
   for (const Disaster& d : plan_.disasters) {
-    judge_.told_of_batches = judge_.told_of_batches || d.kind == Kind::lose_host;
+    for (Sink& sink : sinks_)
+      sink.judge->told_of_batches = sink.judge->told_of_batches || d.kind == Kind::lose_host;
     if (d.kind == Kind::restore_spool || d.kind == Kind::restore_host)
       world_.after(std::max<int64_t>(0, d.at_ms - d.ms), [this, d] {
         Host& host = *hosts_[d.who % hosts_.size()];
@@ -59,6 +60,7 @@ void Simulation::lose_spool(Host& host, int64_t ms, bool back) {
   host.journal_torn = host.journal_torn && !whole;
   if (host.journal_torn || (back && host.lost_spools.empty())) return;
   if (host.gone || host.may_hold() || !host.backups.empty()) return;
+  if (sinks_.size() > 1) return;  // which seldom stand at the same line
   host.journal.synced = host.journal.journal.size();
   kill(host.local, false);
   test::VirtualDisk next;
@@ -81,15 +83,17 @@ void Simulation::lose_spool(Host& host, int64_t ms, bool back) {
 void Simulation::lose(Host& host) {
   stop_host(host, world_.rng.chance(0.5));
   host.gone = true;
-  judge_.excuse_host(host.name);
+  for (Sink& sink : sinks_) sink.judge->excuse_host(host.name);
   world_.after(kNoticedMs, [this, h = &host] {
     for (const Machine& machine : machines_) {
       if (!machine.center || machine.center->ended() || machine.ill) continue;
-      for (size_t c = 0; c < plan_.categories; ++c) {
-        const std::string category = category_name(c);
-        const uint64_t held = machine.center->held(category, {h->local_id, 0});
-        if (held > 0) judge_.owes(machine.center->session(), h->name, category, held);
-      }
+      for (size_t c = 0; c < plan_.categories; ++c)
+        for (size_t at = 0; at < sinks_.size(); ++at) {
+          const std::string category = category_name(c);
+          const uint64_t held = machine.center->held(at, category, {h->local_id, 0});
+          if (held > 0)
+            sinks_[at].judge->owes(machine.center->session(at), h->name, category, held);
+        }
     }
   });
 }
@@ -111,7 +115,8 @@ void Simulation::restore(Host& host, const Disaster& d) {
   for (size_t i = 0; i < host.logs.size(); ++i) {
     std::string& bytes = host.logs[i].bytes;
     for (size_t at = backup.log_bytes[i]; at < bytes.size(); at = bytes.find('\n', at) + 1)
-      judge_.excuse_line(bytes.substr(at, bytes.find('\n', at) - at));
+      for (Sink& sink : sinks_)
+        sink.judge->excuse_line(bytes.substr(at, bytes.find('\n', at) - at));
     bytes.resize(std::min(bytes.size(), backup.log_bytes[i]));
   }
 }
@@ -183,8 +188,14 @@ void Simulation::strike(const Disaster& d, Host& host) {
       if (host.agent) host.agent->flush();
       return;
     case Kind::block:
-      blocked_until_ms_[category_name(d.who % plan_.categories)] = world_.now_ms + d.ms;
+      sinks_[d.who / plan_.categories % sinks_.size()]
+          .blocked_until_ms[category_name(d.who % plan_.categories)] = world_.now_ms + d.ms;
       return;
+    case Kind::sink_away: {
+      int64_t& until_ms = sinks_[d.who % sinks_.size()].away_until_ms;
+      until_ms = std::max(until_ms, world_.now_ms + d.ms);
+      return;
+    }
     default: return;
   }
 }
@@ -203,7 +214,9 @@ void Simulation::strike(const Disaster& d, Machine& machine) {
       if (machine.center) machine.center->drain(false);
       return;
     case Kind::cut_off:
-      if (machine.center) machine.center->cut_off_for(d.ms);
+      // From all of them, or from one.
+      if (machine.center && d.who % 3 == 0) return cut_off(machine, d.ms);
+      if (machine.center) machine.center->cut_off_for(d.who % sinks_.size(), d.ms);
       return;
     case Kind::clock_center:
       machine.clock_ms = d.ms;

@@ -48,6 +48,7 @@ class AgentProcess final : public Process {
   [[nodiscard]] const Session& session() const { return session_; }
 
   bool may_hold = false;  // else it is a violation
+  [[nodiscard]] bool anything_final() const;
 
  private:
   struct Place {  // how far a log file is read

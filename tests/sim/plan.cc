@@ -21,6 +21,7 @@ int64_t duration_of(Disaster::Kind kind, Rng& rng) {
     case Kind::cut_off:
     case Kind::block:
     case Kind::no_way:
+    case Kind::sink_away:
       return 200 + static_cast<int64_t>(rng.below(rng.chance(0.3) ? 60'000 : 8'000));
     case Kind::kill_center:
     case Kind::leave_center: return 100 + static_cast<int64_t>(rng.below(20'000));
@@ -90,7 +91,7 @@ const char* name_of(Disaster::Kind kind) {
       "cut agent",    "cut Local",     "half open",       "cut off Center",
       "block",        "clock of host", "clock of Center", "no way to Center",
       "lose host",    "restore spool", "restore host",    "flip bits",
-      "flush",        "lose spool",    "spool back"};
+      "flush",        "lose spool",    "spool back",      "sink away"};
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -114,6 +115,14 @@ Plan draw_plan(uint64_t seed) {
   plan.faults.slow = rate(rng, 0.2);
   plan.faults.store_trouble = rate(rng, 0.2);
   draw_split(rng, plan);
+  if (rng.chance(0.4)) {
+    plan.sinks = 2;
+    plan.faults.second_trouble = rate(rng, 0.2);
+    // Until a spool is full a dead sink holds nobody up: these have room for all.
+    if (plan.lines < 250 * plan.hosts && rng.chance(0.7))
+      plan.dead_sink = static_cast<int>(rng.below(2));
+    plan.dead_from_start = plan.dead_sink >= 0 && rng.chance(0.5);
+  }
   // Some kinds of disaster, each as often as it pleases.
   for (int kind = 0; kind < Disaster::kKinds; ++kind) {
     const uint64_t most = most_of(static_cast<Disaster::Kind>(kind), rng);
@@ -132,17 +141,21 @@ Plan draw_plan(uint64_t seed) {
 }
 
 std::string Plan::text() const {
-  char line[400];
+  char line[500];
   std::snprintf(line, sizeof line,
-                "%u hosts, %u categories with %u files each, %u Centers%s; %u lines until %.3f s, "
-                "files of %llu bytes, split above %llu in %lld ms; calls lost %.3f, late %.3f, "
-                "answers lost %.3f, slow %.3f, "
-                "store trouble %.3f; %zu disasters\n",
-                hosts, categories, files, centers, core ? " of which some stay ill" : "", lines,
-                static_cast<double>(until_ms) / 1000, static_cast<unsigned long long>(roll_bytes),
+                "%u hosts, %u categories with %u files each, %u Centers%s, %u sinks%s; %u lines "
+                "until %.3f s, files of %llu bytes, split above %llu in %lld ms; calls lost %.3f, "
+                "late %.3f, answers lost %.3f, slow %.3f, store trouble %.3f and %.3f; %zu "
+                "disasters\n",
+                hosts, categories, files, centers, core ? " of which some stay ill" : "", sinks,
+                dead_sink < 0     ? ""
+                : dead_from_start ? " of which one is away"
+                                  : " of which one goes",
+                lines, static_cast<double>(until_ms) / 1000,
+                static_cast<unsigned long long>(roll_bytes),
                 static_cast<unsigned long long>(split.bytes), static_cast<long long>(split.each_ms),
                 faults.call_lost, faults.call_late, faults.answer_lost, faults.slow,
-                faults.store_trouble, disasters.size());
+                faults.store_trouble, faults.second_trouble, disasters.size());
   std::string out = line;
   for (const Disaster& d : disasters) {
     std::snprintf(line, sizeof line, "  %9.3f %s %u, %lld ms\n",

@@ -37,8 +37,9 @@ struct Disaster {
     flush,          // a host's agent asks that all be committed
     lose_spool,     // of a host: its Local is killed, and starts without it
     spool_back,     // one that was lost stands there again
+    sink_away,      // a sink's store answers nobody
   };
-  static constexpr int kKinds = 23;
+  static constexpr int kKinds = 24;
   Kind kind{};
   int64_t at_ms = 0;
   uint32_t who = 0;  // host, Center or category: modulo how many there are
@@ -52,6 +53,9 @@ struct Plan {
   uint32_t hosts = 1;
   uint32_t categories = 1;
   uint32_t centers = 1;
+  uint32_t sinks = 1;
+  int dead_sink = -1;  // stays away until all is published at the other; -1: none
+  bool dead_from_start = false;
   uint32_t files = 1;     // log files of a host in each category
   uint32_t lines = 0;     // of all files together
   int64_t until_ms = 0;   // lines are written, and things go wrong, until then

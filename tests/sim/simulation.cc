@@ -18,12 +18,10 @@ constexpr int64_t kStopMs = 10 * kMinuteMs;
 std::string center_name(size_t n) { return "center-" + std::to_string(n); }
 }  // namespace
 
-Simulation::Simulation(const Plan& plan, bool trace)
-    : plan_(plan), world_(plan.seed), judge_(world_), store_(testing::MemoryStore::make()) {
+Simulation::Simulation(const Plan& plan, bool trace) : plan_(plan), world_(plan.seed) {
   world_.trace = trace;
   world_.faults = plan.faults;
-  sink_ = {world_.rng.next() | 1, world_.rng.next() | 1, "_tailrace"};
-  static_cast<void>(store_->records()->make_directory("_tailrace/" + hex16(sink_.sink)).ok());
+  make_sinks();
   well_ = world_.rng.below(plan.centers);
   for (uint32_t h = 0; h < plan.hosts; ++h) {
     auto host = std::make_unique<Host>();
@@ -51,6 +49,18 @@ Simulation::Simulation(const Plan& plan, bool trace)
   }
 }
 
+void Simulation::make_sinks() {
+  const uint64_t cluster = world_.rng.next() | 1;
+  for (uint32_t n = 0; n < plan_.sinks; ++n) {
+    Sink& sink = sinks_.emplace_back();
+    sink.identity = {world_.rng.next() | 1, cluster, "_tailrace"};
+    sink.store = testing::MemoryStore::make();
+    sink.judge = std::make_unique<Judge>(world_);
+    static_cast<void>(
+        sink.store->records()->make_directory("_tailrace/" + hex16(sink.identity.sink)).ok());
+  }
+}
+
 // --- what goes on of itself ----------------------------------------------------------------------
 
 void Simulation::write_lines() {
@@ -61,24 +71,30 @@ void Simulation::write_lines() {
     LogFile* log = &host->logs[world_.rng.below(host->logs.size())];
     world_.after(at, [this, host, log, some] {
       if (host->gone) return;
-      for (uint32_t i = 0; i < some; ++i) log->bytes += judge_.write(log->source);
+      for (uint32_t i = 0; i < some; ++i) {
+        std::string line;
+        for (Sink& sink : sinks_) line = sink.judge->write(log->source);
+        log->bytes += line;
+      }
     });
     n += some;
   }
 }
 
-testing::Fault Simulation::store_fault(const testing::StoreCall& call) {
+testing::Fault Simulation::store_fault(size_t at, const testing::StoreCall& call) {
   using testing::Fault;
+  const Sink& sink = sinks_[at];
+  if (sink.away_until_ms > world_.now_ms) return Fault::refused;
   if (call.op == testing::Op::publish)
-    for (const auto& [category, until_ms] : blocked_until_ms_)
+    for (const auto& [category, until_ms] : sink.blocked_until_ms)
       if (until_ms > world_.now_ms && call.name.starts_with(category + "/")) return Fault::refused;
-  if (world_.faults.store_trouble == 0 || !world_.rng.chance(world_.faults.store_trouble))
-    return Fault::none;
+  const double trouble = at == 0 ? world_.faults.store_trouble : world_.faults.second_trouble;
+  if (trouble == 0 || !world_.rng.chance(trouble)) return Fault::none;
   return static_cast<Fault>(1 + world_.rng.below(4));
 }
 
 void Simulation::run_late() {
-  store_->run_late(world_.rng.below(3));
+  for (Sink& sink : sinks_) sink.store->run_late(world_.rng.below(3));
   world_.after(1 + static_cast<int64_t>(world_.rng.below(8'000)), [this] { run_late(); });
 }
 
@@ -109,7 +125,7 @@ void Simulation::start_agent(Host& host) {
 void Simulation::start_local(Host& host) {
   if (host.local || host.gone) return;
   host.local = std::make_shared<LocalProcess>(
-      world_, host.name + "l", hex16(sink_.cluster), host.disk, host.seeds,
+      world_, host.name + "l", hex16(sinks_.front().identity.cluster), host.disk, host.seeds,
       [&host, this](LocalProcess& local, const std::string& center) {
         return connect(host, local, center);
       });
@@ -135,33 +151,49 @@ std::shared_ptr<Wire> Simulation::connect(Host& host, LocalProcess& local,
   return nullptr;
 }
 
+SinkSettings Simulation::draw_settings() {
+  SinkSettings settings;
+  settings.roll_bytes = plan_.roll_bytes;
+  settings.roll_age_ms = plan_.roll_age_ms;
+  settings.roll_idle_ms = plan_.roll_idle_ms;
+  settings.bucket_grace_ms = 1'000;
+  settings.bucket_jitter_ms = 1'000;
+  if (!plan_.settings) return settings;
+  settings.roll_bytes = plan_.roll_bytes / 2 + world_.rng.below(plan_.roll_bytes * 2);
+  settings.roll_age_ms = 1'000 + static_cast<int64_t>(world_.rng.below(30'000));
+  settings.roll_idle_ms = 500 + static_cast<int64_t>(world_.rng.below(20'000));
+  return settings;
+}
+
+// Nothing is owed of what it held.
+void Simulation::end_sessions(Machine& machine) {
+  for (size_t at = 0; at < sinks_.size(); ++at)
+    if (!machine.center->drained(at)) sinks_[at].judge->over(machine.center->session(at));
+}
+
 void Simulation::start_center(Machine& machine) {
   if (machine.center || stopping_ || machine.dead) return;
   HubOptions options;
   options.settings.name = machine.name;
   options.settings.address = machine.name;
-  options.settings.roll_bytes = plan_.roll_bytes;
-  options.settings.roll_age_ms = plan_.roll_age_ms;
-  options.settings.roll_idle_ms = plan_.roll_idle_ms;
-  options.settings.bucket_grace_ms = 1'000;
-  options.settings.bucket_jitter_ms = 1'000;
-  if (plan_.settings) {
-    options.settings.roll_bytes = plan_.roll_bytes / 2 + world_.rng.below(plan_.roll_bytes * 2);
-    options.settings.roll_age_ms = 1'000 + static_cast<int64_t>(world_.rng.below(30'000));
-    options.settings.roll_idle_ms = 500 + static_cast<int64_t>(world_.rng.below(20'000));
+  std::vector<SinkOfSim> sinks;
+  for (Sink& of : sinks_) {
+    options.settings.sinks.push_back(draw_settings());
+    const bool by_day = plan_.settings && world_.rng.chance(0.3);
+    options.sinks.push_back(
+        {of.identity,
+         *Layout::parse(by_day ? "{category}/dt={date}" : "{category}/dt={date}/hr={hour}"),
+         TimeZone(), nullptr});
+    sinks.push_back({of.store, of.judge.get()});
   }
-  const bool by_day = plan_.settings && world_.rng.chance(0.3);
-  options.sink = sink_;
-  options.layout =
-      *Layout::parse(by_day ? "{category}/dt={date}" : "{category}/dt={date}/hr={hour}");
   options.state_uuid = machine.state_uuid;
   options.reclaim_entries = plan_.reclaim_entries;
   options.collect_ms = 10'000;
   options.takeover_after_ms = plan_.takeover_after_ms;
   options.split = plan_.split;
-  machine.center = std::make_shared<CenterProcess>(world_, judge_, machine.name, std::move(options),
-                                                   store_, machine.clock_ms);
-  if (machine.cut_off) machine.center->cut_off_for(kForEverMs);
+  machine.center = std::make_shared<CenterProcess>(world_, machine.name, std::move(options),
+                                                   std::move(sinks), machine.clock_ms);
+  if (machine.cut_off) cut_off(machine, kForEverMs);
   machine.center->start();
 }
 
@@ -182,7 +214,7 @@ void Simulation::kill(std::shared_ptr<LocalProcess>& local, bool silently) {
 void Simulation::kill(Machine& machine) {
   if (!machine.center) return;
   count(*machine.center);
-  if (!machine.center->drained()) judge_.over(machine.center->session());
+  end_sessions(machine);
   machine.center->die(false);
   machine.center.reset();
   ++outcome_.kills;
@@ -211,7 +243,11 @@ void Simulation::calm() {
   calm_ = true;
   world_.say("CALM", plan_.core ? "some Centers stay ill" : "nothing more goes wrong");
   world_.faults = {};
-  blocked_until_ms_.clear();
+  for (Sink& sink : sinks_) {
+    sink.blocked_until_ms.clear();
+    sink.away_until_ms = 0;
+  }
+  if (plan_.dead_sink >= 0) sinks_[plan_.dead_sink].away_until_ms = kForEverMs;
   for (auto& host : hosts_) {
     host->disk.set_fault({});
     host->no_way_until_ms.clear();
@@ -227,7 +263,7 @@ void Simulation::calm() {
     if (machine.center) {
       machine.center->clock_ms = 0;
       machine.center->wake();
-      machine.center->cut_off_for(0);
+      cut_off(machine, 0);
     }
     start_center(machine);
   }
@@ -236,12 +272,16 @@ void Simulation::calm() {
 void Simulation::leave_ill(Machine& machine) {
   machine.ill = true;
   start_center(machine);
-  judge_.over(machine.center->session());
+  end_sessions(machine);
   switch (world_.rng.below(3)) {
     case 0: machine.dead = true; return kill(machine);
     case 1: return machine.center->stop_for(kForEverMs);
-    default: machine.cut_off = true; return machine.center->cut_off_for(kForEverMs);
+    default: machine.cut_off = true; return cut_off(machine, kForEverMs);
   }
+}
+
+void Simulation::cut_off(Machine& machine, int64_t ms) {
+  for (size_t at = 0; at < sinks_.size(); ++at) machine.center->cut_off_for(at, ms);
 }
 
 bool Simulation::held(const Host& host) {
@@ -256,29 +296,45 @@ bool Simulation::drained(const Host& host) const {
 bool Simulation::drained() {
   for (const auto& host : hosts_)
     if (!drained(*host)) return false;
+  return settled();
+}
+
+void Simulation::excuse(Host& host) {
+  host.excused = true;
+  for (Sink& sink : sinks_) sink.judge->excuse_host(host.name);
+}
+
+bool Simulation::settled() {
   for (const auto& host : hosts_) {
-    if (host->may_hold() && (held(*host) || (host->put_back && host->hurt))) {
-      host->excused = true;
-      judge_.excuse_host(host->name);
-    }
+    if (host->may_hold() && (held(*host) || (host->put_back && host->hurt))) excuse(*host);
+    if (host->may_hold() && (held(*host) || (host->put_back && host->hurt))) excuse(*host);
     if (host->owes_account() && !account_for(*host)) return false;
   }
-  return judge_.complete();
+  return std::all_of(sinks_.begin(), sinks_.end(), [this](const Sink& sink) {
+    return sink.away_until_ms > world_.now_ms || sink.judge->complete();
+  });
 }
 
 // What a hurt spool has lost is said, line by line: neither more nor less is missing.
 bool Simulation::account_for(Host& host) {
   if (world_.now_ms < next_account_ms_) return false;
   next_account_ms_ = world_.now_ms + kAccountMs;
-  const testing::StoreFindings found =
-      testing::audit_store(store_->content(), "_tailrace/" + hex16(sink_.sink));
-  for (size_t c = 0; c < plan_.categories; ++c) {
-    const auto said = found.gap_lines.find({category_name(c), host.local_id});
-    const uint64_t lost = said == found.gap_lines.end() ? 0 : said->second;
-    if (judge_.missing(host.name, category_name(c)) != lost) return false;
+  bool all = true;
+  for (Sink& sink : sinks_) {
+    if (sink.away_until_ms > world_.now_ms) {
+      all = false;
+      continue;
+    }
+    const testing::StoreFindings found =
+        testing::audit_store(sink.store->content(), "_tailrace/" + hex16(sink.identity.sink));
+    for (size_t c = 0; c < plan_.categories; ++c) {
+      const auto said = found.gap_lines.find({category_name(c), host.local_id});
+      const uint64_t lost = said == found.gap_lines.end() ? 0 : said->second;
+      if (sink.judge->missing(host.name, category_name(c)) != lost) return false;
+    }
+    sink.judge->excuse_host(host.name);
   }
-  host.excused = true;
-  judge_.excuse_host(host.name);
+  host.excused = all;
   return true;
 }
 
@@ -288,7 +344,9 @@ std::string Simulation::waiting() const {
   for (const auto& host : hosts_)
     if (host->owes_account())
       return "; what is missing of " + host->name + " is not what was said to be lost";
-  return "; unpublished: " + judge_.missing();
+  for (const Sink& sink : sinks_)
+    if (!sink.judge->complete()) return "; unpublished: " + sink.judge->missing();
+  return "";
 }
 
 void Simulation::run_until(int64_t ms, const char* what, const std::function<bool()>& done) {
@@ -303,7 +361,10 @@ void Simulation::run_until(int64_t ms, const char* what, const std::function<boo
 
 Outcome Simulation::run() {
   world_.say("PLAN", plan_.text());
-  store_->set_faults([this](const testing::StoreCall& call) { return store_fault(call); });
+  for (size_t at = 0; at < sinks_.size(); ++at)
+    sinks_[at].store->set_faults(
+        [this, at](const testing::StoreCall& call) { return store_fault(at, call); });
+  if (plan_.dead_from_start) sinks_[plan_.dead_sink].away_until_ms = kForEverMs;
   write_lines();
   plan_disasters();
   for (Machine& machine : machines_) start_center(machine);
@@ -316,6 +377,7 @@ Outcome Simulation::run() {
   const int64_t end_ms = world_.now_ms + plan_.until_ms;
   while (world_.now_ms < end_ms && world_.step()) continue;
   calm();
+  if (plan_.dead_sink >= 0) drain_beside_the_dead();
   run_until(kCalmMs, "not all is published and final", [this] { return drained(); });
   stopping_ = true;
   for (Machine& machine : machines_)
@@ -327,8 +389,8 @@ Outcome Simulation::run() {
   });
   judge_after_all();
   outcome_.violation = world_.violation;
-  outcome_.lines = judge_.written();
-  outcome_.files = judge_.files();
+  outcome_.lines = sinks_.front().judge->written();
+  for (const Sink& sink : sinks_) outcome_.files += sink.judge->files();
   outcome_.virtual_ms = world_.now_ms;
   for (Machine& machine : machines_)
     if (machine.center) count(*machine.center);
@@ -340,21 +402,38 @@ void Simulation::count(const CenterProcess& center) {
   outcome_.cuts += center.cuts();
 }
 
+// A sink that is away holds up no other, and an agent forgets nothing that it has not got. When it
+// comes back, it gets all.
+void Simulation::drain_beside_the_dead() {
+  // A spool that was hurt or put back gives its account when all sinks are there.
+  if (std::none_of(hosts_.begin(), hosts_.end(), [](const auto& h) { return h->may_hold(); }))
+    run_until(kCalmMs, "a dead sink holds up the other", [this] { return settled(); });
+  for (const auto& host : hosts_)
+    if (plan_.dead_from_start && !host->may_hold() && host->agent && host->agent->anything_final())
+      world_.violated(host->name + " takes for final what a sink that was never there has not got");
+  sinks_[plan_.dead_sink].away_until_ms = 0;
+  world_.say("CALM", "the dead sink is back");
+}
+
 void Simulation::judge_after_all() {
-  if (world_.trace)
-    for (const auto& [name, bytes] : store_->content())
-      world_.say("STORE", name + ", " + std::to_string(bytes.size()) + " bytes");
-  if (!world_.violation.empty()) return;
-  for (const Machine& machine : machines_)
-    if (machine.center && machine.center->ended() && !machine.center->drained())
-      judge_.over(machine.center->session());
-  store_->run_late();
-  judge_.look_at_all(*store_);
-  const testing::StoreFindings found =
-      testing::audit_store(store_->content(), "_tailrace/" + hex16(sink_.sink));
-  outcome_.commits = found.commits;
-  outcome_.splits = found.splits;
-  if (!found.wrong.empty()) world_.violated(found.wrong);
+  for (Sink& sink : sinks_) {
+    if (world_.trace)
+      for (const auto& [name, bytes] : sink.store->content())
+        world_.say("STORE", name + ", " + std::to_string(bytes.size()) + " bytes");
+    if (!world_.violation.empty()) return;
+    for (const Machine& machine : machines_) {
+      const size_t at = static_cast<size_t>(&sink - sinks_.data());
+      if (machine.center && machine.center->ended() && !machine.center->drained(at))
+        sink.judge->over(machine.center->session(at));
+    }
+    sink.store->run_late();
+    sink.judge->look_at_all(*sink.store);
+    const testing::StoreFindings found =
+        testing::audit_store(sink.store->content(), "_tailrace/" + hex16(sink.identity.sink));
+    outcome_.commits += found.commits;
+    outcome_.splits += found.splits;
+    if (!found.wrong.empty()) world_.violated(found.wrong);
+  }
 }
 
 }  // namespace tailrace::sim

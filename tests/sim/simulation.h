@@ -73,12 +73,22 @@ class Simulation {
     bool dead = false;
     bool cut_off = false;
   };
+  struct Sink {
+    SinkIdentity identity;
+    std::shared_ptr<testing::MemoryStore> store;
+    std::unique_ptr<Judge> judge;
+    int64_t away_until_ms = 0;                        // nothing of it answers until then
+    std::map<std::string, int64_t> blocked_until_ms;  // categories that cannot be published
+  };
+  void make_sinks();
   void write_lines();
   Codec draw_codec();
   void start_agent(Host& host);
   void start_local(Host& host);
   std::shared_ptr<Wire> connect(Host& host, LocalProcess& local, const std::string& center);
+  SinkSettings draw_settings();
   void start_center(Machine& machine);
+  void end_sessions(Machine& machine);
   void kill(std::shared_ptr<AgentProcess>& agent, bool silently);
   void kill(std::shared_ptr<LocalProcess>& local, bool silently);
   void kill(Machine& machine);
@@ -101,21 +111,23 @@ class Simulation {
   [[nodiscard]] static bool held(const Host& host);
   [[nodiscard]] bool drained(const Host& host) const;
   bool account_for(Host& host);
+  void excuse(Host& host);
+  // All is published at the sinks that are there, but for what somebody has said to be lost.
+  bool settled();
   bool drained();
+  void cut_off(Machine& machine, int64_t ms);
+  void drain_beside_the_dead();
   std::string waiting() const;
   void run_until(int64_t ms, const char* what, const std::function<bool()>& done);
   void count(const CenterProcess& center);
   void judge_after_all();
-  testing::Fault store_fault(const testing::StoreCall& call);
+  testing::Fault store_fault(size_t sink, const testing::StoreCall& call);
 
   Plan plan_;
   World world_;
-  Judge judge_;
-  std::shared_ptr<testing::MemoryStore> store_;
-  SinkIdentity sink_;
+  std::vector<Sink> sinks_;
   std::vector<std::unique_ptr<Host>> hosts_;
   std::vector<Machine> machines_;
-  std::map<std::string, int64_t> blocked_until_ms_;
   size_t well_ = 0;  // a Center that does not stay ill
   bool calm_ = false;
   bool stopping_ = false;

@@ -15,11 +15,12 @@ namespace tailrace::sim {
 
 // How often what is on its way goes wrong.
 struct Faults {
-  double call_lost = 0;      // of a call at the store: it is not carried out
-  double answer_lost = 0;    // it is, and nobody hears of it
-  double call_late = 0;      // it is carried out when its caller has long given up
-  double slow = 0;           // of any message: up to 3 s
-  double store_trouble = 0;  // of the store's own steps (MemoryStore's faults)
+  double call_lost = 0;       // of a call at the store: it is not carried out
+  double answer_lost = 0;     // it is, and nobody hears of it
+  double call_late = 0;       // it is carried out when its caller has long given up
+  double slow = 0;            // of any message: up to 3 s
+  double store_trouble = 0;   // of the store's own steps (MemoryStore's faults)
+  double second_trouble = 0;  // the same of the second sink's
 };
 
 class Process;

@@ -1,0 +1,102 @@
+// One sink of a hub: its incarnations one after another, the open files, and what the Locals are
+// told of it. Whatever becomes of it, the other sinks and the connections go on. Shared by
+// center/hub*.cc. Thread: the road.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "center/hub.h"
+#include "center/local_link.h"
+#include "control.pb.h"
+
+namespace tailrace {
+
+struct Hub::Sink {
+  Sink(State& hub_in, size_t at_in, HubSinkOptions options_in);
+
+  // --- life (hub_sink.cc)
+  void begin(int64_t not_before_ms);
+  void end(const std::string& reason);
+  // Carries out what the incarnation wants, until it wants nothing more.
+  void pump();
+  void act(FinishFile& action);
+  void act(DropFile& action);
+  void act(CommitEntry& action);
+  void act(PublishFile& action);
+  void act(RunProcedure& action);
+  void act(TellCommitted& action);
+  void act(TellLane& action);
+  void act(TellReleased& action);
+  void act(TellSplit& action);
+  void act(TellElsewhere& action);
+  void act(Fenced& action);
+  void act(Stopped& action);
+  void act(Trouble& action);
+  void act(LostFile& action);
+  void send_committed();
+  [[nodiscard]] SinkStatus status() const;
+
+  // --- Locals (hub_sink_links.cc)
+
+  // False: its category is one too many.
+  bool wish(const LocalLink::Stream& stream);
+  void begin_at(LocalLink& link, LocalLink::Stream& stream, const Position& origin);
+  // What a Local that has just been welcomed, or has named a stream, is to know beyond that.
+  void greet(LocalLink& link, uint32_t number);
+  // RETIRE: RETIRED if it is so, else it is asked again.
+  void retire(LocalLink& link, const std::string& category, const StreamKey& key);
+  void doubt(LocalLink& link, const LocalLink::Stream& stream);
+  void flush(const LocalLink& link) { incarnation->flush(link.local_id); }
+  // As far as this sink is concerned. false: the connection ends.
+  bool on_data(LocalLink& link, const BatchFields& fields, const std::string& payload,
+               bool* clock_skewed);
+  bool on_gap(LocalLink& link, uint32_t number, const GapRange& gap, uint64_t chain_after);
+  // What follows from a batch or a gap that was not taken. false: the connection ends.
+  bool not_taken(LocalLink& link, uint32_t number, const Incarnation::Verdict& verdict);
+  // False: it could not be written, and comes again.
+  bool append(LocalLink& link, const LocalLink::Stream& stream, const BatchFields& fields,
+              const std::string& payload, const Incarnation::Verdict& verdict);
+  // A stream that is refused while the connection goes on. true.
+  bool refuse_stream(LocalLink& link, uint32_t number, proto::Reject::Code code,
+                     const std::string& text);
+  void tell_standing(LocalLink& link, uint32_t number);
+  std::vector<LocalLink*> of_lane(const Lane& lane);
+  void release(LocalLink& link, const Lane& lane);
+  void redirect(LocalLink& link, const TellElsewhere& where);
+  // Where the stream should go instead, if it should.
+  void tell_elsewhere(LocalLink& link, const LocalLink::Stream& stream);
+  void release_all();
+  void give_credit(LocalLink& link, const std::string& category, const StreamKey& key);
+  void top_up(LocalLink& link);
+  [[nodiscard]] proto::SinkStreamPosition position_message(uint32_t number,
+                                                           const Position& position) const;
+
+  State& hub;
+  const size_t at;  // its place in WELCOME
+  const HubSinkOptions options;
+  const SinkSettings& settings;
+  const std::string uuid;  // hex16
+
+  std::unique_ptr<Incarnation> incarnation;
+  uint64_t life = 0;
+  int64_t fence_pause_ms = 1'000;
+  IncarnationCounts earlier;  // of earlier incarnations of this process
+  std::map<OpenFileId, std::shared_ptr<LineFile>> writers;
+  bool pumping = false;
+  std::map<LinkId, proto::Committed> committed;  // gathered during one pump
+
+  uint64_t lines_received = 0;
+  std::map<std::string, uint64_t> received_of;  // by category
+  std::map<std::string, uint64_t> refused_of;   // lines, by category
+  int64_t newest_published_ms = -1;
+  // Each empty once it is over.
+  std::string write_trouble;
+  std::string finish_trouble;
+  std::string end_trouble;  // why the last incarnation ended, when no other follows
+  bool stopped = false;
+};
+
+}  // namespace tailrace

@@ -1,0 +1,264 @@
+// What a sink takes of Locals, and what it tells them.
+#include <algorithm>
+
+#include "base/units.h"
+#include "center/hub_state.h"
+
+namespace tailrace {
+
+namespace {
+// Of one category and Local; given again when half of it is used. All Locals' together are bounded,
+// but each may always send a batch.
+constexpr uint64_t kMostCreditBytes = 8u << 20;
+constexpr uint64_t kLeastCreditBytes = 1u << 20;
+constexpr uint64_t kCreditShare = 2;  // of limits.memory all credit is a half
+}  // namespace
+
+proto::SinkStreamPosition Hub::Sink::position_message(uint32_t number,
+                                                      const Position& position) const {
+  proto::SinkStreamPosition message;
+  message.set_sink(uuid);
+  message.set_stream(number);
+  message.set_seq(position.seq);
+  message.set_chain(position.chain);
+  return message;
+}
+
+// --- what Locals are told ------------------------------------------------------------------------
+
+void Hub::Sink::tell_standing(LocalLink& link, uint32_t number) {
+  const LocalLink::Stream& stream = link.streams[number];
+  const auto standing = incarnation->standing(stream.category, stream.key);
+  if (!standing) return;
+  proto::Committed message;
+  *message.add_positions() = position_message(number, standing->committed);
+  hub.send(link, FrameType::committed, message);
+  if (standing->received != standing->committed) link.at[at].rewinds.insert(number);
+}
+
+// Locals with a stream of it.
+std::vector<LocalLink*> Hub::Sink::of_lane(const Lane& lane) {
+  std::vector<LocalLink*> out;
+  for (auto& [id, link] : hub.links) {
+    const bool has = std::any_of(link.streams.begin(), link.streams.end(),
+                                 [&](const auto& s) { return s.second.is_in(lane); });
+    if (link.greeted && has) out.push_back(&link);
+  }
+  return out;
+}
+
+void Hub::Sink::release(LocalLink& link, const Lane& lane) {
+  proto::Released message;
+  message.set_sink(uuid);
+  message.set_category(lane.category);
+  message.set_parts(lane.parts);
+  message.set_part(lane.part);
+  hub.send(link, FrameType::released, std::move(message));
+}
+
+void Hub::Sink::redirect(LocalLink& link, const TellElsewhere& where) {
+  proto::Redirect message;
+  message.set_sink(uuid);
+  message.set_category(where.lane.category);
+  message.set_parts(where.lane.parts);
+  message.set_part(where.lane.part);
+  message.set_address(where.address);
+  hub.send(link, FrameType::redirect, std::move(message));
+}
+
+void Hub::Sink::tell_elsewhere(LocalLink& link, const LocalLink::Stream& stream) {
+  if (const auto where = incarnation->elsewhere(stream.category, stream.key))
+    redirect(link, *where);
+}
+
+void Hub::Sink::give_credit(LocalLink& link, const std::string& category, const StreamKey& key) {
+  LocalLink::Credit& credit = link.at[at].credits[category];
+  const uint64_t most =
+      std::clamp<uint64_t>(hub.settings.limits.memory_bytes / kCreditShare / hub.sinks.size() /
+                               std::max<size_t>(1, hub.links.size()),
+                           kLeastCreditBytes, kMostCreditBytes);
+  if (credit.allowed >= credit.used + most / 2) return;
+  if (!incarnation->takes(category, key)) return;
+  credit.allowed = credit.used + most;
+  proto::Credit message;
+  message.set_sink(uuid);
+  message.set_category(category);
+  message.set_bytes(credit.allowed);
+  hub.send(link, FrameType::credit, message);
+}
+
+void Hub::Sink::top_up(LocalLink& link) {
+  for (const auto& [number, stream] : link.streams) give_credit(link, stream.category, stream.key);
+  std::set<uint32_t>& rewinds = link.at[at].rewinds;
+  for (auto it = rewinds.begin(); it != rewinds.end();) {
+    const LocalLink::Stream& stream = link.streams[*it];
+    const auto standing = incarnation->standing(stream.category, stream.key);
+    if (!standing || !incarnation->takes(stream.category, stream.key)) {
+      ++it;
+      continue;
+    }
+    proto::Rewind message;
+    *message.mutable_to() = position_message(*it, standing->received);
+    hub.send(link, FrameType::rewind, message);
+    it = rewinds.erase(it);
+  }
+}
+
+// --- streams -------------------------------------------------------------------------------------
+
+bool Hub::Sink::wish(const LocalLink::Stream& stream) {
+  return incarnation->wish(stream.category, stream.key, hub.now);
+}
+
+void Hub::Sink::begin_at(LocalLink& link, LocalLink::Stream& stream, const Position& origin) {
+  stream.ways[at].origin = origin;
+  hub.say(log::Level::warning,
+          "'" + stream.category + "' of " + escape(link.host, 64) + " starts here at line " +
+              std::to_string(origin.seq) + ": what came before was published elsewhere",
+          {{"peer", link.host}, {"category", stream.category}, {"sink", settings.name}});
+  incarnation->begin_at(stream.category, stream.key, origin);
+}
+
+bool Hub::Sink::refuse_stream(LocalLink& link, uint32_t number, proto::Reject::Code code,
+                              const std::string& text) {
+  proto::Reject message;
+  message.set_code(code);
+  message.set_text(text);
+  message.set_stream(number);
+  message.set_sink(uuid);
+  hub.reject(link, message);
+  link.streams[number].ways[at].refused = true;
+  return true;
+}
+
+void Hub::Sink::greet(LocalLink& link, uint32_t number) {
+  const LocalLink::Stream& stream = link.streams[number];
+  const auto standing = incarnation->standing(stream.category, stream.key);
+  if (!standing) return tell_elsewhere(link, stream);
+  if (standing->received != standing->committed) link.at[at].rewinds.insert(number);
+  give_credit(link, stream.category, stream.key);
+}
+
+void Hub::Sink::doubt(LocalLink& link, const LocalLink::Stream& stream) {
+  if (incarnation->standing(stream.category, stream.key))
+    return incarnation->doubt(stream.category, stream.key);
+  static_cast<void>(wish(stream));
+  tell_elsewhere(link, stream);
+}
+
+// --- batches -------------------------------------------------------------------------------------
+
+bool Hub::Sink::on_data(LocalLink& link, const BatchFields& fields, const std::string& payload,
+                        bool* clock_skewed) {
+  LocalLink::Stream& stream = link.streams[fields.stream];
+  LocalLink::Way& way = stream.ways[at];
+  const Incarnation::Verdict verdict =
+      incarnation->judge(stream.category, stream.key, fields, hub.now);
+  if (verdict.refused()) refused_of[stream.category] += fields.count;
+  if (verdict.kind != Incarnation::Verdict::Kind::take)
+    return not_taken(link, fields.stream, verdict);
+  if (!append(link, stream, fields, payload, verdict)) return true;
+  way.ours = false;
+  if (verdict.clock_skewed) *clock_skewed = true;
+  lines_received += fields.count;
+  received_of[stream.category] += fields.count;
+  incarnation->took(stream.category, stream.key, fields, verdict,
+                    writers.at(verdict.file->id)->estimated_size(), hub.now);
+  return true;
+}
+
+bool Hub::Sink::append(LocalLink& link, const LocalLink::Stream& stream, const BatchFields& fields,
+                       const std::string& payload, const Incarnation::Verdict& verdict) {
+  auto& writer = writers[verdict.file->id];
+  Result<void> written;
+  if (!writer) {
+    auto staged = options.files->stage(verdict.file->staged);
+    if (staged)
+      writer = std::make_shared<LineFile>(std::move(*staged), verdict.file->key.codec);
+    else
+      written = staged.error();
+  }
+  if (written.ok()) written = writer->append(verdict.lane_tag, stream.key, fields, payload);
+  if (written) {
+    write_trouble.clear();
+    return true;
+  }
+  if (written.error().kind != Error::Kind::retry_later) {
+    incarnation->fail("writing " + verdict.file->staged + ": " + written.error().text);
+    return false;
+  }
+  // No room: nothing was taken, the Local sends it again. An alarm, not a loss.
+  if (write_trouble != written.error().text)
+    hub.say(log::Level::warning, "writing waits: " + written.error().text,
+            {{"sink", settings.name}});
+  write_trouble = written.error().text;
+  if (verdict.file->extents.empty()) writers.erase(verdict.file->id);
+  incarnation->not_taken(stream.category, verdict);
+  link.at[at].rewinds.insert(fields.stream);
+  link.streams[fields.stream].ways[at].ours = true;
+  return false;
+}
+
+bool Hub::Sink::on_gap(LocalLink& link, uint32_t number, const GapRange& gap,
+                       uint64_t chain_after) {
+  const LocalLink::Stream& stream = link.streams[number];
+  const Incarnation::Verdict verdict =
+      incarnation->gap(stream.category, stream.key, gap, chain_after, hub.now);
+  if (verdict.kind != Incarnation::Verdict::Kind::take) return not_taken(link, number, verdict);
+  hub.say(log::Level::error,
+          "LOST " + show_count(gap.count) + " lines of '" + stream.category + "' from " +
+              escape(link.host, 64) + ": " + gap.reason,
+          {{"peer", link.host},
+           {"category", stream.category},
+           {"sink", settings.name},
+           {"lines", std::to_string(gap.count)}});
+  return true;
+}
+
+void Hub::Sink::retire(LocalLink& link, const std::string& category, const StreamKey& key) {
+  if (stopped || !incarnation->wish(category, key, hub.now)) return;
+  if (const auto at = incarnation->retire(category, key, hub.now)) {
+    proto::Retired answer;
+    *answer.mutable_position() = position_message(0, *at);
+    answer.set_category(category);
+    answer.set_sub(key.sub);
+    answer.set_local_id(key.local_id);
+    hub.send(link, FrameType::retired, std::move(answer));
+  } else if (const auto where = incarnation->elsewhere(category, key)) {
+    redirect(link, *where);
+  }
+}
+
+bool Hub::Sink::not_taken(LocalLink& link, uint32_t number, const Incarnation::Verdict& verdict) {
+  using Kind = Incarnation::Verdict::Kind;
+  LocalLink::Stream& stream = link.streams[number];
+  LocalLink::Way& way = stream.ways[at];
+  std::set<uint32_t>& rewinds = link.at[at].rewinds;
+  way.ours = way.ours || verdict.kind == Kind::later;
+  switch (verdict.kind) {
+    case Kind::take: break;
+    case Kind::too_many:
+      return refuse_stream(link, number, proto::Reject::CATEGORY,
+                           "no more streams fit into " + stream.category + " here");
+    // Received before: what a Local resends after a reconnect until the REWIND that it is owed
+    // reaches it. Dropped; a second REWIND would only make it send again what comes after.
+    case Kind::known: break;
+    case Kind::rewind: return rewinds.insert(number).second && !way.ours ? hub.strike(link) : true;
+    case Kind::later: rewinds.insert(number); break;
+    case Kind::not_owned:
+      static_cast<void>(wish(stream));
+      tell_elsewhere(link, stream);
+      break;
+    case Kind::retired:
+      return refuse_stream(link, number, proto::Reject::RETIRED, "this local_id was retired");
+    case Kind::chain:
+      // Only this stream holds; the Local decides what else may go on.
+      refuse_stream(link, number, proto::Reject::CHAIN,
+                    "the lines of " + stream.category + " from " + escape(link.host, 64) +
+                        " are not those that were committed before under the same numbers");
+      return hub.strike(link);
+  }
+  return true;
+}
+
+}  // namespace tailrace
