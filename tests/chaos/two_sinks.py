@@ -106,14 +106,20 @@ def added(trio, seed):
     trio.kill("local", "center")
     trio.stand()
     trio.end_writer(writer)
+    wait_for("every new line in the third sink", 60, lambda: not lacks(trio, third)[0])
     trio.settle()
-    ledger = judge.Ledger(trio.ledger, True)
-    found = judge.Judge(ledger).tree(third)
-    wrong = {count: n for count, n in found.counts.items() if n and count != "missing"}
-    missing = [g.file for g in ledger.generations.values() if is_new(g.file) and list(g.missing())]
+    missing, wrong, lines = lacks(trio, third)
     if wrong or missing:
         raise Failure("the third sink: %s, missing %s" % (wrong, missing))
-    print("two_sinks: the third one has %d lines" % found.lines, flush=True)
+    print("two_sinks: the third one has %d lines" % lines, flush=True)
+
+
+def lacks(trio, root):
+    """New files that are not whole there; what else is wrong; lines."""
+    ledger = judge.Ledger(trio.ledger, True)
+    found = judge.Judge(ledger).tree(root)
+    missing = [g.file for g in ledger.generations.values() if is_new(g.file) and list(g.missing())]
+    return missing, {count: n for count, n in found.counts.items() if n and count != "missing"}, found.lines
 
 
 def is_new(file):
