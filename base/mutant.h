@@ -57,7 +57,7 @@ namespace tailrace {
   X(release_overtakes_final, "a lane is given away while a FINAL mark is under way")      \
   X(retired_id_used_again, "a Local goes on with a spool that was retired")               \
   X(journal_after_send, "the agent writes its journal after it has sent")                 \
-  X(final_on_ack, "the agent takes what a Local acknowledged for final")                     \
+  X(final_on_ack, "the agent takes what a Local acknowledged for final")                  \
   X(one_cursor, "a position of one sink moves the cursors of all")                        \
   X(trim_at_fastest, "the spool forgets what the fastest sink has")                       \
   X(final_at_first, "an agent forgets what one sink has")
