@@ -8,6 +8,11 @@ namespace tailrace::sim {
 namespace {
 constexpr uint64_t kSectorBytes = 512;
 constexpr int64_t kNoticedMs = 12'000;
+
+bool has_spool(const test::SpoolImage& image) {
+  return std::any_of(image.content.begin(), image.content.end(),
+                     [](const auto& file) { return file.first.ends_with(".seg"); });
+}
 }  // namespace
 
 // What will be put back is copied when it is as old as that.
@@ -100,9 +105,7 @@ void Simulation::lose(Host& host) {
 
 void Simulation::restore(Host& host, const Disaster& d) {
   const Backup backup = std::move(host.backups[d.at_ms]);
-  const bool has_spool = std::any_of(backup.spool.content.begin(), backup.spool.content.end(),
-                                     [](const auto& file) { return file.first.ends_with(".seg"); });
-  if (!has_spool) return;  // it would be a new one: nobody could know
+  if (!has_spool(backup.spool)) return;  // it would be a new one: nobody could know
   // What another spool published meanwhile nothing that is put back would know.
   if (d.kind == Disaster::Kind::restore_host && backup.local_id != host.local_id) return;
   stop_host(host, world_.rng.chance(0.5));
@@ -135,6 +138,30 @@ void Simulation::flip_bits(Host& host) {
     hurt = static_cast<char>(hurt ^ (1 << world_.rng.below(8)));
   }
   host.disk = test::VirtualDisk(image);
+}
+
+// What both have of before is the same; what each writes from then on is its own. One of them holds
+// at the latest where their lines differ.
+void Simulation::clone(Host& host, int64_t ms) {
+  const test::SpoolImage spool = host.disk.cached();
+  if (host.gone || host.may_hold() || !host.lost_spools.empty() || !has_spool(spool)) return;
+  auto twin = std::make_unique<Host>();
+  twin->name = host.name + "-twin";
+  twin->logs = host.logs;
+  for (LogFile& log : twin->logs) log.source = twin->name + log.source.substr(host.name.size());
+  twin->journal = host.journal;
+  twin->journal.synced = twin->journal.journal.size();
+  twin->disk = test::VirtualDisk(spool);
+  twin->seeds = host.seeds;
+  twin->clock_ms = host.clock_ms;
+  twin->local_id = host.local_id;
+  twin->cloned = host.cloned = true;
+  if (host.agent) host.agent->may_hold = true;
+  if (host.local) host.local->may_hold = true;
+  start_host_in(*twin, ms);
+  hosts_.push_back(std::move(twin));
+  for (uint64_t n = world_.rng.below(20); n > 0; --n)
+    write_some(*hosts_.back(), ms + static_cast<int64_t>(world_.rng.below(20'000)));
 }
 
 void Simulation::strike(const Disaster& d) {
@@ -173,7 +200,7 @@ void Simulation::strike(const Disaster& d, Host& host) {
       if (host.local) host.local->clock_ms = d.ms;
       return;
     case Kind::lose_host:
-      if (!host.gone) lose(host);
+      if (!host.gone && !host.cloned) lose(host);
       return;
     case Kind::restore_spool:
     case Kind::restore_host:
@@ -184,6 +211,7 @@ void Simulation::strike(const Disaster& d, Host& host) {
       if (host.gone) return;
       flip_bits(host);
       return start_host_in(host, d.ms);
+    case Kind::clone_host: return clone(host, d.ms);
     case Kind::flush:
       if (host.agent) host.agent->flush();
       return;

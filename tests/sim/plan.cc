@@ -40,6 +40,7 @@ uint64_t most_of(Disaster::Kind kind, Rng& rng) {
     // A host that may hold proves little else, and so does one that is gone.
     case Kind::restore_spool:
     case Kind::restore_host:
+    case Kind::clone_host:
     case Kind::flip_bits: return rng.chance(0.05) ? 1 : 0;
     case Kind::lose_host: return rng.chance(0.2) ? 1 : 0;
     default: return rng.chance(0.5) ? rng.below(rng.chance(0.3) ? 30 : 6) : 0;
@@ -91,7 +92,8 @@ const char* name_of(Disaster::Kind kind) {
       "cut agent",    "cut Local",     "half open",       "cut off Center",
       "block",        "clock of host", "clock of Center", "no way to Center",
       "lose host",    "restore spool", "restore host",    "flip bits",
-      "flush",        "lose spool",    "spool back",      "sink away"};
+      "flush",        "lose spool",    "spool back",      "sink away",
+      "clone host"};
   return kNames[static_cast<size_t>(kind)];
 }
 

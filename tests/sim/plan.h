@@ -38,8 +38,9 @@ struct Disaster {
     lose_spool,     // of a host: its Local is killed, and starts without it
     spool_back,     // one that was lost stands there again
     sink_away,      // a sink's store answers nobody
+    clone_host,     // another host starts as a copy of this one
   };
-  static constexpr int kKinds = 24;
+  static constexpr int kKinds = 25;
   Kind kind{};
   int64_t at_ms = 0;
   uint32_t who = 0;  // host, Center or category: modulo how many there are

@@ -66,19 +66,23 @@ void Simulation::make_sinks() {
 void Simulation::write_lines() {
   for (uint32_t n = 0; n < plan_.lines;) {
     const auto at = static_cast<int64_t>(world_.rng.below(static_cast<uint64_t>(plan_.until_ms)));
-    const auto some = static_cast<uint32_t>(1 + world_.rng.below(10));
-    Host* host = hosts_[world_.rng.below(hosts_.size())].get();
-    LogFile* log = &host->logs[world_.rng.below(host->logs.size())];
-    world_.after(at, [this, host, log, some] {
-      if (host->gone) return;
-      for (uint32_t i = 0; i < some; ++i) {
-        std::string line;
-        for (Sink& sink : sinks_) line = sink.judge->write(log->source);
-        log->bytes += line;
-      }
-    });
-    n += some;
+    n += write_some(*hosts_[world_.rng.below(hosts_.size())], at);
   }
+}
+
+// Into one of its log files, in `ms`; how many.
+uint32_t Simulation::write_some(Host& host, int64_t ms) {
+  const auto some = static_cast<uint32_t>(1 + world_.rng.below(10));
+  LogFile* log = &host.logs[world_.rng.below(host.logs.size())];
+  world_.after(ms, [this, host = &host, log, some] {
+    if (host->gone || calm_) return;
+    for (uint32_t i = 0; i < some; ++i) {
+      std::string line;
+      for (Sink& sink : sinks_) line = sink.judge->write(log->source);
+      log->bytes += line;
+    }
+  });
+  return some;
 }
 
 testing::Fault Simulation::store_fault(size_t at, const testing::StoreCall& call) {

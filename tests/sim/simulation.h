@@ -59,7 +59,8 @@ class Simulation {
     bool hurt = false;      // its spool
     bool excused = false;   // its lines: nobody waits for those that are missing
     [[nodiscard]] bool owes_account() const { return hurt && !put_back && !gone && !excused; }
-    [[nodiscard]] bool may_hold() const { return put_back || hurt; }
+    bool cloned = false;  // there are two of it
+    [[nodiscard]] bool may_hold() const { return put_back || hurt || cloned; }
     std::map<int64_t, Backup> backups;  // by when they will be put back
     std::vector<test::VirtualDisk> lost_spools;
     bool journal_torn = false;  // what it lost may still be in the spool, and nowhere else
@@ -82,6 +83,7 @@ class Simulation {
   };
   void make_sinks();
   void write_lines();
+  uint32_t write_some(Host& host, int64_t ms);
   Codec draw_codec();
   void start_agent(Host& host);
   void start_local(Host& host);
@@ -103,6 +105,7 @@ class Simulation {
   void lose(Host& host);
   void restore(Host& host, const Disaster& disaster);
   void flip_bits(Host& host);
+  void clone(Host& host, int64_t ms);
   void lose_spool(Host& host, int64_t ms, bool back);
   void keep_alive();
   void run_late();
