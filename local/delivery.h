@@ -52,12 +52,11 @@ struct Delivery {
   std::map<Way, const Uplink*> owners;
   std::map<Way, Trouble> troubles;
   std::map<Way, Position> origins;             // of sinks that came later
-  std::map<uint64_t, std::string> sink_names;  // as Centers said them
+  std::map<uint64_t, std::string> sink_names;  // those that Centers have named
   std::map<StreamId, uint64_t> flushes;        // up to where
   std::set<StreamId> reading;                  // a ColdRead is under way
   std::map<StreamId, Refusals> refusals;
   std::vector<Retire> retires;
-  std::set<uint64_t> sinks;                      // that Centers have named
   std::map<StreamId, std::string> held_streams;  // towards every sink, and why
   std::string held_all;
   uint64_t lines_committed = 0;  // since the start, at the slowest sink

@@ -205,7 +205,6 @@ bool Uplink::State::meet_sinks(const proto::Welcome& w) {
     return wrong("it changed its sinks within a connection");
   }
   sinks = std::move(named);
-  for (const UplinkSink& sink : sinks) all.sinks.insert(sink.uuid);
   return true;
 }
 

@@ -36,7 +36,7 @@ void Uplink::State::retired(const Frame& frame) {
   });
   if (it == all.retires.end()) return;
   it->finals[sinks[*sink].uuid] = Position{r.position().seq(), r.position().chain()};
-  for (const uint64_t uuid : all.sinks) {
+  for (const auto& [uuid, name] : all.sink_names) {
     if (!it->finals.contains(uuid)) return;
     if (it->finals.at(uuid) == it->finals.begin()->second) continue;
     if (!std::exchange(it->differ, true))
