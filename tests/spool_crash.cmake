@@ -5,7 +5,7 @@ foreach(source base/hash.cc base/random.cc base/result.cc base/file.cc flow/batc
   list(APPEND crash_sources ${CMAKE_SOURCE_DIR}/${source})
 endforeach()
 file(GLOB spool_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/local/spool*.cc)
-list(FILTER spool_sources EXCLUDE REGEX "/spool_(opening|view|holes)\\.cc$")  # they speak of a real disk
+list(FILTER spool_sources EXCLUDE REGEX "/spool_(opening|view|holes|aside)\\.cc$")  # they speak of a real disk
 add_executable(spool_crash ${CMAKE_CURRENT_SOURCE_DIR}/local/crash/main.cc
   ${CMAKE_CURRENT_SOURCE_DIR}/local/spool_crash.cc ${CMAKE_CURRENT_SOURCE_DIR}/local/spool_world.cc
   ${CMAKE_CURRENT_SOURCE_DIR}/local/virtual_disk.cc ${crash_sources} ${spool_sources})

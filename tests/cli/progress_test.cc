@@ -15,10 +15,11 @@ RoadStatus complete() {
   status.agent.bytes_read = 10'000'000;
   status.agent.lines_read = 1000;
   status.agent.idle = true;
-  status.center.lines_published = 1000;
-  status.center.raw_bytes_published = 10'000'000;
-  status.center.file_bytes_published = 2'500'000;
-  status.center.files_published = 1;
+  SinkStatus& sink = status.center.sinks.emplace_back();
+  sink.lines_published = 1000;
+  sink.raw_bytes_published = 10'000'000;
+  sink.file_bytes_published = 2'500'000;
+  sink.files_published = 1;
   return status;
 }
 
@@ -36,7 +37,7 @@ BOOST_AUTO_TEST_CASE(rates_are_of_the_time_since_the_last_line) {
   const std::string second = progress.line(status, 4'000, 95'000);
   BOOST_TEST(has(second, "1.0 MB/s, 0 lines/s, lag 5"));
   BOOST_TEST(!has(second, "waiting"));
-  status.center.trouble = "no space left";
+  status.center.sinks.front().trouble = "no space left";
   BOOST_TEST(has(progress.line(status, 5'000, 95'000), "waiting: no space left"));
 }
 
@@ -53,7 +54,7 @@ BOOST_AUTO_TEST_CASE(the_summary_names_all_that_was_promised) {
 BOOST_AUTO_TEST_CASE(nothing_is_short_when_all_is_published) {
   BOOST_TEST(shortcomings(complete(), Shown::all).empty());
   RoadStatus more = complete();  // what an earlier run had left in the spool came along
-  more.center.lines_published += 10;
+  more.center.sinks.front().lines_published += 10;
   BOOST_TEST(shortcomings(more, Shown::all).empty());
 }
 
@@ -70,10 +71,10 @@ BOOST_AUTO_TEST_CASE(each_shortcoming_is_a_reason_of_its_own) {
   BOOST_TEST(shortcomings(status, Shown::unpublished).empty());
 
   RoadStatus unpublished = complete();
-  unpublished.center.lines_published = 990;
+  unpublished.center.sinks.front().lines_published = 990;
   BOOST_TEST(has(shortcomings(unpublished, Shown::unpublished).at(0), "10 lines"));
   RoadStatus pending = complete();
-  pending.center.files_pending = 1;
+  pending.center.sinks.front().files_pending = 1;
   BOOST_TEST(shortcomings(pending, Shown::unpublished).size() == 1u);
   RoadStatus busy = complete();
   busy.agent.idle = false;
@@ -85,7 +86,7 @@ BOOST_AUTO_TEST_CASE(trouble_is_told_from_the_source_on) {
   BOOST_TEST(trouble_of(status) == "");
   status.local.full = true;
   BOOST_TEST(has(trouble_of(status), "spool is full"));
-  status.center.trouble = "store gone";
+  status.center.sinks.front().trouble = "store gone";
   BOOST_TEST(trouble_of(status) == "store gone");
   status.local.held = "a chain differs";
   BOOST_TEST(has(trouble_of(status), "a chain differs"));

@@ -17,7 +17,7 @@ Snapshot all_well(int64_t now_ms = kNow) {
   s.local.emplace();
   s.local->spool_quota_bytes = 1000;
   s.local->center = "c1";
-  s.center.emplace();
+  s.center.emplace().sinks.emplace_back().name = "files";
   return s;
 }
 
@@ -53,8 +53,12 @@ BOOST_AUTO_TEST_CASE(each_obstacle_has_its_word) {
   s.local->trouble = "no space";
   BOOST_TEST((obstacles_after({s}) == Words{{"spool-no-room", kNow}}));
   s = all_well();
-  s.center->trouble = "cannot publish";
+  s.center->sinks.front().trouble = "cannot publish";
   BOOST_TEST((obstacles_after({s}) == Words{{"store", kNow}}));
+  Readiness readiness;
+  readiness.look(s);
+  BOOST_REQUIRE(!readiness.obstacles().empty());
+  BOOST_TEST(readiness.obstacles().front().text == "sink 'files': cannot publish");
   s = all_well();
   s.local->spool_bytes = 799;
   BOOST_TEST((obstacles_after({s}) == Words{}));
@@ -87,9 +91,9 @@ BOOST_AUTO_TEST_CASE(no_Center_for_a_minute_while_lines_wait) {
 
 BOOST_AUTO_TEST_CASE(since_when_is_kept_until_it_is_over) {
   Snapshot first = all_well(kNow);
-  first.center->trouble = "one";
+  first.center->sinks.front().trouble = "one";
   Snapshot later = all_well(kNow + 5'000);
-  later.center->trouble = "two";
+  later.center->sinks.front().trouble = "two";
   BOOST_TEST((obstacles_after({first, later}) == Words{{"store", kNow}}));
   BOOST_TEST(
       (obstacles_after({first, all_well(kNow + 1'000), later}) == Words{{"store", kNow + 5'000}}));
@@ -102,8 +106,8 @@ BOOST_AUTO_TEST_CASE(the_balance_needs_all_three_roles) {
   s.local->categories["web"].before = 5;
   s.local->categories["web"].waiting = 20;
   s.local->categories["web"].lost = 2;
-  s.center->categories["web"].unpublished = 3;
-  s.center->categories["web"].published = 70;
+  s.center->sinks.front().categories["web"].unpublished = 3;
+  s.center->sinks.front().categories["web"].published = 70;
   const auto balance = balance_of(s);
   BOOST_REQUIRE_EQUAL(balance.size(), 1u);
   const Balance& web = balance.at("web");

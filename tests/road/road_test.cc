@@ -150,9 +150,9 @@ BOOST_AUTO_TEST_CASE(once_publishes_every_byte_in_each_codec) {
     const RoadStatus status = life.road().status();
     BOOST_TEST(status.agent.files_seen == 1u);
     BOOST_TEST(status.agent.bytes_read == text.size());
-    BOOST_TEST(status.agent.lines_read == status.center.lines_published);
-    BOOST_TEST(status.center.raw_bytes_published == text.size());
-    BOOST_TEST(status.center.files_published == place.files().size());
+    BOOST_TEST(status.agent.lines_read == status.center.sinks.front().lines_published);
+    BOOST_TEST(status.center.sinks.front().raw_bytes_published == text.size());
+    BOOST_TEST(status.center.sinks.front().files_published == place.files().size());
     BOOST_TEST(shortcomings(status, Shown::all).empty());
   }
 }
@@ -161,7 +161,8 @@ BOOST_AUTO_TEST_CASE(drain_publishes_what_stands_in_the_files) {
   const Place place;
   Life life(place.settings());
   place.append("a.log", "one\ntwo\n");
-  BOOST_REQUIRE(life.until([&] { return life.road().status().center.lines_received == 2; }));
+  BOOST_REQUIRE(
+      life.until([&] { return life.road().status().center.sinks.front().lines_received == 2; }));
   BOOST_TEST(place.files().empty());
   place.append("a.log", "three\nfour");
   life.road().drain();
@@ -180,7 +181,8 @@ BOOST_AUTO_TEST_CASE(size_idle_and_age_publish_while_it_runs) {
     const std::string text = some_lines(11, 5000);
     place.append("a.log", text);
     BOOST_TEST_CONTEXT("cause " << cause) {
-      BOOST_REQUIRE(life.until([&] { return life.road().status().center.files_published >= 1; }));
+      BOOST_REQUIRE(life.until(
+          [&] { return life.road().status().center.sinks.front().files_published >= 1; }));
       BOOST_TEST((place.published() == text));
     }
   }
