@@ -19,8 +19,9 @@ namespace tailrace {
 namespace {
 constexpr int64_t kBusyTickMs = 50;
 constexpr int64_t kIdleTickMs = 500;
-constexpr int64_t kQuietMs = 1'000;             // then what a link's last frame took is given back
-constexpr uint64_t kDescriptorsKept = 256;      // for files, records and what else is opened
+constexpr int64_t kQuietMs = 1'000;         // then what a link's last frame took is given back
+constexpr uint64_t kDescriptorsKept = 256;  // for files, records and what else is opened
+constexpr int kFirstTries = 10;
 constexpr std::string_view kFirstTmp = "tmp-";  // of the sink's identity, while it has no name yet
 
 DoorLimits door_limits(const CenterLimits& set) {
@@ -78,6 +79,7 @@ struct Center::State {
 
   Result<void> open();
   Result<HubSinkOptions> open_sink(const SinkSettings& sink, Shore& shore);
+  Result<std::string> find_or_make_sink(Records& records, const std::string& control);
   Result<void> make_sink(Records& records, const std::string& control);
   asio::awaitable<void> run();
 
@@ -152,16 +154,9 @@ Result<HubSinkOptions> Center::State::open_sink(const SinkSettings& of, Shore& s
 
   Records& records = *shore.records;
   const std::string identity_name(kSinkIdentityName);
-  auto found = records.read(identity_name);
+  const auto found = find_or_make_sink(records, of.control);
   if (!found) return found.error();
-  if (!*found) {
-    if (auto made = make_sink(records, of.control); !made) return made.error();
-    found = records.read(identity_name);
-    if (!found) return found.error();
-    if (!*found)
-      return Error{Error::Kind::corrupt, identity_name + " was written and is not there"};
-  }
-  auto identity = SinkIdentity::decode(**found);
+  auto identity = SinkIdentity::decode(*found);
   if (!identity) return identity.error().within(identity_name);
   if (identity->control != of.control)
     return Error{Error::Kind::rejected, "this output's control directory is " + identity->control +
@@ -181,6 +176,22 @@ Result<HubSinkOptions> Center::State::open_sink(const SinkSettings& of, Shore& s
                      "published again: restore them, or choose another output"};
   shore.identity = *identity;
   return HubSinkOptions{*identity, std::move(*layout), std::move(*zone), shore.files.get()};
+}
+
+// What names the sink. Several Centers may start at once at a store that is new: who comes too late
+// finds the work of another in his way, and then the name that it gave.
+Result<std::string> Center::State::find_or_make_sink(Records& records, const std::string& control) {
+  const std::string name(kSinkIdentityName);
+  Result<void> made;
+  for (int tries = 0; tries < kFirstTries; ++tries) {
+    auto found = records.read(name);
+    if (!found) return found.error();
+    if (*found) return std::move(**found);
+    if (!made && made.error().kind != Error::Kind::retry_later) break;
+    made = make_sink(records, control);
+  }
+  if (!made) return made.error();
+  return Error{Error::Kind::corrupt, name + " was written and is not there"};
 }
 
 // The sink's first start: its directory first, then its name, by which alone it exists.

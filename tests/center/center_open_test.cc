@@ -1,4 +1,7 @@
 // What a Center finds in its store before it has an incarnation.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <boost/test/unit_test.hpp>
 #include <cstdlib>
 #include <filesystem>
@@ -21,12 +24,12 @@ struct Folder {
     fs::create_directories(path / "out" / "_tailrace");
   }
   ~Folder() { fs::remove_all(path); }
-  [[nodiscard]] Result<void> open_center() const {
+  [[nodiscard]] Result<void> open_center(const std::string& state = "state") const {
     asio::io_context road;
     auto store = open_directory_store((path / "out").string());
     BOOST_REQUIRE(store.ok());
     CenterSettings settings;
-    settings.state_dir = (path / "state").string();
+    settings.state_dir = (path / state).string();
     settings.sinks.emplace_back();
     std::vector<SinkStore> stores;
     stores.push_back({std::move(store->records), std::move(store->files)});
@@ -70,6 +73,22 @@ BOOST_AUTO_TEST_CASE(a_control_directory_whose_sink_is_gone_is_refused) {
   const Folder folder;
   fs::create_directories(folder.path / "out" / "_tailrace" / "0000000000000001" / "logs");
   BOOST_CHECK(!folder.open_center().ok());
+}
+
+BOOST_AUTO_TEST_CASE(Centers_that_start_at_once_at_a_new_store_share_it) {
+  for (int round = 0; round < 20; ++round) {
+    const Folder folder;
+    std::vector<pid_t> starts;
+    for (const char* state : {"a", "b", "c", "d"}) {
+      starts.push_back(::fork());
+      if (starts.back() == 0) ::_exit(folder.open_center(state).ok() ? 0 : 1);
+    }
+    for (const pid_t start : starts) {
+      int status = 0;
+      BOOST_REQUIRE(::waitpid(start, &status, 0) == start);
+      BOOST_TEST(status == 0);
+    }
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()
