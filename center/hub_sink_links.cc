@@ -217,9 +217,9 @@ bool Hub::Sink::on_gap(LocalLink& link, uint32_t number, const GapRange& gap,
 
 void Hub::Sink::retire(LocalLink& link, const std::string& category, const StreamKey& key) {
   if (stopped || !incarnation->wish(category, key, hub.now)) return;
-  if (const auto at = incarnation->retire(category, key, hub.now)) {
+  if (const auto ends = incarnation->retire(category, key, hub.now)) {
     proto::Retired answer;
-    *answer.mutable_position() = position_message(0, *at);
+    *answer.mutable_position() = position_message(0, *ends);
     answer.set_category(category);
     answer.set_sub(key.sub);
     answer.set_local_id(key.local_id);
