@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Centers that come, stop, die and leave while lines flow, on one directory store; the judge has the last word.
 
-  walk     one Center; a second is added and takes its share; it is stopped (SIGSTOP) for longer than the take-over, and
+  walk     one Center; a second is added and takes its share; it is stopped (SIGSTOP) for longer than the take-over (T64), and
            goes on as a new incarnation; the first is killed for good; a third comes and the second is drained
   drain    a Center that leaves in order makes no small files, and nothing waits for long; T60 (scaled): two Centers, then one,
            three times two, six categories: no more files than bytes / target, and one for each owner
