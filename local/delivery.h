@@ -51,7 +51,6 @@ struct Delivery {
   // gone.
   std::map<Way, const Uplink*> owners;
   std::map<Way, Trouble> troubles;
-  std::map<Way, Position> origins;             // of sinks that came later
   std::map<uint64_t, std::string> sink_names;  // those that Centers have named
   std::map<StreamId, uint64_t> flushes;        // up to where
   std::set<StreamId> reading;                  // a ColdRead is under way

@@ -217,6 +217,8 @@ std::optional<uint64_t> Spool::chain_at(StreamId stream, uint64_t seq) const {
   return std::nullopt;
 }
 
+const std::set<std::pair<uint64_t, StreamId>>& Spool::origins() const { return state_->origins; }
+
 Position Spool::cursor(uint64_t sink, StreamId stream) const {
   const auto cursor = state_->tables.cursors.find({sink, stream});
   if (cursor != state_->tables.cursors.end()) return cursor->second;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -118,6 +119,9 @@ class Spool {
   [[nodiscard]] std::optional<uint64_t> chain_at(StreamId stream, uint64_t seq) const;
   // Where the stream stands for a sink: its cursor (or origin).
   [[nodiscard]] Position cursor(uint64_t sink, StreamId stream) const;
+  // (sink, stream) whose cursor is an origin that is not the stream's beginning: nothing was
+  // committed there yet, so the sink's store may know of no position.
+  [[nodiscard]] const std::set<std::pair<uint64_t, StreamId>>& origins() const;
   // The durable batch that starts at `seq`, in memory or where to read it; or the gap that covers
   // it.
   struct Place {

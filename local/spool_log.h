@@ -72,6 +72,10 @@ class SpoolLog {
   [[nodiscard]] int64_t files_due_ms(int64_t now_ms) const;
   // Pending records lack a file: nothing can be written.
   [[nodiscard]] bool blocked() const;
+  // There is a segment to go on in, or the quota has room for one.
+  [[nodiscard]] bool may_grow() const {
+    return !spares_.empty() || used_bytes_ + segment_bytes_ <= quota_bytes_;
+  }
   [[nodiscard]] const std::string& trouble() const { return trouble_; }
   SpoolGroup begin(int64_t now_ms);
   void done();

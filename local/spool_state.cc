@@ -117,13 +117,28 @@ void Spool::State::write_cursors() {
 }
 
 bool Spool::State::snapshot_due() const {
-  return served &&
-         (log_bytes > kLogToSnapshot * snapshot_bytes || log_bytes > log.quota_bytes() / 4);
+  return served && (log_bytes > kLogToSnapshot * snapshot_bytes ||
+                    log_bytes > log.quota_bytes() / 4 || snapshot_makes_room());
+}
+
+// Many starts leave many segments that hold little: they may fill the quota long before the log
+// since the last SNAPSHOT is of any size.
+bool Spool::State::snapshot_makes_room() const {
+  if (!served || log.may_grow()) return false;
+  const auto& segments = log.segments();
+  return std::any_of(segments.lower_bound(snapshot_era), std::prev(segments.end()),
+                     [this](const auto& s) { return passed_by_all(s.second); });
 }
 
 void Spool::State::write_snapshot() {
-  const SpoolLog::Place at =
-      write(RecordType::snapshot, [&](std::string& out) { encode_snapshot(tables, out); });
+  SpoolTables without;
+  if (!origins.empty()) {
+    without = tables;
+    for (const CursorKey& key : origins) without.cursors.erase(key);
+  }
+  const SpoolLog::Place at = write(RecordType::snapshot, [&](std::string& out) {
+    encode_snapshot(origins.empty() ? tables : without, out);
+  });
   snapshot_era = at.era;
   snapshot_bytes = at.bytes;
   log_bytes = 0;
@@ -147,16 +162,24 @@ bool Spool::State::continues_files(const BatchHead& head) {
 
 void Spool::State::set_cursor(uint64_t sink, StreamId stream, Position at) {
   tables.cursors[{sink, stream}] = at;
+  origins.erase({sink, stream});
   dirty.insert({sink, stream});
 }
 
+// In the middle of a stream a sink that has committed nothing has no cursor on the disk: whoever
+// starts anew must know that the store knows of no position, and need not.
 bool Spool::State::complete_cursors() {
   bool made = false;
   for (const uint64_t sink : sinks)
     for (const auto& [id, info] : tables.streams) {
       if (tables.cursors.contains({sink, id})) continue;
-      set_cursor(sink, id, info.oldest);
-      made = true;
+      if (info.oldest.seq == 0) {
+        set_cursor(sink, id, info.oldest);
+        made = true;
+        continue;
+      }
+      tables.cursors[{sink, id}] = info.oldest;
+      origins.insert({sink, id});
     }
   return made;
 }

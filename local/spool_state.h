@@ -31,15 +31,18 @@ struct Spool::State {
   void write_cursors();
   void write_snapshot();
   [[nodiscard]] bool snapshot_due() const;
+  [[nodiscard]] bool snapshot_makes_room() const;
 
   // --- tables ---
   // Whether each source range starts where its file's last one ended.
   [[nodiscard]] bool continues_files(const BatchHead& head);
   void set_cursor(uint64_t sink, StreamId stream, Position at);
-  // Every sink gets a cursor for every stream. False: each had one.
+  // Every sink gets a cursor for every stream. True: some are to be written.
   bool complete_cursors();
   [[nodiscard]] bool category_has_room(const std::string& category, uint64_t bytes) const;
-  [[nodiscard]] bool anything_pending() const { return log.pending() || !dirty.empty(); }
+  [[nodiscard]] bool anything_pending() const {
+    return log.pending() || !dirty.empty() || snapshot_makes_room();
+  }
   void changed(int64_t now_ms);
 
   // --- groups ---
@@ -76,7 +79,8 @@ struct Spool::State {
   std::map<CursorKey, Position> durable_cursors;
   std::vector<std::pair<CursorKey, Position>> cursors_soon;
   std::vector<std::pair<CursorKey, Position>> cursors_pending;  // written to the log, no group yet
-  std::set<CursorKey> dirty;                                    // not even that
+  std::set<CursorKey> origins;  // those in the middle of a stream, until something is committed
+  std::set<CursorKey> dirty;    // not even that
 
   // Of the newest SNAPSHOT. It is written only when a group begins, and trim() runs only when a
   // group is done: it is durable then.

@@ -173,10 +173,11 @@ void Uplink::State::hello() {
     state.set_sub(info.sub);
     state.set_first_seq(info.oldest.seq);
     state.set_next_seq(durable.seq);
-    for (const auto& [key, origin] : all.origins) {
-      if (key.second != id) continue;
+    for (const auto& [sink, stream] : all.spool.origins()) {
+      if (stream != id) continue;
+      const Position origin = all.spool.cursor(sink, stream);
       proto::SinkPosition& p = *state.add_origins();
-      p.set_sink(hex16(key.first));
+      p.set_sink(hex16(sink));
       p.set_seq(origin.seq);
       p.set_chain(origin.chain);
     }
@@ -235,12 +236,9 @@ bool Uplink::State::meet_new_sinks() {
     const auto it = cursors.lower_bound({sink.uuid, 0});
     if (it != cursors.end() && it->first.first == sink.uuid) continue;
     all.spool.add_sink(sink.uuid, now_ms);
-    for (const UplinkStream& s : streams) {
-      const Position origin = all.spool.cursor(sink.uuid, s.stream);
-      if (origin.seq == 0) continue;
-      all.origins[{sink.uuid, s.stream}] = origin;
-      tell = true;
-    }
+    const auto& origins = all.spool.origins();
+    const auto first = origins.lower_bound({sink.uuid, 0});
+    tell = tell || (first != origins.end() && first->first == sink.uuid);
   }
   if (tell)
     close("a new sink starts in the middle of a stream; the Center is told so on a new connection");

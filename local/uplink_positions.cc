@@ -63,7 +63,6 @@ void Uplink::State::follow(size_t sink, UplinkStream& s, Position at, Said said)
     all.troubles.erase({sinks[sink].uuid, s.stream});
     course.held = false;
   }
-  all.origins.erase({sinks[sink].uuid, s.stream});
   if (said == Said::committed || mutant(Mutant::trims_received)) commit(sink, s, at);
   const bool was_known = course.known && owned_here(sink, s.stream);
   course.known = true;

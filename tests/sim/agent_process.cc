@@ -215,6 +215,22 @@ void AgentProcess::flush() {
   carry_out();
 }
 
+std::string AgentProcess::waits_for() const {
+  if (!placed_ || !session_.live()) return "its agent has no Local";
+  std::string text;
+  for (size_t i = 0; i < logs_.size(); ++i) {
+    const uint64_t read = i < places_.size() ? places_[i].at.offset : 0;
+    if (read == logs_[i].bytes.size()) continue;
+    text += logs_[i].source + " is read to byte " + std::to_string(read) + " of " +
+            std::to_string(logs_[i].bytes.size()) +
+            (session_.may_read(logs_[i].category) ? "" : ", its category is paused") + "; ";
+  }
+  for (const auto& [name, flow] : session_.flows())
+    text += name + ": " + std::to_string(flow.waiting) + " lines not acked, " +
+            std::to_string(flow.unpublished) + " not final; ";
+  return text;
+}
+
 bool AgentProcess::all_final() const {
   if (!placed_ || !session_.live()) return false;
   for (size_t i = 0; i < logs_.size(); ++i)

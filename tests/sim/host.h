@@ -43,6 +43,7 @@ class AgentProcess final : public Process {
 
   void start();
   [[nodiscard]] bool all_final() const;
+  [[nodiscard]] std::string waits_for() const;  // for a person
   [[nodiscard]] const std::string& held() const { return session_.held(); }
   void flush();
   [[nodiscard]] const Session& session() const { return session_; }

@@ -344,7 +344,9 @@ bool Simulation::account_for(Host& host) {
 
 std::string Simulation::waiting() const {
   for (const auto& host : hosts_)
-    if (!drained(*host)) return "; " + host->name + " does not know that all is final";
+    if (!drained(*host))
+      return "; " + host->name + " does not know that all is final: " +
+             (host->agent ? host->agent->waits_for() : "it has no agent");
   for (const auto& host : hosts_)
     if (host->owes_account())
       return "; what is missing of " + host->name + " is not what was said to be lost";

@@ -1,5 +1,5 @@
-// Runs the enumeration of the spool's crash states, after each write (T04): spool_crash [least distinct
-// states] [seed].
+// Runs the enumeration of the spool's crash states, after each write (T04): spool_crash [least
+// distinct states] [seed].
 #include <cstdio>
 #include <cstdlib>
 
