@@ -284,53 +284,6 @@ BOOST_AUTO_TEST_CASE(a_new_sink_begins_with_the_oldest_that_is_kept) {
   BOOST_TEST((p.spool->tables().cursors.at({kSinkB, 2}) == Position{}));
 }
 
-BOOST_AUTO_TEST_CASE(many_starts_do_not_fill_the_quota_with_segments_that_hold_little) {
-  SpoolOnPaper p;
-  p.options.quota_bytes = 8 * 4096;
-  p.options.category_share_percent = 100;
-  p.start();
-  p.stream(1, "nginx");
-  p.spool->add_sink(kSinkA, 0);
-  p.commit();
-  for (int start = 0; start < 40; ++start) {
-    BOOST_TEST_CONTEXT("start " << start) {
-      BOOST_REQUIRE(p.append(1, 2, 700) == Taken::appended);
-      p.commit();
-      BOOST_REQUIRE(p.spool->advance_cursor(kSinkA, 1, p.at(1), 0));
-      p.commit();
-      p.start();
-    }
-  }
-}
-
-BOOST_AUTO_TEST_CASE(an_origin_is_no_cursor_until_something_is_committed_there) {
-  SpoolOnPaper p;
-  p.stream(1, "nginx");
-  p.spool->add_sink(kSinkA, 0);
-  for (int i = 0; i < 60; ++i) {
-    BOOST_REQUIRE(p.append(1, 2, 300) == Taken::appended);
-    p.commit();
-    if (i < 50) BOOST_REQUIRE(p.spool->advance_cursor(kSinkA, 1, p.at(1), 0));
-  }
-  const std::pair<uint64_t, StreamId> way{kSinkB, 1};
-  for (int start = 0; start < 3; ++start) {  // the store knows nothing yet: it is told each time
-    p.spool->add_sink(kSinkB, 0);
-    BOOST_TEST(p.spool->origins().contains(way));
-    BOOST_REQUIRE(p.append(1, 2, 300) == Taken::appended);
-    p.commit();
-    p.start();
-    BOOST_TEST(!p.spool->tables().cursors.contains(way));
-  }
-  p.spool->add_sink(kSinkB, 0);
-  const Position end = p.at(1);
-  BOOST_REQUIRE(p.spool->advance_cursor(kSinkB, 1, end, 0));
-  BOOST_TEST(p.spool->origins().empty());
-  p.commit();
-  p.start();
-  BOOST_TEST((p.spool->cursor(kSinkB, 1) == end));
-  BOOST_TEST(p.spool->origins().empty());
-}
-
 BOOST_AUTO_TEST_CASE(the_quota_stops_batches_and_not_cursors) {
   SpoolOnPaper p;
   p.options.quota_bytes = 8 * 4096;

@@ -10,6 +10,13 @@ namespace {
 constexpr uint64_t kSinks[] = {0xA11CE, 0xB0B};
 constexpr const char* kCategories[] = {"nginx.access", "syslog", "app"};
 
+// Those that reach the disk: an origin in the middle of a stream does not.
+std::map<std::pair<uint64_t, StreamId>, Position> written_cursors(const Spool& spool) {
+  auto cursors = spool.tables().cursors;
+  for (const auto& origin : spool.origins()) cursors.erase(origin);
+  return cursors;
+}
+
 uint64_t hash_of(const Batch& batch) { return xxh3(batch.head) ^ mix64(xxh3(batch.payload)); }
 }  // namespace
 
@@ -33,7 +40,7 @@ SpoolWorld::Version SpoolWorld::version_of(const SpoolTables& tables) {
 void SpoolWorld::record() {
   Version v = version_of(spool_->tables());
   if (!(v == versions_.back())) versions_.push_back(std::move(v));
-  cursors_issued_ = spool_->tables().cursors;
+  cursors_issued_ = written_cursors(*spool_);
 }
 
 // --- processes --------------------------------------------------------------------------------
@@ -56,7 +63,7 @@ bool SpoolWorld::start() {
   local_id_ = spool_->local_id();
   versions_.push_back(version_of(spool_->tables()));
   written_ = versions_.size() - 1;
-  cursors_issued_ = cursors_written_ = spool_->tables().cursors;
+  cursors_issued_ = cursors_written_ = written_cursors(*spool_);
   // A full disk may hold it up; nothing is served before.
   for (int i = 0; i < 10 && !spool_->all_durable(); ++i, now_ms_ += 1000)
     if (!run_groups(true)) return false;
@@ -252,7 +259,7 @@ void SpoolWorld::commit() {
     if (spool_->advance_cursor(sink, stream, {next.seq, next.chain + 1}, now_ms_))
       fail("a cursor with another chain was taken");
   }
-  cursors_issued_ = t.cursors;
+  cursors_issued_ = written_cursors(*spool_);
 }
 
 // --- the judge --------------------------------------------------------------------------------
@@ -378,6 +385,7 @@ std::string SpoolWorld::judge_and_serve(const SpoolImage& image) {
   if (!again) return "second recovery failed: " + again.error().text;
   if (again->damaged) return "the second recovery sees damage: " + again->notes[0];
   SpoolTables said = spool.tables();
+  said.cursors = written_cursors(spool);
   for (auto& [id, s] : said.streams) s.oldest = {};  // a segment given up may still be there
   for (auto& [id, s] : again->tables.streams) s.oldest = {};
   if (!(again->tables == said)) return "the second recovery says something else";
