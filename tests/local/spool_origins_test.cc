@@ -1,4 +1,4 @@
-// What becomes of a spool that starts many times.
+// A sink that was added in the middle of a stream.
 #include <boost/test/unit_test.hpp>
 
 #include "tests/local/spool_on_paper.h"
@@ -9,26 +9,7 @@ using Taken = Spool::Taken;
 
 BOOST_TEST_DONT_PRINT_LOG_VALUE(Spool::Taken)
 
-BOOST_AUTO_TEST_SUITE(spool_starts)
-
-BOOST_AUTO_TEST_CASE(many_starts_do_not_fill_the_quota_with_segments_that_hold_little) {
-  SpoolOnPaper p;
-  p.options.quota_bytes = 8 * 4096;
-  p.options.category_share_percent = 100;
-  p.start();
-  p.stream(1, "nginx");
-  p.spool->add_sink(kSinkA, 0);
-  p.commit();
-  for (int start = 0; start < 40; ++start) {
-    BOOST_TEST_CONTEXT("start " << start) {
-      BOOST_REQUIRE(p.append(1, 2, 700) == Taken::appended);
-      p.commit();
-      BOOST_REQUIRE(p.spool->advance_cursor(kSinkA, 1, p.at(1), 0));
-      p.commit();
-      p.start();
-    }
-  }
-}
+BOOST_AUTO_TEST_SUITE(spool_origins)
 
 BOOST_AUTO_TEST_CASE(an_origin_is_no_cursor_until_something_is_committed_there) {
   SpoolOnPaper p;
