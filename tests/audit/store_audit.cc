@@ -37,10 +37,17 @@ struct Log {
       return m.first_entry <= entry && entry <= m.last_entry;
     });
   }
+  // Then it says the same: whoever was stopped while he folded wrote it when all was done.
+  [[nodiscard]] bool within_another(const Manifest& m) const {
+    return std::any_of(manifests.begin(), manifests.end(), [&m](const Manifest& other) {
+      return other.first_entry <= m.first_entry && m.last_entry <= other.last_entry &&
+             other.last_entry - other.first_entry > m.last_entry - m.first_entry;
+    });
+  }
   [[nodiscard]] std::vector<Part> parts() const {
     std::vector<Part> out;
     for (const Manifest& m : manifests)
-      out.push_back({m.first_entry, m.last_entry, &m.files, &m.lanes});
+      if (!within_another(m)) out.push_back({m.first_entry, m.last_entry, &m.files, &m.lanes});
     for (const auto& [n, entry] : entries) {
       if (!folded(n)) out.push_back({n, n, &entry.first.files, &entry.first.lanes});
     }

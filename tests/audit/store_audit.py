@@ -228,7 +228,12 @@ class Audit:
 
     def parts_of(self, log):
         folded = self.folded(log)
-        parts = [(m["first"], m) for m in log.manifests]
+        parts, told = [], -1
+        # One that lies within another says the same: whoever was stopped while he folded wrote it when all was done.
+        for m in sorted(log.manifests, key=lambda m: (m["first"], -m["last"])):
+            if m["last"] > told:
+                parts.append((m["first"], m))
+                told = m["last"]
         parts += [(n, e) for n, e in log.entries.items() if n not in folded]
         return sorted(parts, key=lambda p: p[0])
 
