@@ -208,7 +208,7 @@ void Simulation::strike(const Disaster& d, Host& host) {
       restore(host, d);
       return start_host_in(host, d.ms);
     case Kind::flip_bits:
-      if (host.gone) return;
+      if (host.gone || host.cloned) return;  // what it says is lost its twin may have
       flip_bits(host);
       return start_host_in(host, d.ms);
     case Kind::clone_host: return clone(host, d.ms);
