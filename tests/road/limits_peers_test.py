@@ -71,7 +71,9 @@ class Names(LimitsTest):
         self.is_said("one too many: a Local takes 256", who="agent, process")
 
     def test_row_14_too_many_categories_of_the_cluster(self):
-        refused, said = 0, 0
+        self.good_lines("web")
+        self.good.until_committed()  # its lane is taken before thousands of others are wished for
+        refused = 0
         for n in range(17):
             local = self.local(local_id=1000 + n, host="evil %d" % n)
             self.wires.append(local)
