@@ -54,6 +54,7 @@ std::optional<CommitLog::Attempt> CommitLog::begin(uint64_t uuid, int64_t now_ms
   return Attempt{names_.entry(base_.incarnation, next_entry_), std::move(bytes)};
 }
 
+#ifdef TAILRACE_MUTANTS
 CommitLog::Attempt CommitLog::begin_again(uint64_t uuid) {
   attempt_->entry = ++next_entry_;
   attempt_->uuid = uuid;
@@ -61,6 +62,7 @@ CommitLog::Attempt CommitLog::begin_again(uint64_t uuid) {
   attempt_crc_ = record_crc(bytes);
   return Attempt{names_.entry(base_.incarnation, next_entry_), std::move(bytes)};
 }
+#endif
 
 CommitRecord CommitLog::won() {
   TAILRACE_CHECK(attempt_, "no commit is under way");

@@ -46,8 +46,10 @@ class CommitLog {
     std::string record;
   };
   [[nodiscard]] std::optional<Attempt> begin(uint64_t uuid, int64_t now_ms);
+#ifdef TAILRACE_MUTANTS
   // The same under the next number: what nobody may do (Mutant::timeout_is_failure).
   [[nodiscard]] Attempt begin_again(uint64_t uuid);
+#endif
   // It was won: returns the record; its files are pending from now on. A CAS that is lost or finds
   // no directory has no event: the incarnation is over.
   CommitRecord won();

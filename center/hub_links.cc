@@ -260,22 +260,21 @@ bool Hub::State::on_data(LocalLink& link, Frame& frame) {
   if (fields.sub != stream.key.sub)
     return reject(link, proto::Reject::PROTOCOL, "DATA with another sub", fields.stream);
   bool overdrawn = false;
-  std::vector<Sink*> to;  // those that have not refused the stream
+  uint32_t to = wanted;  // but for those that have refused the stream
   for (const auto& sink : sinks) {
-    if ((wanted >> sink->at & 1) == 0) continue;
+    if (!sink->is_among(wanted)) continue;
     LocalLink::Credit& credit = link.at[sink->at].credits[stream.category];
     overdrawn = overdrawn || credit.used >= credit.allowed;
     credit.used += frame.header.size() - kSinksBytes + frame.payload.size();
-    if (stream.ways[sink->at].refused)
-      sink->refused_of[stream.category] += fields.count;
-    else
-      to.push_back(sink.get());
+    if (!stream.ways[sink->at].refused) continue;
+    sink->refused_of[stream.category] += fields.count;
+    to &= ~(uint32_t{1} << sink->at);
   }
-  const Result<void> whole = overdrawn || to.empty()
-                                 ? Result<void>()
-                                 : verifier.check(fields, frame.payload, link.batches++);
+  const Result<void> whole =
+      overdrawn || to == 0 ? Result<void>() : verifier.check(fields, frame.payload, link.batches++);
   if (overdrawn || !whole)
-    for (Sink* const sink : to) sink->refused_of[stream.category] += fields.count;
+    for (const auto& sink : sinks)
+      if (sink->is_among(to)) sink->refused_of[stream.category] += fields.count;
   if (overdrawn)
     return reject(link, proto::Reject::PROTOCOL,
                   "DATA of " + stream.category + " beyond its credit", fields.stream);
@@ -284,12 +283,13 @@ bool Hub::State::on_data(LocalLink& link, Frame& frame) {
 }
 
 // Each takes it or not, whatever the others do.
-bool Hub::State::deliver(LocalLink& link, const std::vector<Sink*>& to, const BatchFields& fields,
+bool Hub::State::deliver(LocalLink& link, uint32_t to, const BatchFields& fields,
                          const std::string& payload) {
   const LocalLink::Stream& stream = link.streams[fields.stream];
   bool on = true;
   bool clock_skewed = false;
-  for (Sink* const sink : to) {
+  for (const auto& sink : sinks) {
+    if (!sink->is_among(to)) continue;
     on = sink->on_data(link, fields, payload, &clock_skewed) && on;
     sink->give_credit(link, stream.category, stream.key);
     sink->pump();

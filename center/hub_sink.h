@@ -50,6 +50,8 @@ struct Hub::Sink {
   void retire(LocalLink& link, const std::string& category, const StreamKey& key);
   void doubt(LocalLink& link, const LocalLink::Stream& stream);
   void flush(const LocalLink& link) { incarnation->flush(link.local_id); }
+  // Whether its bit is set, as DATA says whom it is for.
+  [[nodiscard]] bool is_among(uint32_t bits) const { return (bits >> at & 1) != 0; }
   // As far as this sink is concerned. false: the connection ends.
   bool on_data(LocalLink& link, const BatchFields& fields, const std::string& payload,
                bool* clock_skewed);

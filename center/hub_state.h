@@ -32,9 +32,8 @@ struct Hub::State {
   bool alone(LocalLink& link, const proto::Hello& hello);
   bool on_stream_def(LocalLink& link, const Frame& frame);
   bool on_data(LocalLink& link, Frame& frame);
-  // What is whole and within its credit, to those sinks.
-  bool deliver(LocalLink& link, const std::vector<Sink*>& to, const BatchFields& fields,
-               const std::string& payload);
+  // What is whole and within its credit, to those sinks: bits, as in DATA.
+  bool deliver(LocalLink& link, uint32_t to, const BatchFields& fields, const std::string& payload);
   bool on_gap(LocalLink& link, const Frame& frame);
   bool on_retire(LocalLink& link, const Frame& frame);
   bool lives(uint64_t local_id) const;

@@ -364,11 +364,13 @@ void Incarnation::commit_next(Moment now) {
 void Incarnation::commit_done(Result<Cas> outcome, Moment now) {
   if (fenced_) return;
   if (!outcome && mutant(Mutant::timeout_is_success)) outcome = Cas::won;
+#ifdef TAILRACE_MUTANTS
   if (!outcome && mutant(Mutant::timeout_is_failure)) {
     CommitLog::Attempt again = log_.begin_again(rng_.next());
     actions_.push_back(CommitEntry{std::move(again.name), std::move(again.record)});
     return;
   }
+#endif
   if (!outcome) return fail("the store refused a commit record: " + outcome.error().text);
   if (*outcome == Cas::no_directory) return fail("the commit log's directory is gone");
   if (*outcome == Cas::lost) return fail("another Center has sealed this one's commit log");

@@ -3,10 +3,8 @@
 
     daemons_traps.py [NAME...]     all, or those named; each states its scale.
 """
-import argparse
 import glob
 import os
-import random
 import sys
 import time
 
@@ -14,7 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import judge  # noqa: E402
 from daemons_run import OneRole  # noqa: E402
 from kill_run import Killer, can_trace  # noqa: E402
-from rig import Failure, lines_published, run, wait_for  # noqa: E402
+from rig import Failure, lines_published, run_cases, wait_for  # noqa: E402
 from traps import Source  # noqa: E402
 from trio import ROLES, Trio, balance  # noqa: E402
 
@@ -31,29 +29,32 @@ def bounded(trio):
             raise Failure("the %s held %.1f MiB, more than %d MiB" % (role, most / MIB, MOST_MEMORY[role] / MIB))
 
 
+def kill_at_calls(rig, rnd, role, calls, times, must):
+    """kill -9 of a role at those system calls; at the end it is down. Where nothing may be traced: nothing."""
+    if not can_trace():
+        return
+    rig.all_up()
+    rig.kill(role)
+    killer = Killer(OneRole(rig, role), rnd, must=must)
+    killer.learn()
+    killer.often = {k: n for k, n in killer.often.items() if k in calls}
+    for _ in range(times):
+        rig.running.pop(role)
+        killer.kill_at_call()
+    rig.running.pop(role)
+    print(killer.report())
+
+
 def t02(rnd):
     """kill -9 of the Local at the boundaries of its fsyncs: 8 of them; T02 has 1,000."""
     trio = Trio("t02")
 
     def body(rig):
         writer = rig.write("--seed", str(rnd.randrange(1 << 30)), "--rate", "3000", "--unterminated")
-        if can_trace():
-            rig.all_up()
-            rig.kill("local")
-            killer = Killer(OneRole(rig, "local"), rnd, must=("fdatasync",))
-            killer.learn()
-            killer.often = {k: n for k, n in killer.often.items() if k in ("fdatasync", "fsync", "renameat2", "rename")}
-            for _ in range(8):
-                rig.running.pop("local")
-                killer.kill_at_call()
-            rig.running.pop("local")
-            print(killer.report())
+        kill_at_calls(rig, rnd, "local", ("fdatasync", "fsync", "renameat2", "rename"), 8, must=("fdatasync",))
         rig.end_writer(writer)
         rig.settle()
     return trio, body
-
-
-KILLED_AT = ("openat", "write", "pwrite64", "writev", "fdatasync", "fsync", "renameat2", "unlinkat", "mkdirat")
 
 
 def t03(rnd):
@@ -62,17 +63,8 @@ def t03(rnd):
 
     def body(rig):
         writer = rig.write("--seed", str(rnd.randrange(1 << 30)), "--rate", "3000", "--unterminated")
-        if can_trace():
-            rig.all_up()
-            rig.kill("center")
-            killer = Killer(OneRole(rig, "center"), rnd, must=("openat", "fdatasync", "renameat2"))
-            killer.learn()
-            killer.often = {k: n for k, n in killer.often.items() if k in KILLED_AT}
-            for _ in range(12):
-                rig.running.pop("center")
-                killer.kill_at_call()
-            rig.running.pop("center")
-            print(killer.report())
+        kill_at_calls(rig, rnd, "center", ("openat", "write", "pwrite64", "writev", "fdatasync", "fsync", "renameat2", "unlinkat",
+                                           "mkdirat"), 12, must=("openat", "fdatasync", "renameat2"))
         before = lines_published(rig.out)
         rig.up("center")
         wait_for("files after the kills", 60, lambda: lines_published(rig.out) > before)
@@ -197,18 +189,5 @@ TRAPS = {
 }
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(TRAPS))
-    parser.add_argument("--seed", type=int, default=0, help="0: a fresh one, printed")
-    args = parser.parse_args()
-    seed = args.seed or random.SystemRandom().randrange(1, 1 << 31)
-    failed = 0
-    for name in args.names or TRAPS:
-        trio, body = TRAPS[name](random.Random("%d %s" % (seed, name)))
-        failed |= run("daemons_traps --seed %d %s" % (seed, name), body, trio)
-    return failed
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_cases("daemons_traps", __doc__, TRAPS))

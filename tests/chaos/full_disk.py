@@ -125,6 +125,18 @@ def body(rig, args, disk):
     subject.end()
 
 
+def own_mounts(name, seed):
+    """Starts the script anew, with that seed, where what it mounts vanishes with it. False: there is no right to."""
+    if "TAILRACE_CHAOS_MOUNTS" in os.environ:
+        return True
+    own = ["unshare", "-m"] if may_mount() else ["unshare", "-rm"]
+    if subprocess.run([*own, "mount", "-t", "tmpfs", "none", "/mnt"], stderr=subprocess.DEVNULL).returncode != 0:
+        print("%s: SKIPPED, NOT PROVEN: no right to mount a tmpfs, neither as this user nor in a user namespace" % name)
+        return False
+    os.environ["TAILRACE_CHAOS_MOUNTS"] = "own"
+    os.execvp("unshare", [*own, sys.executable, os.path.abspath(sys.argv[0]), *sys.argv[1:], "--seed", str(seed)])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="0: a fresh one, printed")
@@ -135,13 +147,8 @@ def main():
     parser.add_argument("--daemons", action="store_true", help="the three programs instead of `tailrace run`")
     args = parser.parse_args()
     args.seed = args.seed or random.SystemRandom().randrange(1, 1 << 31)
-    if "TAILRACE_CHAOS_MOUNTS" not in os.environ:
-        own = ["unshare", "-m"] if may_mount() else ["unshare", "-rm"]
-        if subprocess.run([*own, "mount", "-t", "tmpfs", "none", "/mnt"], stderr=subprocess.DEVNULL).returncode != 0:
-            print("full_disk: SKIPPED, NOT PROVEN: no right to mount a tmpfs, neither as this user nor in a user namespace")
-            return SKIPPED
-        os.environ["TAILRACE_CHAOS_MOUNTS"] = "own"  # the mounts below vanish with this namespace
-        os.execvp("unshare", [*own, sys.executable, os.path.abspath(__file__), *sys.argv[1:], "--seed", str(args.seed)])
+    if not own_mounts("full_disk", args.seed):
+        return SKIPPED
 
     name = "full_disk --seed %d --size %d --holds %s%s" % (args.seed, args.size, args.holds, " --daemons" if args.daemons else "")
     rig = Rig("full-disk")

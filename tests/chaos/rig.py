@@ -2,7 +2,9 @@
 
 The program is $TAILRACE_BIN, else build/bin/tailrace below the source root. A run that fails keeps its folder.
 """
+import argparse
 import os
+import random
 import re
 import shutil
 import signal
@@ -207,6 +209,20 @@ def run(name, body, rig, keep=False):
     if not keep:
         shutil.rmtree(rig.folder, ignore_errors=True)
     return 0
+
+
+def run_cases(name, doc, cases):
+    """The command line of a script with cases: {its name: what makes a rig and a body of a random}. The exit code."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(cases))
+    parser.add_argument("--seed", type=int, default=0, help="0: a fresh one, printed")
+    args = parser.parse_args()
+    seed = args.seed or random.SystemRandom().randrange(1, 1 << 31)
+    failed = 0
+    for case in args.names or cases:
+        rig, body = cases[case](random.Random("%d %s" % (seed, case)))
+        failed |= run("%s --seed %d %s" % (name, seed, case), body, rig)
+    return failed
 
 
 def gaps_reported(text):

@@ -8,16 +8,14 @@ back    one that was removed stands there again: it is set aside, and nothing of
 clone   two hosts are started from one image: the second holds, and goes on after `tailrace spool reset`
 run     `tailrace run` is killed, its spool removed, and it is started again
 """
-import argparse
 import os
-import random
 import shutil
 import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from rig import PROGRAM, Failure, Rig, lines_published, run, wait_for  # noqa: E402
+from rig import PROGRAM, Failure, Rig, lines_published, run_cases, wait_for  # noqa: E402
 from trio import Trio  # noqa: E402
 
 RESUMED_S = 90  # an id that was heard is refused for 15 s
@@ -167,18 +165,5 @@ def alone(rnd):
 CASES = {"lost": lost, "back": back, "clone": clone, "run": alone}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(CASES))
-    parser.add_argument("--seed", type=int, default=0, help="0: a fresh one, printed")
-    args = parser.parse_args()
-    seed = args.seed or random.SystemRandom().randrange(1, 1 << 31)
-    failed = 0
-    for name in args.names or CASES:
-        rig, body = CASES[name](random.Random("%d %s" % (seed, name)))
-        failed |= run("spools --seed %d %s" % (seed, name), body, rig)
-    return failed
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_cases("spools", __doc__, CASES))

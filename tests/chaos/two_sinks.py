@@ -18,7 +18,7 @@ import urllib.error
 import urllib.request
 
 import judge
-from full_disk import fill, may_mount
+from full_disk import fill, own_mounts
 from rig import SKIPPED, Failure, run, wait_for
 from trio import Trio
 
@@ -134,13 +134,8 @@ def main():
     parser.add_argument("--turns", type=int, default=3, help="every second one with kill -9 while it is full")
     args = parser.parse_args()
     args.seed = args.seed or random.SystemRandom().randrange(1, 1 << 31)
-    if "TAILRACE_CHAOS_MOUNTS" not in os.environ:
-        own = ["unshare", "-m"] if may_mount() else ["unshare", "-rm"]
-        if subprocess.run([*own, "mount", "-t", "tmpfs", "none", "/mnt"], stderr=subprocess.DEVNULL).returncode != 0:
-            print("two_sinks: SKIPPED, NOT PROVEN: no right to mount a tmpfs, neither as this user nor in a user namespace")
-            return SKIPPED
-        os.environ["TAILRACE_CHAOS_MOUNTS"] = "own"  # the mounts below vanish with this namespace
-        os.execvp("unshare", [*own, sys.executable, os.path.abspath(__file__), *sys.argv[1:], "--seed", str(args.seed)])
+    if not own_mounts("two_sinks", args.seed):
+        return SKIPPED
 
     trio = TwoSinks(None, "")
     disk = trio.folder + "/disk"
