@@ -89,6 +89,7 @@ void Simulation::lose(Host& host) {
   stop_host(host, world_.rng.chance(0.5));
   host.gone = true;
   for (Sink& sink : sinks_) sink.judge->excuse_host(host.name);
+  if (host.hurt) return;  // a GAP is held until it is committed, and was never sent as lines
   world_.after(kNoticedMs, [this, h = &host] {
     for (const Machine& machine : machines_) {
       if (!machine.center || machine.center->ended() || machine.ill) continue;
