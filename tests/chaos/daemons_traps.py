@@ -17,6 +17,8 @@ from traps import Source  # noqa: E402
 from trio import ROLES, Trio, balance  # noqa: E402
 
 MIB = 1 << 20
+FIRST_BLOCK = 64 << 10  # of a segment
+TAIL = 64 << 10
 # What the windows, queues and caches of a role may add up to (docs/architecture.md, "Memory: the sum"), with the program itself.
 MOST_MEMORY = {"agent": 32 * MIB, "local": 64 * MIB, "center": 48 * MIB}
 
@@ -77,17 +79,20 @@ def t03(rnd):
 
 def flip_bits(folder, rnd, n):
     """Somewhere in what the segments hold, but not in their first block (the tables, of which there may be no second copy)
-    nor in the last MiB (what nobody can know to have been synced is cut off, and then the agent holds)."""
-    segments = sorted(glob.glob(folder + "/*.seg"))
+    nor in the last TAIL bytes (the last groups: what nobody can know to have been synced is cut off, and then the agent holds)."""
+    ends, tail = {}, TAIL
+    for path in sorted(glob.glob(folder + "/*.seg"), reverse=True):
+        with open(path, "rb") as f:
+            used = len(f.read().rstrip(b"\0"))
+        ends[path] = used - min(tail, used)
+        tail -= used - ends[path]
     flipped = 0
     for _ in range(n):
-        path = rnd.choice(segments)
+        path = rnd.choice(sorted(ends))
+        if ends[path] <= FIRST_BLOCK:
+            continue
         with open(path, "r+b") as f:
-            used = len(f.read().rstrip(b"\0"))
-            end = used - MIB if path == segments[-1] else used
-            if end <= 64 << 10:
-                continue
-            at = rnd.randrange(64 << 10, end)
+            at = rnd.randrange(FIRST_BLOCK, ends[path])
             f.seek(at)
             byte = f.read(1)[0] ^ 1 << rnd.randrange(8)
             f.seek(at)
@@ -110,6 +115,10 @@ def t32(rnd):
         writer = rig.write("--seed", str(rnd.randrange(1 << 30)), "--rate", "40000", "--rotate-every", "0")
         time.sleep(5)
         rig.end_writer(writer)
+        last = Source(rig, "alpha-10")
+        for _ in range(4):  # a group each: whatever was before them is known to have been synced
+            time.sleep(1)
+            last.write(3)
         wait_for("all to be in the spool", 60, lambda: figure("agent", "taken") and not figure("agent", "waiting"), 1.0)
         rig.kill("local")
         flipped = flip_bits(rig.state + "/state-local/spool", rnd, 100)
