@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+"""A real ZooKeeper, Debian's, on free ports of loopback: one server or an ensemble. As a module for tests, or by hand:
+
+  zookeeper.py up [--servers 3] [--tick 2000]    starts one to play with; what is said tells where it is
+  zookeeper.py down                              ends it
+
+The server is the jar of libzookeeper-java, run by java itself: no service of Debian's is installed, started or asked.
+"""
+import argparse
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "../road"))
+from ports import free_port  # noqa: E402
+
+JARS = "/usr/share/java"
+CLASSES = ("zookeeper.jar", "slf4j-simple.jar", "netty-codec.jar", "netty-resolver.jar")
+SKIPPED = 77  # what ctest takes for "skipped"
+STARTS = 30  # seconds, on a machine that is busy
+
+
+def missing():
+    """What keeps it from being started here; empty: nothing."""
+    lacking = [jar for jar in CLASSES if not os.path.exists(os.path.join(JARS, jar))]
+    return ("no " + ", ".join(lacking) + " in " + JARS if lacking else "") or ("" if shutil.which("java") else "no java")
+
+
+def java(*words):
+    return ["java", "-Xmx96m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", *words]
+
+
+class Server:
+    """One server; `at` is host:port for clients, the same through all its lives."""
+
+    def __init__(self, folder, number):
+        self.folder, self.number = folder, number
+        self.port, self.peer_port, self.election_port = (free_port() for _ in range(3))
+        self.at = "127.0.0.1:%d" % self.port
+        self.process = None
+
+    def configure(self, peers, tick_ms, more):
+        os.makedirs(self.folder + "/data", exist_ok=True)
+        lines = ["dataDir=%s/data" % self.folder, "tickTime=%d" % tick_ms, "clientPort=%d" % self.port,
+                 "clientPortAddress=127.0.0.1", "admin.enableServer=false", "4lw.commands.whitelist=*", "initLimit=50",
+                 "syncLimit=25", "maxSessionTimeout=60000", "maxClientCnxns=0"]
+        lines += ["%s=%s" % pair for pair in more.items()]
+        if len(peers) > 1:
+            lines += ["server.%d=127.0.0.1:%d:%d" % (p.number, p.peer_port, p.election_port) for p in peers]
+        with open(self.folder + "/zoo.cfg", "w") as f:
+            f.write("\n".join(lines) + "\n")
+        self.name_itself()
+
+    def name_itself(self):
+        with open(self.folder + "/data/myid", "w") as f:
+            f.write("%d\n" % self.number)
+
+    def start(self, properties=(), detached=False):
+        with open(self.folder + "/log", "ab") as log:
+            self.process = subprocess.Popen(
+                java(*properties, "-cp", ":".join(os.path.join(JARS, c) for c in CLASSES),
+                     "org.apache.zookeeper.server.quorum.QuorumPeerMain", self.folder + "/zoo.cfg"),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, start_new_session=detached)
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def serves(self):
+        return "Mode: " in self.ask("srvr")
+
+    def mode(self):
+        """leader, follower or standalone; empty: it does not serve."""
+        said = self.ask("srvr")
+        return said.partition("Mode: ")[2].partition("\n")[0]
+
+    def ask(self, word):
+        """One of ZooKeeper's four letter words; empty: no answer."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 2) as s:
+                s.settimeout(2)
+                s.sendall(word.encode())
+                said = b""
+                while more := s.recv(65536):
+                    said += more
+                return said.decode(errors="replace")
+        except OSError:
+            return ""
+
+    def send(self, number):
+        if self.alive():
+            self.process.send_signal(number)
+
+    def end(self, number=signal.SIGKILL):
+        if self.process is None:
+            return
+        self.send(signal.SIGCONT)
+        self.send(number)
+        self.process.wait(30)
+        self.process = None
+
+    def freeze(self, frozen):
+        self.send(signal.SIGSTOP if frozen else signal.SIGCONT)
+
+    def wipe(self):
+        """All that it ever knew; it must not run."""
+        shutil.rmtree(self.folder + "/data")
+        os.makedirs(self.folder + "/data")
+        self.name_itself()
+
+
+class ZooKeeper:
+    """`servers` of them. With a `with` it ends, and its folder goes."""
+
+    def __init__(self, servers=1, tick_ms=200, folder=None, more=None, properties=()):
+        lacking = missing()
+        if lacking:
+            print("no ZooKeeper here: %s (./dev test installs libzookeeper-java)" % lacking)
+            sys.exit(SKIPPED)
+        self.own = folder is None
+        self.folder = folder or tempfile.mkdtemp(prefix="tailrace-zookeeper-")
+        self.properties = list(properties)
+        self.servers = [Server("%s/%d" % (self.folder, n), n) for n in range(1, servers + 1)]
+        for server in self.servers:
+            server.configure(self.servers, tick_ms, more or {})
+
+    @property
+    def at(self):
+        """As clients name it: host:port,host:port."""
+        return ",".join(server.at for server in self.servers)
+
+    def start(self, detached=False):
+        for server in self.servers:
+            if not server.alive():
+                server.start(self.properties, detached)
+        self.wait()
+        return self
+
+    def wait(self, seconds=STARTS):
+        """Until each server that runs serves."""
+        end = time.monotonic() + seconds
+        for server in self.servers:
+            while server.alive() and not server.serves():
+                if time.monotonic() > end:
+                    raise RuntimeError("ZooKeeper's server %d does not serve; %s/log" % (server.number, server.folder))
+                time.sleep(0.05)
+            if server.process is not None and not server.alive():
+                raise RuntimeError("ZooKeeper's server %d has ended; %s/log" % (server.number, server.folder))
+
+    def stop(self):
+        for server in self.servers:
+            server.end()
+
+    def wipe(self):
+        """Stops all, forgets everything, starts again."""
+        self.stop()
+        for server in self.servers:
+            server.wipe()
+        self.start()
+
+    def remove(self):
+        self.stop()
+        if self.own:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.remove()
+
+
+# --- by hand --------------------------------------------------------------------------------------
+
+PLACE = os.path.join(os.path.dirname(os.path.dirname(HERE)), "build", "neighbours", "zookeeper")
+
+
+def up(servers, tick_ms):
+    if os.path.exists(PLACE + "/running"):
+        print("one is up already: see `zookeeper.py down`")
+        return 1
+    shutil.rmtree(PLACE, ignore_errors=True)
+    zookeeper = ZooKeeper(servers, tick_ms, PLACE).start(detached=True)
+    with open(PLACE + "/running", "w") as f:
+        json.dump([server.process.pid for server in zookeeper.servers], f)
+    print("ZooKeeper 3.8 serves at %s; its data and logs are in %s" % (zookeeper.at, PLACE))
+    print("In local.yaml and center.yaml:  discovery: {zookeeper: \"%s\"}" % zookeeper.at)
+    print("Look into it:  java -cp %s:%s/commons-cli.jar:%s/jline.jar org.apache.zookeeper.ZooKeeperMain -server %s" % (
+        ":".join(os.path.join(JARS, c) for c in CLASSES[:2]), JARS, JARS, zookeeper.servers[0].at))
+    return 0
+
+
+def is_ours(pid):
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as f:
+            return PLACE.encode() in f.read()
+    except OSError:
+        return False
+
+
+def down():
+    try:
+        with open(PLACE + "/running") as f:
+            pids = json.load(f)
+    except OSError:
+        print("none is up")
+        return 0
+    for pid in filter(is_ours, pids):
+        os.kill(pid, signal.SIGTERM)
+    end = time.monotonic() + 10
+    while any(map(is_ours, pids)) and time.monotonic() < end:
+        time.sleep(0.05)
+    for pid in filter(is_ours, pids):
+        os.kill(pid, signal.SIGKILL)
+    os.unlink(PLACE + "/running")
+    print("ended; its data and logs stay in " + PLACE)
+    return 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("up", "down"))
+    parser.add_argument("--servers", type=int, default=1)
+    parser.add_argument("--tick", type=int, default=2000, help="tickTime in ms; a session lasts 2 ticks at least")
+    args = parser.parse_args()
+    return up(args.servers, args.tick) if args.what == "up" else down()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
