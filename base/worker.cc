@@ -60,6 +60,8 @@ Worker::Worker(asio::io_context& road, std::string name)
 
 Worker::~Worker() = default;
 
+void Worker::post(std::function<void()> work) { thread_->push(std::move(work)); }
+
 asio::awaitable<void> Worker::run(std::function<void()> work) {
   auto start = [this, work = std::move(work)](auto handler) mutable {
     // The handler may be move-only, a std::function's target must be copyable: hold it by pointer.

@@ -1,6 +1,6 @@
 // A named thread for calls that block (a group's fsync, a cold read, a roll), fed from the road.
-// Thread: construct, run() and destroy on the road; the work itself runs on the worker's thread
-// and must touch only what it was given. Work runs in the order in which it was asked for.
+// Thread: construct, run(), post() and destroy on the road; the work itself runs on the worker's
+// thread and must touch only what it was given. Work runs in the order in which it was asked for.
 #pragma once
 
 #include <asio/awaitable.hpp>
@@ -24,6 +24,8 @@ class Worker {
   // `work` must own or outlive all it touches: if the caller is destroyed while it runs, it still
   // runs to its end. An exception out of it ends the process.
   asio::awaitable<void> run(std::function<void()> work);
+  // The same, and nobody waits for it.
+  void post(std::function<void()> work);
 
  private:
   class Thread;

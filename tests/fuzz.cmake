@@ -2,7 +2,7 @@
 # build/fuzz (./dev test does that). What it starts from are the formats' golden files.
 set(fuzz ${CMAKE_SOURCE_DIR}/build/fuzz/bin/tailrace_fuzz)
 set(limits -timeout=10 -rss_limit_mb=1024 -max_len=65536)
-foreach(target frame batch_head message spool journal commit_record claim manifest announcement sink_identity names settings
+foreach(target frame batch_head message spool journal commit_record claim manifest announcement sink_identity names member settings
     gzip zstd http)
   set(made ${CMAKE_BINARY_DIR}/fuzz/${target})
   file(MAKE_DIRECTORY ${made})

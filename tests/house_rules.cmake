@@ -8,7 +8,7 @@ foreach(argument "" --self-test)
 endforeach()
 
 file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR}
-  ${CMAKE_SOURCE_DIR}/base/*.h ${CMAKE_SOURCE_DIR}/flow/*.h ${CMAKE_SOURCE_DIR}/sinks/*.h ${CMAKE_SOURCE_DIR}/agent/*.h
+  ${CMAKE_SOURCE_DIR}/base/*.h ${CMAKE_SOURCE_DIR}/flow/*.h ${CMAKE_SOURCE_DIR}/discovery/*.h ${CMAKE_SOURCE_DIR}/sinks/*.h ${CMAKE_SOURCE_DIR}/agent/*.h
   ${CMAKE_SOURCE_DIR}/local/*.h ${CMAKE_SOURCE_DIR}/center/*.h ${CMAKE_SOURCE_DIR}/cli/*.h)
 set(lonely)
 foreach(header ${headers})

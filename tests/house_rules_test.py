@@ -17,12 +17,13 @@ FOLDERS = {  # folder: the folders that it may include, besides itself
     "base": "",
     "proto": "",
     "flow": "base proto",
+    "discovery": "base",
     "sinks": "base flow",
     "admin": "base",
     "agent": "base proto flow",
-    "local": "base proto flow",
-    "center": "base proto flow sinks",
-    "cli": "base proto flow sinks admin agent local center",
+    "local": "base proto flow discovery",
+    "center": "base proto flow discovery sinks",
+    "cli": "base proto flow discovery sinks admin agent local center",
 }
 EVERYTHING = " ".join(FOLDERS)
 MAY_INCLUDE = {folder: set(allowed.split()) | {folder} for folder, allowed in FOLDERS.items()}
@@ -34,12 +35,13 @@ for _folder in ("tests", "tests/road", "bench"):
 
 FOREIGN = {  # header (a prefix): the places (prefixes) that may include it
     "nlohmann/": ["cli/"],
-    "asio": ["base/", "flow/", "admin/", "agent/", "local/", "center/", "cli/", "tests/", "bench/"],
+    "asio": ["base/", "flow/", "discovery/", "admin/", "agent/", "local/", "center/", "cli/", "tests/", "bench/"],
     "boost/test/": ["tests/"],
     "rapidcheck": ["tests/"],
     "spdlog/": ["base/log.cc"],
     "xxhash.h": ["base/hash.cc"],
     "yaml-cpp/": ["base/yaml.cc"],
+    "zookeeper/": ["discovery/zookeeper.cc"],
     "zstd.h": ["flow/codec_zstd.cc", "tests/flow/", "bench/"],
     "zlib.h": ["flow/codec_zlib.cc", "tests/flow/", "bench/"],
     "isa-l": ["flow/codec_isal.cc", "base/hash.cc", "bench/"],

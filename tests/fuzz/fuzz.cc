@@ -20,6 +20,8 @@
 #include "center/record.h"
 #include "cli/config/keys.h"
 #include "control.pb.h"
+#include "discovery/member.h"
+#include "discovery/servers.h"
 #include "flow/batch.h"
 #include "flow/codec.h"
 #include "flow/frame_reader.h"
@@ -134,6 +136,18 @@ void inflate(Bytes bytes) {
   static_cast<void>(check_member(codec, bytes, static_cast<uint32_t>(bytes.size() * 3)).ok());
 }
 
+// What anybody may have written into ZooKeeper; what is believed can be said again.
+void member(Bytes bytes) {
+  static_cast<void>(AddressRules::parse({std::string(bytes)}).ok());
+  static_cast<void>(parse_zookeeper(bytes).ok());
+  static_cast<void>(center_of_node(bytes));
+  const auto one = Member::decode(bytes);
+  if (!one) return;
+  TAILRACE_CHECK(one->encode().ok() || bytes.size() > kMostMemberBytes / 2, "not said again");
+  const std::string node = member_node_name(one->name, 1);
+  static_cast<void>(believe_member(node, bytes, one->cluster, AddressRules()).ok());
+}
+
 void http(Bytes bytes) { static_cast<void>(parse_http_request(bytes)); }
 
 const std::map<std::string, void (*)(Bytes)>& targets() {
@@ -149,6 +163,7 @@ const std::map<std::string, void (*)(Bytes)>& targets() {
       {"announcement", decode_one<Announcement>},
       {"sink_identity", decode_one<SinkIdentity>},
       {"names", names},
+      {"member", member},
       {"settings", settings},
       {"gzip", inflate<Codec::gzip>},
       {"zstd", inflate<Codec::zstd>},

@@ -1,0 +1,16 @@
+# Against real servers on loopback: tests/neighbours/. Exit 77: none can be started here.
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+add_executable(discovery_probe ${CMAKE_CURRENT_SOURCE_DIR}/neighbours/discovery_probe.cc)
+target_link_libraries(discovery_probe PRIVATE tailrace_discovery)
+
+# neighbours(NAME seconds script arguments...)
+function(neighbours name seconds script)
+  add_test(NAME neighbours.${name}
+    COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/neighbours/${script} ${ARGN})
+  set_tests_properties(neighbours.${name} PROPERTIES TIMEOUT ${seconds} SKIP_RETURN_CODE 77 LABELS neighbours
+    ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1;PYTHONUNBUFFERED=1;DISCOVERY_PROBE=$<TARGET_FILE:discovery_probe>")
+endfunction()
+
+neighbours(zookeeper_sessions 180 zookeeper_test.py Sessions)
+neighbours(zookeeper_rights 120 zookeeper_test.py Rights Sizes LookUps)
+neighbours(zookeeper_ensemble 180 zookeeper_test.py Ensemble)
