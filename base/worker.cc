@@ -13,6 +13,35 @@
 
 namespace tailrace {
 
+namespace {
+// Work that will come back to a road. A caller may be all that keeps its worker alive: then a road
+// that dies waits for the work, so that the caller is among what dies with it, and on its thread.
+class Outstanding final : public asio::execution_context::service {
+ public:
+  using key_type = Outstanding;
+  static inline asio::execution_context::id id;
+  explicit Outstanding(asio::execution_context& road) : service(road) {}
+
+  void begins() {
+    const std::lock_guard lock(mutex_);
+    ++jobs_;
+  }
+  void ended() {
+    const std::lock_guard lock(mutex_);
+    if (--jobs_ == 0) none_.notify_all();
+  }
+
+ private:
+  void shutdown() override {
+    std::unique_lock lock(mutex_);
+    none_.wait(lock, [this] { return jobs_ == 0; });
+  }
+  std::mutex mutex_;
+  std::condition_variable none_;
+  size_t jobs_ = 0;  // guarded by mutex_
+};
+}  // namespace
+
 class Worker::Thread {
  public:
   explicit Thread(const std::string& name) : thread_([this] { loop(); }) {
@@ -67,10 +96,14 @@ asio::awaitable<void> Worker::run(std::function<void()> work) {
     // The handler may be move-only, a std::function's target must be copyable: hold it by pointer.
     auto held = std::make_shared<decltype(handler)>(std::move(handler));
     auto guard = asio::make_work_guard(road_);
-    thread_->push([work = std::move(work), held, guard, &road = road_]() mutable {
+    auto& outstanding = asio::use_service<Outstanding>(road_);
+    outstanding.begins();
+    thread_->push([work = std::move(work), held, guard, &road = road_, &outstanding]() mutable {
       work();
       work = nullptr;  // what it held is released here, before the road goes on
       asio::post(road, [held = std::move(held)] { (*held)(); });
+      guard.reset();
+      outstanding.ended();  // the road may be gone from here on
     });
   };
   return asio::async_initiate<const asio::use_awaitable_t<>, void()>(std::move(start),

@@ -13,7 +13,7 @@ namespace tailrace {
 
 class Worker {
  public:
-  // `road` is where callers resume; it must outlive the worker.
+  // `road` is where callers resume; it must outlive the worker, unless only a caller keeps that.
   Worker(asio::io_context& road, std::string name);
   // Finishes what was asked for, then joins; callers that have gone are not resumed.
   ~Worker();

@@ -1,5 +1,6 @@
 // Worker, Bell and spawn: how the road waits for other threads and for itself.
 #include <asio/executor_work_guard.hpp>
+#include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <cstdint>
 #include <memory>
@@ -61,6 +62,30 @@ BOOST_AUTO_TEST_CASE(a_job_whose_caller_has_gone_still_ends) {
   }  // the worker joins, then the road drops the caller
   BOOST_TEST(begun == std::vector<int>{1}, boost::test_tools::per_element());
   BOOST_TEST(resumed.empty());
+}
+
+// As a role does: its coroutines are all that keeps it and its worker alive.
+BOOST_AUTO_TEST_CASE(a_road_that_dies_waits_for_work_that_would_come_back) {
+  std::weak_ptr<Worker> worker;
+  std::atomic<bool> done = false;
+  {
+    asio::io_context io(1);
+    auto made = std::make_shared<Worker>(io, "test-worker");
+    worker = made;
+    const auto task = [](std::shared_ptr<Worker> self,
+                         std::atomic<bool>& d) -> asio::awaitable<void> {
+      std::function<void()> work = [&d] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        d = true;
+      };
+      co_await self->run(std::move(work));
+    };
+    spawn(io, "task", task(std::move(made), done));
+    io.run_one();
+    BOOST_TEST(!worker.expired());
+  }
+  BOOST_TEST(done);
+  BOOST_TEST(worker.expired());
 }
 
 BOOST_AUTO_TEST_CASE(a_worker_lets_go_of_what_it_was_given_before_the_caller_goes_on) {
