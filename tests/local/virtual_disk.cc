@@ -148,20 +148,20 @@ Result<std::string> VirtualDisk::read(const std::string& name, uint64_t offset, 
 SpoolImage VirtualDisk::durable() const { return image(0, {}, {}, 0, false); }
 
 std::vector<VirtualDisk::Piece> VirtualDisk::pieces(size_t sector_bytes) const {
-  std::set<InodePtr> inodes;
-  for (const auto& [name, inode] : names_) inodes.insert(inode);
-  for (const auto& [name, inode] : durable_names_) inodes.insert(inode);
+  std::set<InodePtr> seen;
   std::vector<Piece> pieces;
-  for (const InodePtr& inode : inodes) {
-    for (const Write& w : inode->unsynced) {
-      for (uint64_t at = 0; at < w.bytes.size();) {
-        const uint64_t offset = w.offset + at;
-        const uint64_t n = std::min(sector_bytes - offset % sector_bytes, w.bytes.size() - at);
-        pieces.push_back({inode, offset, std::string_view(w.bytes).substr(at, n)});
-        at += n;
-      }
+  // In the order of names: the order of addresses is another one in every process.
+  for (const Names* names : {&names_, &durable_names_})
+    for (const auto& [name, inode] : *names) {
+      if (!seen.insert(inode).second) continue;
+      for (const Write& w : inode->unsynced)
+        for (uint64_t at = 0; at < w.bytes.size();) {
+          const uint64_t offset = w.offset + at;
+          const uint64_t n = std::min(sector_bytes - offset % sector_bytes, w.bytes.size() - at);
+          pieces.push_back({inode, offset, std::string_view(w.bytes).substr(at, n)});
+          at += n;
+        }
     }
-  }
   return pieces;
 }
 

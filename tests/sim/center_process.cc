@@ -132,63 +132,72 @@ void CenterProcess::carry_out() {
 
 // --- the store -----------------------------------------------------------------------------------
 
-void CenterProcess::call(size_t sink, const StoreRequest& request, Answered then) {
+struct CenterProcess::Call {
+  Request request;
+  Answered then;  // null: it has been answered
+  StoreReply reply;
+
+  void answer(StoreReply with) {
+    if (const Answered told = std::exchange(then, nullptr)) told(std::move(with));
+  }
+};
+
+void CenterProcess::call(size_t sink, Request request, Answered then) {
   World& world = world_;
   const Faults& f = world.faults;
-  auto answered = std::make_shared<bool>(false);
-  const auto answer = [then, answered](StoreReply reply) {
-    if (std::exchange(*answered, true)) return;
-    then(std::move(reply));
-  };
-  after(kCallMs, [answer] {
+  const auto call = std::make_shared<Call>(Call{std::move(request), std::move(then), {}});
+  after(kCallMs, [call] {
     StoreReply none;
     none.error = Error{Error::Kind::retry_later, "no answer from the store"};
-    answer(std::move(none));
+    call->answer(std::move(none));
   });
   if (cut_off(sink) || world.rng.chance(f.call_lost)) return;
   int64_t there_ms = world.delay();
   if (world.rng.chance(f.call_late)) there_ms += static_cast<int64_t>(world.rng.below(20'000));
   const bool heard = !world.rng.chance(f.answer_lost);
   // What is on its way is carried out whether its caller lives or not.
-  world.after(there_ms, [this, alive = weak_from_this(), request, answer, heard, &world, sink,
-                         name = name(), shore = shores_[sink], tmp = hub_->tmp_name(sink)] {
-    StoreReply reply = call_store(request, *shore.records, *shore.files, tmp);
-    if (world.trace) world.say(name, in_words(request, reply));
-    if (const auto* publish = std::get_if<PublishRequest>(&request))
+  world.after(there_ms, [this, alive = weak_from_this(), call, heard, &world, sink, name = name(),
+                         shore = shores_[sink], tmp = hub_->tmp_name(sink)] {
+    call->reply = call_store(*call->request, *shore.records, *shore.files, tmp);
+    if (world.trace) world.say(name, in_words(*call->request, call->reply));
+    if (const auto* publish = std::get_if<PublishRequest>(call->request.get()))
       shore.sink.judge->look(*shore.sink.store, publish->final_path);
     const auto self = alive.lock();
     if (!self || !heard || cut_off(sink)) return;
-    after(world.delay(), [answer, reply = std::move(reply)] { answer(reply); });
+    after(world.delay(), [call] { call->answer(std::move(call->reply)); });
   });
 }
 
-void CenterProcess::perform(size_t sink, const StoreRequest& request, uint64_t life, Answered then,
+void CenterProcess::perform(size_t sink, Request request, uint64_t life, Answered then,
                             int64_t pause_ms) {
-  if (const auto* pause = std::get_if<PauseRequest>(&request))
-    return after(pause->ms, [this, sink, life, then] {
+  if (const auto* pause = std::get_if<PauseRequest>(request.get()))
+    return after(pause->ms, [this, sink, life, then = std::move(then)] {
       if (life == hub_->life(sink)) then({});
     });
-  call(sink, request, [this, sink, request, life, then, pause_ms](StoreReply reply) {
-    if (life != hub_->life(sink)) return;
-    if (!reply.error || reply.error->kind != Error::Kind::retry_later || !is_repeated(request))
-      return then(std::move(reply));
-    after(pause_ms, [this, sink, request, life, then, pause_ms] {
-      if (life == hub_->life(sink))
-        perform(sink, request, life, then, std::min(pause_ms * 2, kLongestPauseMs));
-    });
-  });
+  call(
+      sink, request,
+      [this, sink, request, life, then = std::move(then), pause_ms](StoreReply reply) {
+        if (life != hub_->life(sink)) return;
+        if (!reply.error || reply.error->kind != Error::Kind::retry_later || !is_repeated(*request))
+          return then(std::move(reply));
+        after(pause_ms, [this, sink, request, life, then, pause_ms] {
+          if (life == hub_->life(sink))
+            perform(sink, request, life, then, std::min(pause_ms * 2, kLongestPauseMs));
+        });
+      });
 }
 
 void CenterProcess::drive(size_t sink, std::shared_ptr<StoreProcedure> procedure, uint64_t life) {
-  const auto request = procedure->next();
+  auto request = procedure->next();
   if (!request) {
     hub_->procedure_done(sink, *procedure, now());
     return carry_out();
   }
-  perform(sink, *request, life, [this, sink, procedure, life](StoreReply reply) {
-    procedure->on(reply);
-    drive(sink, procedure, life);
-  });
+  perform(sink, std::make_shared<const StoreRequest>(std::move(*request)), life,
+          [this, sink, procedure, life](StoreReply reply) {
+            procedure->on(reply);
+            drive(sink, procedure, life);
+          });
 }
 
 void CenterProcess::start_work(size_t sink, FinishWork work) {
@@ -214,8 +223,8 @@ void CenterProcess::start_work(size_t sink, FinishWork work) {
 
 void CenterProcess::start_work(size_t sink, CommitEntry work) {
   say("commits " + work.name);
-  perform(sink, CasRequest{work.name, work.record}, hub_->life(sink),
-          [this, sink](StoreReply reply) {
+  perform(sink, std::make_shared<const StoreRequest>(CasRequest{work.name, work.record}),
+          hub_->life(sink), [this, sink](StoreReply reply) {
             hub_->commit_done(
                 sink, reply.error ? Result<Cas>(*reply.error) : Result<Cas>(reply.cas), now());
             carry_out();
@@ -223,13 +232,15 @@ void CenterProcess::start_work(size_t sink, CommitEntry work) {
 }
 
 void CenterProcess::start_work(size_t sink, PublishFile work) {
-  perform(sink, PublishRequest{work.file.stage, work.file.final_path}, hub_->life(sink),
-          [this, sink, stage = work.file.stage](StoreReply reply) {
-            const auto outcome =
-                reply.error ? Result<Published>(*reply.error) : Result<Published>(reply.published);
-            hub_->publish_done(sink, stage, outcome, now());
-            carry_out();
-          });
+  perform(
+      sink,
+      std::make_shared<const StoreRequest>(PublishRequest{work.file.stage, work.file.final_path}),
+      hub_->life(sink), [this, sink, stage = work.file.stage](StoreReply reply) {
+        const auto outcome =
+            reply.error ? Result<Published>(*reply.error) : Result<Published>(reply.published);
+        hub_->publish_done(sink, stage, outcome, now());
+        carry_out();
+      });
 }
 
 void CenterProcess::start_work(size_t sink, RunProcedure work) {

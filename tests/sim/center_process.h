@@ -50,6 +50,8 @@ class CenterProcess final : public Process {
 
  private:
   using Answered = std::function<void(StoreReply)>;
+  using Request = std::shared_ptr<const StoreRequest>;
+  struct Call;  // on its way
   [[nodiscard]] Moment now() const { return {world_.now_ms, wall_ms()}; }
   void tick();
   void take(LinkId id, Frame& frame);
@@ -60,10 +62,9 @@ class CenterProcess final : public Process {
   void start_work(size_t sink, RunProcedure work);
   void drive(size_t sink, std::shared_ptr<StoreProcedure> procedure, uint64_t life);
   // One request until it is answered; `then` only while the sink's life is still `life`.
-  void perform(size_t sink, const StoreRequest& request, uint64_t life, Answered then,
-               int64_t pause_ms = 50);
+  void perform(size_t sink, Request request, uint64_t life, Answered then, int64_t pause_ms = 50);
   // One try, over the network.
-  void call(size_t sink, const StoreRequest& request, Answered then);
+  void call(size_t sink, Request request, Answered then);
   [[nodiscard]] bool cut_off(size_t sink) const {
     return shores_[sink].cut_off_until_ms > world_.now_ms;
   }

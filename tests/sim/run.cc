@@ -24,6 +24,7 @@ struct Board {
   uint64_t kills = 0;
   uint64_t splits = 0;
   uint64_t cuts = 0;
+  uint64_t fingerprint = 0;
   char failed[1'000] = {};  // not empty: `next` is wrong, and nothing more is run
 };
 
@@ -46,6 +47,7 @@ void run_on(Board& board, const Plan& plan) {
   board.kills += o.kills;
   board.splits += o.splits;
   board.cuts += o.cuts;
+  board.fingerprint += o.fingerprint;
   if (!o.violation.empty())
     std::snprintf(board.failed, sizeof board.failed, "%s", o.violation.c_str());
 }
@@ -76,13 +78,12 @@ std::string Totals::text() const {
   char line[300];
   std::snprintf(line, sizeof line,
                 "%llu seeds, %llu lines, %llu files, %llu commits, %llu fences, %llu kills, "
-                "%llu splits, %llu cuts, "
-                "%zu violations",
+                "%llu splits, %llu cuts, %zu violations, fingerprint %016llx",
                 static_cast<unsigned long long>(seeds), static_cast<unsigned long long>(lines),
                 static_cast<unsigned long long>(files), static_cast<unsigned long long>(commits),
                 static_cast<unsigned long long>(fences), static_cast<unsigned long long>(kills),
                 static_cast<unsigned long long>(splits), static_cast<unsigned long long>(cuts),
-                failures.size());
+                failures.size(), static_cast<unsigned long long>(fingerprint));
   return line;
 }
 
@@ -122,6 +123,7 @@ Totals run_seeds(uint64_t first, uint64_t seeds, unsigned jobs, size_t most_fail
     totals.kills += boards[i].kills;
     totals.splits += boards[i].splits;
     totals.cuts += boards[i].cuts;
+    totals.fingerprint += boards[i].fingerprint;
   }
   munmap(boards, jobs * sizeof(Board));
   return totals;

@@ -25,6 +25,7 @@ struct Totals {
   uint64_t kills = 0;
   uint64_t splits = 0;
   uint64_t cuts = 0;
+  uint64_t fingerprint = 0;  // the same whenever the same happened
   std::vector<Failure> failures;
 
   [[nodiscard]] std::string text() const;  // one line

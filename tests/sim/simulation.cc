@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/hash.h"
 #include "control.pb.h"
 
 namespace tailrace::sim {
@@ -398,9 +399,20 @@ Outcome Simulation::run() {
   outcome_.lines = sinks_.front().judge->written();
   for (const Sink& sink : sinks_) outcome_.files += sink.judge->files();
   outcome_.virtual_ms = world_.now_ms;
+  outcome_.fingerprint = fingerprint();
   for (Machine& machine : machines_)
     if (machine.center) count(*machine.center);
   return outcome_;
+}
+
+uint64_t Simulation::fingerprint() const {
+  Xxh3 all;
+  for (const Sink& sink : sinks_)
+    for (const auto& [name, bytes] : sink.store->content()) {
+      all.update(name);
+      all.update(bytes);
+    }
+  return mix64(all.digest() + world_.events());
 }
 
 void Simulation::count(const CenterProcess& center) {

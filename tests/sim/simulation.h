@@ -27,6 +27,7 @@ struct Outcome {
   uint64_t splits = 0;
   uint64_t cuts = 0;  // files that something was cut out of
   int64_t virtual_ms = 0;
+  uint64_t fingerprint = 0;  // of all that happened
 };
 
 class Simulation {
@@ -124,6 +125,7 @@ class Simulation {
   void run_until(int64_t ms, const char* what, const std::function<bool()>& done);
   void count(const CenterProcess& center);
   void judge_after_all();
+  [[nodiscard]] uint64_t fingerprint() const;
   testing::Fault store_fault(size_t sink, const testing::StoreCall& call);
 
   Plan plan_;

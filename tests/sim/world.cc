@@ -9,18 +9,42 @@
 
 namespace tailrace::sim {
 
-void World::after(int64_t ms, std::function<void()> event) {
-  queue_.push_back({now_ms + ms, order_++, std::move(event)});
+void World::add(int64_t ms, Event event) {
+  size_t slot = events_.size();
+  if (free_.empty()) {
+    events_.push_back(std::move(event));
+  } else {
+    slot = free_.back();
+    free_.pop_back();
+    events_[slot] = std::move(event);
+  }
+  queue_.push_back({now_ms + ms, order_++, slot});
   std::push_heap(queue_.begin(), queue_.end());
+}
+
+void World::after(int64_t ms, std::function<void()> event) {
+  add(ms, {std::move(event), false, {}});
+}
+
+void World::after(int64_t ms, std::weak_ptr<Process> of, std::function<void()> event) {
+  add(ms, {std::move(event), true, std::move(of)});
 }
 
 bool World::step() {
   if (queue_.empty() || !violation.empty()) return false;
   std::pop_heap(queue_.begin(), queue_.end());
-  const Event event = std::move(queue_.back());
+  const Turn turn = queue_.back();
   queue_.pop_back();
-  now_ms = event.at_ms;
-  event.run();
+  Event event = std::move(events_[turn.event]);
+  free_.push_back(turn.event);
+  now_ms = turn.at_ms;
+  if (!event.owned) return event.run(), true;
+  const auto process = event.of.lock();
+  if (!process || process->ended_) return true;
+  if (process->stopped_until_ms_ > now_ms)
+    add(process->stopped_until_ms_ - now_ms, std::move(event));
+  else
+    event.run();
   return true;
 }
 
@@ -36,18 +60,6 @@ void World::say(const std::string& who, const std::string& what) const {
 }
 
 // --- processes -----------------------------------------------------------------------------------
-
-void Process::after(int64_t ms, std::function<void()> event) {
-  world_.after(ms, [weak = weak_from_this(), event = std::move(event)] {
-    if (const auto self = weak.lock()) self->run(event);
-  });
-}
-
-void Process::run(const std::function<void()>& event) {
-  if (ended_) return;
-  if (stopped_until_ms_ > world_.now_ms) return after(stopped_until_ms_ - world_.now_ms, event);
-  event();
-}
 
 void Process::die(bool silently) {
   for (const auto& weak : wires_)
@@ -76,11 +88,10 @@ int64_t Wire::arrival(int side) {
   return end.last_arrival_ms;
 }
 
-// An event at the other end's process.
+// An event at that end's process; it holds the wire.
 void Wire::to(int side, int64_t at_ms, std::function<void()> event) {
-  if (const auto owner = ends_[side].owner.lock())
-    owner->after(at_ms - world_.now_ms,
-                 [self = shared_from_this(), event = std::move(event)] { event(); });
+  const std::weak_ptr<Process>& owner = ends_[side].owner;
+  if (!owner.expired()) world_.after(at_ms - world_.now_ms, owner, std::move(event));
 }
 
 void Wire::tell(int side, const std::string& frame) const {
@@ -115,9 +126,10 @@ void Wire::flush(int side) {
     }
     end.out.wrote(taken);
   }
-  to(1 - side, arrival(side), [this, side, bytes = std::move(bytes)] {
-    ends_[side].queued -= std::min(ends_[side].queued, bytes.size());
-    if (!swallowed_) arrived(1 - side, bytes);
+  to(1 - side, arrival(side), [self = shared_from_this(), side, bytes = std::move(bytes)] {
+    size_t& queued = self->ends_[side].queued;
+    queued -= std::min(queued, bytes.size());
+    if (!self->swallowed_) self->arrived(1 - side, bytes);
   });
 }
 
@@ -160,7 +172,8 @@ void Wire::close(int side) {
   if (end.closed) return;
   if (!end.out.empty()) flush(side);
   end.closed = true;
-  to(1 - side, arrival(side), [this, side] { told(1 - side, "it closed the connection"); });
+  to(1 - side, arrival(side),
+     [self = shared_from_this(), side] { self->told(1 - side, "it closed the connection"); });
 }
 
 void Wire::leave(const Process& process, bool silently) {
@@ -173,7 +186,8 @@ void Wire::leave(const Process& process, bool silently) {
 
 void Wire::cut(const std::string& why) {
   for (const int side : {0, 1})
-    to(side, world_.now_ms + world_.delay(), [this, side, why] { told(side, why); });
+    to(side, world_.now_ms + world_.delay(),
+       [self = shared_from_this(), side, why] { self->told(side, why); });
 }
 
 }  // namespace tailrace::sim

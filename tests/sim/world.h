@@ -31,8 +31,11 @@ class World {
 
   // `event` happens in `ms`; those of one moment in the order in which they were asked for.
   void after(int64_t ms, std::function<void()> event);
+  // It is that process's: not once it is dead, and later while it is stopped.
+  void after(int64_t ms, std::weak_ptr<Process> of, std::function<void()> event);
   // The next event. False: there is none, or something is wrong.
   bool step();
+  [[nodiscard]] uint64_t events() const { return order_; }
   // A message's time on its way.
   int64_t delay() {
     int64_t ms = 1 + static_cast<int64_t>(rng.below(8));
@@ -52,14 +55,22 @@ class World {
 
  private:
   struct Event {
+    std::function<void()> run;
+    bool owned = false;
+    std::weak_ptr<Process> of;
+  };
+  struct Turn {
     int64_t at_ms = 0;
     uint64_t order = 0;
-    std::function<void()> run;
-    bool operator<(const Event& other) const {
+    size_t event = 0;
+    bool operator<(const Turn& other) const {
       return at_ms != other.at_ms ? at_ms > other.at_ms : order > other.order;
     }
   };
-  std::vector<Event> queue_;  // a heap
+  void add(int64_t ms, Event event);
+  std::vector<Turn> queue_;  // a heap
+  std::vector<Event> events_;
+  std::vector<size_t> free_;  // of them
   uint64_t order_ = 0;
 };
 
@@ -74,7 +85,9 @@ class Process : public std::enable_shared_from_this<Process> {
   Process& operator=(const Process&) = delete;
 
   // Events of this process: not once it is dead, and later while it is stopped.
-  void after(int64_t ms, std::function<void()> event);
+  void after(int64_t ms, std::function<void()> event) {
+    world_.after(ms, weak_from_this(), std::move(event));
+  }
   void stop_for(int64_t ms) { stopped_until_ms_ = std::max(stopped_until_ms_, world_.now_ms + ms); }
   void wake() { stopped_until_ms_ = 0; }
   // The kernel closes what it had. `silently`: its machine is gone too.
@@ -95,9 +108,9 @@ class Process : public std::enable_shared_from_this<Process> {
   World& world_;
 
  private:
-  friend class Wire;  // wires_
+  friend class Wire;   // wires_
+  friend class World;  // what it is told of its events
   static constexpr int64_t kEpochMs = 1'800'000'000'000;
-  void run(const std::function<void()>& event);
 
   std::string name_;
   int64_t stopped_until_ms_ = 0;

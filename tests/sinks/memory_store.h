@@ -145,12 +145,30 @@ class MemoryStore : public std::enable_shared_from_this<MemoryStore> {
   }
   [[nodiscard]] std::vector<std::string> names_in(const std::string& directory) const {
     std::set<std::string> names;
-    const auto add = [&](const std::string& path) {
-      if (parent_path(path) == directory) names.insert(path.substr(path.rfind('/') + 1));
-    };
-    for (const auto& [path, bytes] : files_) add(path);
-    for (const std::string& path : directories_) add(path);
+    const std::string begin = directory == "." ? std::string() : directory + "/";
+    add_names(files_, begin, names);
+    add_names(directories_, begin, names);
     return {names.begin(), names.end()};
+  }
+  // The paths directly below `begin`; what lies deeper is passed over.
+  template <class Paths>
+  static void add_names(const Paths& paths, const std::string& begin,
+                        std::set<std::string>& names) {
+    for (auto at = paths.lower_bound(begin); at != paths.end();) {
+      const std::string& path = path_of(*at);
+      if (!path.starts_with(begin)) break;
+      const size_t slash = path.find('/', begin.size());
+      if (slash == std::string::npos) {
+        names.insert(path.substr(begin.size()));
+        ++at;
+      } else {
+        at = paths.lower_bound(path.substr(0, slash) + static_cast<char>('/' + 1));
+      }
+    }
+  }
+  static const std::string& path_of(const std::string& path) { return path; }
+  static const std::string& path_of(const std::pair<const std::string, Bytes>& file) {
+    return file.first;
   }
   Result<void> remove_now(const std::string& name) {
     if (directories_.count(name) != 0) {
