@@ -38,6 +38,7 @@ struct ConfigKey {
   uint64_t least = 0;        // of a size, a duration or a count
   uint64_t most = UINT64_MAX;
   std::string_view required{};  // not empty: it must be there, and what to write
+  bool secret = false;          // its value is never shown
 };
 
 // The keys that one kind of file may have.

@@ -400,6 +400,13 @@ void Center::leave() {
   state_->bell.ring();
 }
 
+void Center::presence(const Presence& presence) {
+  state_->hub->presence(presence, now());
+  state_->carry_out();
+}
+
+Member Center::member() const { return state_->hub->member(); }
+
 CenterStatus Center::status() const {
   if (!state_->hub) return {};
   CenterStatus out = state_->hub->status();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "discovery/presence.h"
 #include "flow/connection.h"
 #include "sinks/store/files.h"
 #include "sinks/store/records.h"
@@ -108,6 +109,10 @@ class Center {
   // `everything`: also what is small and could be sent again (tailrace run).
   void stop(bool everything);
   void leave();
+  // Who is there, as ZooKeeper says; and what it is to be told of this one (but the cluster's
+  // name).
+  void presence(const Presence& presence);
+  [[nodiscard]] Member member() const;
   [[nodiscard]] CenterStatus status() const;
 
  private:

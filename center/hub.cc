@@ -123,6 +123,30 @@ void Hub::tick(std::span<const LinkView> views, Moment now) {
   s.top_up();
 }
 
+void Hub::presence(const Presence& presence, Moment now) {
+  State& s = *state_;
+  s.now = now;
+  s.presence = presence;
+  for (const auto& sink : s.sinks)
+    if (!sink->stopped) sink->incarnation->presence(presence, now);
+  s.pump();
+}
+
+Member Hub::member() const {
+  const State& s = *state_;
+  Member out;
+  out.name = s.settings.name;
+  out.address = s.settings.address;
+  out.version = TAILRACE_VERSION;
+  out.state = s.stop_asked ? Member::State::draining : Member::State::running;
+  out.state_uuid = s.options.state_uuid;
+  out.started_ms = s.started_ms;
+  for (const auto& sink : s.sinks)
+    if (!sink->stopped)
+      out.incarnations[sink->options.identity.sink] = sink->incarnation->me().incarnation;
+  return out;
+}
+
 // Of a Local that came again there may be two connections for a while.
 void Hub::State::note_presence(uint64_t local_id, bool present) {
   const auto is_here = [local_id](const auto& known) {

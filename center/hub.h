@@ -22,6 +22,7 @@
 #include "center/door.h"
 #include "center/finishing.h"
 #include "center/incarnation.h"
+#include "discovery/presence.h"
 #include "flow/frame_reader.h"
 #include "flow/outgoing.h"
 #include "flow/peer_address.h"
@@ -113,6 +114,9 @@ class Hub {
   void procedure_done(size_t sink, const StoreProcedure& procedure, Moment now);
   void fail(size_t sink, std::string reason, Moment now);  // this life is over
 
+  // Who is there, as ZooKeeper says; never called where there is none.
+  void presence(const Presence& presence, Moment now);
+
   // STOP: commit and publish what is held, free the lanes, seal the log. `everything`: also what is
   // small and could be sent again.
   void stop(bool everything);
@@ -129,6 +133,8 @@ class Hub {
   [[nodiscard]] std::string tmp_name(size_t sink);  // never given before; nor is
   [[nodiscard]] std::string stage_name(size_t sink, const std::string& category);
   [[nodiscard]] CenterStatus status() const;
+  // What is to be said of this Center in ZooKeeper; its cluster's name is the caller's.
+  [[nodiscard]] Member member() const;
   // Lines of that stream that are held for the sink: received, and neither committed nor given away
   // (as all is that a stop leaves to its Locals).
   [[nodiscard]] uint64_t held(size_t sink, const std::string& category,

@@ -45,6 +45,7 @@ void Hub::Sink::begin(int64_t not_before_ms) {
   incarnation =
       std::make_unique<Incarnation>(std::move(of), std::move(me), options.layout, options.zone,
                                     Rng(hub.rng.next()), hub.now, not_before_ms);
+  incarnation->presence(hub.presence, hub.now);
   for (auto& [id, link] : hub.links) {
     if (!link.greeted) continue;
     if (link.present) incarnation->connected(link.local_id, true);

@@ -77,6 +77,8 @@ struct Hub::State {
   CenterSettings& settings = options.settings;
   Rng rng;
   Moment now;
+  const int64_t started_ms = now.wall_ms;
+  Presence presence;  // as ZooKeeper said last
   HubActions out;
   std::vector<std::unique_ptr<Sink>> sinks;  // as in the settings
 

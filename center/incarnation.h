@@ -27,6 +27,7 @@
 #include "center/release.h"
 #include "center/roll_call.h"
 #include "center/start_log.h"
+#include "discovery/presence.h"
 #include "sinks/layout.h"
 #include "sinks/timezone.h"
 
@@ -188,6 +189,9 @@ class Incarnation {
   // proved; then it is told where the stream stands, once more.
   void doubt(const std::string& category, const StreamKey& stream);
   void connected(uint64_t local_id, bool is_connected);
+  // Who is there, as ZooKeeper says, if there is one: without it, or while it does not know, all of
+  // this is found out from the store alone.
+  void presence(const Presence& presence, Moment now);
 
   // `staged`: where it lies now, if something was cut out of it.
   void file_finished(OpenFileId file, uint64_t bytes, uint64_t xxh3,
@@ -267,6 +271,8 @@ class Incarnation {
   void roll(Moment now);
   [[nodiscard]] const Announcement* place_of(const Lane& lane) const;
   void roll_called(const RollCall& roll_call, Moment now);
+  void place_centers();
+  void give_away_wishes();
   void move_lanes(Moment now);
   void begin_release(const Lane& lane, OwnedLane& owned);
   void split_loud(const std::string& category, Moment now);
@@ -338,6 +344,8 @@ class Incarnation {
   enum class Missing { no, found, unexplained };
   Missing missing_ = Missing::no;
   Announced announced_;
+  std::set<uint64_t> leaving_;  // state_uuids of Centers that say that they are about to leave
+  bool paused_ = false;         // by the operator: no lane moves for balance
   // By state_uuid, those that take lanes; and what the others say, into announced_.
   std::vector<uint64_t> centers_;
   std::map<uint64_t, const Announcement*> center_says_;

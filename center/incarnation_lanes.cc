@@ -23,13 +23,26 @@ void Incarnation::roll_called(const RollCall& roll_call, Moment now) {
     missing_ = Missing::no;
   else if (missing_ == Missing::no)
     missing_ = Missing::found;
+  for (const auto& [incarnation, said] : announced_)  // of a state directory the newest counts
+    if (incarnation != me_.incarnation && said.state_uuid == me_.state_uuid)
+      unfinished_logs_.try_emplace(incarnation, UnfinishedLog{now.mono_ms});
+  place_centers();
+  // Each looks after the next one, so that who dies is noticed although nobody wants its lanes.
+  auto next = announced_.upper_bound(me_.incarnation);
+  if (next == announced_.end()) next = announced_.begin();
+  if (next != announced_.end() && next->first != me_.incarnation &&
+      !mutant(Mutant::janitor_passes_sealed))
+    unfinished_logs_.try_emplace(next->first, UnfinishedLog{now.mono_ms, true, true});
+  give_away_wishes();
+}
+
+// Among whom lanes are placed: those that are announced, but for whom ZooKeeper knows to be gone or
+// about to leave.
+void Incarnation::place_centers() {
   center_says_.clear();
   for (const auto& [incarnation, said] : announced_) {
-    if (incarnation == me_.incarnation) continue;
-    // Of a state directory the newest counts; one of my own is my dead predecessor.
-    if (said.state_uuid == me_.state_uuid)
-      unfinished_logs_.try_emplace(incarnation, UnfinishedLog{now.mono_ms});
-    else if (!said.address.empty())
+    if (said.state_uuid == me_.state_uuid || said.address.empty()) continue;
+    if (!me_.gone.contains(incarnation) && !leaving_.contains(said.state_uuid))
       center_says_[said.state_uuid] = &said;
   }
   centers_.assign(1, me_.state_uuid);
@@ -39,12 +52,10 @@ void Incarnation::roll_called(const RollCall& roll_call, Moment now) {
     centers_.push_back(state_uuid);
     if (addresses_.size() < kMostAddresses) addresses_.push_back(said->address);
   }
-  // Each looks after the next one, so that who dies is noticed although nobody wants its lanes.
-  auto next = announced_.upper_bound(me_.incarnation);
-  if (next == announced_.end()) next = announced_.begin();
-  if (next != announced_.end() && next->first != me_.incarnation &&
-      !mutant(Mutant::janitor_passes_sealed))
-    unfinished_logs_.try_emplace(next->first, UnfinishedLog{now.mono_ms, true, true});
+}
+
+// Those that are another's by placement.
+void Incarnation::give_away_wishes() {
   if (stopping_ != Stopping::no) return;
   for (auto wish = wishes_.begin(); wish != wishes_.end();) {
     const Announcement* to = place_of(wish->first);
@@ -55,6 +66,20 @@ void Incarnation::roll_called(const RollCall& roll_call, Moment now) {
     actions_.push_back(TellElsewhere{wish->first, to->address});
     wish = wishes_.erase(wish);
   }
+}
+
+void Incarnation::presence(const Presence& presence, Moment now) {
+  paused_ = presence.paused;
+  std::set<uint64_t> leaving, staying;
+  for (const Member& member : presence.members)
+    (member.state == Member::State::draining ? leaving : staying).insert(member.state_uuid);
+  for (const uint64_t state_uuid : staying) leaving.erase(state_uuid);
+  next_roll_call_ms_ = std::min(next_roll_call_ms_, now.mono_ms);  // who came stands in the store
+  if (leaving == leaving_ && presence.gone == me_.gone) return;
+  leaving_ = std::move(leaving);
+  me_.gone = presence.gone;
+  place_centers();
+  if (counted_) give_away_wishes();
 }
 
 // The Center that should own the lane; null: this one. One that nobody can reach owns what it is
@@ -87,7 +112,7 @@ void Incarnation::move_lanes(Moment now) {
       }
       if (owned.misplaced_ms < 0) owned.misplaced_ms = now.mono_ms;
       const bool due = now.mono_ms - owned.misplaced_ms >= me_.takeover_after_ms;
-      if (due && !reclaim_ && !log_.blocked(lane.category)) begin_release(lane, owned);
+      if (due && !paused_ && !reclaim_ && !log_.blocked(lane.category)) begin_release(lane, owned);
     }
     if (owned.leaving != Leaving::emptying) continue;
     const Category& files = category(lane.category);

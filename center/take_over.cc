@@ -11,6 +11,9 @@ std::optional<uint64_t> newest_entry(const std::vector<std::string>& names) {
     if (const auto entry = parse_entry_name(name)) newest = std::max(newest.value_or(0), *entry);
   return newest;
 }
+
+// ZooKeeper may say meanwhile that it has gone.
+int64_t slice_ms(const Acquirer& me) { return std::max<int64_t>(1, me.takeover_after_ms / 5); }
 }  // namespace
 
 LaneClaim Acquirer::claim(LaneClaim::Kind kind, uint64_t epoch, uint64_t uuid) const {
@@ -45,7 +48,7 @@ std::optional<StoreRequest> GoneCheck::next() const {
     case Step::read_newest: return ReadRequest{me_.names.entry(incarnation_, *newest_)};
     case Step::ask: return CasRequest{question_, me_.incarnation};
     case Step::read_question: return ReadRequest{question_};
-    case Step::wait: return PauseRequest{me_.takeover_after_ms};
+    case Step::wait: return PauseRequest{slice_ms(me_)};
     case Step::ended: break;
   }
   return std::nullopt;
@@ -63,18 +66,22 @@ void GoneCheck::on(const StoreReply& reply) {
     }
     case Step::list_log:
       newest_ = newest_entry(reply.names);
-      step_ = newest_ ? Step::read_newest : Step::ask;
+      if (!newest_) return ask();
+      step_ = Step::read_newest;
       return;
     case Step::read_newest: {
       if (reply.record) {
         const auto record = CommitRecord::decode(*reply.record);
         if (record && record->kind == CommitRecord::Kind::fence) return end(true);
       }
-      step_ = Step::ask;
-      return;
+      return ask();
     }
     case Step::ask: step_ = Step::wait; return;
-    case Step::wait: step_ = Step::read_question; return;
+    case Step::wait:
+      waited_ms_ += slice_ms(me_);
+      if (me_.gone.contains(incarnation_)) return end(true);
+      if (waited_ms_ >= me_.takeover_after_ms) step_ = Step::read_question;
+      return;
     case Step::read_question:
       if (!reply.record) return end(false);  // it was answered
       step_ = Step::list_again;
@@ -82,6 +89,11 @@ void GoneCheck::on(const StoreReply& reply) {
     case Step::list_again: return end(newest_entry(reply.names) == newest_);
     case Step::ended: return;
   }
+}
+
+void GoneCheck::ask() {
+  if (me_.gone.contains(incarnation_)) return end(true);
+  step_ = Step::ask;
 }
 
 void GoneCheck::end(bool gone) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,9 @@ struct Acquirer {
   uint64_t state_uuid = 0;  // its lock is held: logs announced with it are of the dead
   // Those of others are gone when they neither wrote an entry nor answered for so long.
   int64_t takeover_after_ms = 15'000;
+  // Incarnations of which ZooKeeper knew and that have gone (discovery/presence.h): not asked
+  // first.
+  std::set<std::string> gone{};
 
   // A claim that it writes: all but the lane, the table and the entry that it starts from.
   [[nodiscard]] LaneClaim claim(LaneClaim::Kind kind, uint64_t epoch, uint64_t uuid) const;
@@ -53,6 +57,8 @@ class GoneCheck {
     list_again,
     ended,
   };
+  // Unless it is known to be gone.
+  void ask();
   void end(bool gone);
 
   const Acquirer& me_;
@@ -60,6 +66,7 @@ class GoneCheck {
   std::string question_;
   Step step_ = Step::read_announcement;
   std::optional<uint64_t> newest_;
+  int64_t waited_ms_ = 0;
   bool gone_ = false;
 };
 

@@ -46,7 +46,16 @@ class Listing {
       if (defaults_ && !key.fallback.empty()) line(head + std::string(key.fallback), "default");
       return;
     }
-    line(head + shown(*node), map.source().file() + ":" + std::to_string(node->line));
+    line(head + (key.secret ? hidden(*node) : shown(*node)),
+         map.source().file() + ":" + std::to_string(node->line));
+  }
+
+  // Where a secret stands may be shown.
+  static std::string hidden(const YamlNode& node) {
+    const bool refers = node.text.starts_with("${") &&
+                        node.text.find('}') == node.text.size() - 1 &&
+                        node.text.find(":-") == std::string::npos;
+    return refers ? node.text : "(not shown)";
   }
 
   // A reference to a file is shown as it is written: what it names may be a secret.

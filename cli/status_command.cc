@@ -136,6 +136,21 @@ void show_center(const Json& s, std::string_view wanted) {
   }
 }
 
+void show_zookeeper(const Json& s) {
+  std::string line = s.value("connected", false)
+                         ? "  ZooKeeper: " + show_count(count(s, "centers")) + " Centers are there"
+                         : "  ! ZooKeeper has not said who is there for " +
+                               seconds(s, "away_seconds") + "; lines flow on, who lives is asked " +
+                               "in the store";
+  if (!s.value("announced", false)) line += "; this one is NOT announced";
+  if (count(s, "ignored_nodes") > 0)
+    line += "; " + show_count(count(s, "ignored_nodes")) + " nodes are passed over, see the log";
+  if (s.value("rebalance_paused", false)) line += "; rebalance is PAUSED";
+  std::printf("%s\n", line.c_str());
+  const std::string trouble = s.value("trouble", "");
+  if (!trouble.empty()) std::printf("  ! %s\n", escape(trouble, 512).c_str());
+}
+
 void show(const HostPort& at, const Json& s, std::string_view wanted) {
   std::printf("%s (%s), cluster %s, version %s: %s\n", s.value("role", "").c_str(),
               at.show().c_str(), escape(s.value("cluster", ""), 64).c_str(),
@@ -155,6 +170,7 @@ void show(const HostPort& at, const Json& s, std::string_view wanted) {
           wanted);
   if (s.contains("agent")) show_agent(s["agent"], wanted);
   if (s.contains("local")) show_local(s["local"], wanted);
+  if (s.contains("zookeeper")) show_zookeeper(s["zookeeper"]);
   if (s.contains("center")) show_center(s["center"], wanted);
 }
 

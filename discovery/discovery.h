@@ -1,5 +1,5 @@
 // A Center's shell around Membership: ZooKeeper's answers and the time go in, what it wants is
-// carried out. Thread: the road. docs/architecture.md, "Finding each other".
+// carried out. Thread: the road. docs/protocol.md, "Several Centers".
 #pragma once
 
 #include <asio/io_context.hpp>

@@ -38,6 +38,7 @@ struct Errand::State {
   }
 
   [[nodiscard]] std::optional<Error> over() const {
+    if (cancelled) return Error{Error::Kind::closed, "cancelled"};
     if (!refused.empty()) return Error{Error::Kind::rejected, refused};
     if (mono_ms() < until_ms) return std::nullopt;
     return Error{Error::Kind::retry_later, "ZooKeeper at " + hosts + " does not answer"};
@@ -46,6 +47,7 @@ struct Errand::State {
   std::string hosts;
   int64_t until_ms;
   Bell bell;
+  bool cancelled = false;
   bool connected = false;
   std::string refused;
   uint64_t asked = 0;
@@ -58,10 +60,21 @@ Errand::Errand(asio::io_context& road, const ZooKeeperSettings& settings, int64_
 
 Errand::~Errand() { state_->zookeeper.reset(); }
 
+void Errand::cancel() {
+  state_->cancelled = true;
+  state_->bell.ring();
+}
+
+asio::awaitable<void> Errand::end() {
+  state_->cancelled = true;
+  co_await state_->zookeeper->end();
+}
+
 asio::awaitable<Result<ZooReply>> Errand::ask(ZooRequest request) {
   const std::shared_ptr<State> state = state_;
-  while (!state->connected) {
+  for (;;) {
     if (auto over = state->over()) co_return *over;
+    if (state->connected) break;
     co_await state->bell.wait(std::max<int64_t>(1, state->until_ms - mono_ms()));
   }
   request.number = ++state->asked;
@@ -89,12 +102,10 @@ void choose(std::vector<std::string>& names, size_t most, uint64_t random) {
     std::swap(names[i], names[i + rng.below(names.size() - i)]);
   if (names.size() > most) names.resize(most);
 }
-}  // namespace
 
-asio::awaitable<Result<std::vector<std::string>>> look_up_centers(asio::io_context& road,
-                                                                  const ZooKeeperSettings& settings,
-                                                                  size_t most, uint64_t random) {
-  Errand errand(road, settings, kLookUpMs);
+asio::awaitable<Result<std::vector<std::string>>> read_list(Errand& errand,
+                                                            const ZooKeeperSettings& settings,
+                                                            size_t most) {
   const std::string folder = zookeeper_root(settings) + std::string(kCentersNode);
   ZooRequest list;
   list.kind = ZooRequest::Kind::list;
@@ -104,7 +115,7 @@ asio::awaitable<Result<std::vector<std::string>>> look_up_centers(asio::io_conte
   std::vector<std::string> found;
   if (listed->outcome == ZooReply::Outcome::no_node) co_return found;  // no Center was ever there
   if (listed->outcome != ZooReply::Outcome::ok) co_return cannot(folder, *listed);
-  choose(listed->names, most, random);
+  choose(listed->names, most, os_random());
   for (const std::string& name : listed->names) {
     ZooRequest read;
     read.kind = ZooRequest::Kind::read;
@@ -120,6 +131,20 @@ asio::awaitable<Result<std::vector<std::string>>> look_up_centers(asio::io_conte
       found.push_back(member->address);
     }
   }
+  co_return found;
+}
+}  // namespace
+
+void CenterLookUp::cancel() {
+  if (errand_) errand_->cancel();
+}
+
+asio::awaitable<Result<std::vector<std::string>>> CenterLookUp::look(size_t most) {
+  errand_ = std::make_shared<Errand>(road_, settings_, kLookUpMs);
+  const std::shared_ptr<Errand> errand = errand_;
+  auto found = co_await read_list(*errand, settings_, most);
+  co_await errand->end();
+  errand_.reset();
   co_return found;
 }
 

@@ -1,7 +1,7 @@
 // A Center among the others in ZooKeeper: one ephemeral node says that it is there, the others' say
 // who else is, and two nodes are the operator's. A pure machine: what ZooKeeper says and the time
 // in, requests out; discovery/discovery.h carries them out. Thread: the road. docs/protocol.md,
-// "Finding each other"; docs/formats/membership.md.
+// "Several Centers"; docs/formats/membership.md.
 //
 // A node's value never changes: what changes gets a node of its own, made before the old one goes,
 // so that a list with the names says everything.

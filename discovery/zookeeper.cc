@@ -23,6 +23,7 @@ struct ZooKeeper::Handle {
 
   // From any thread.
   void tell(ZooEvent event) const {
+    if (inbox.expired()) return;  // nobody listens, and the road may be at its end
     asio::post(road, [inbox = inbox, event = std::move(event)]() mutable {
       if (const auto here = inbox.lock()) here->take(std::move(event));
     });
@@ -207,6 +208,12 @@ void ZooKeeper::close() {
   worker_.post([handle = std::exchange(handle_, nullptr)] {
     if (handle->zh != nullptr) zookeeper_close(std::exchange(handle->zh, nullptr));
   });
+}
+
+asio::awaitable<void> ZooKeeper::end() {
+  close();
+  std::function<void()> nothing = [] {};
+  co_await worker_.run(std::move(nothing));
 }
 
 void ZooKeeper::request(ZooRequest request) {

@@ -4,6 +4,7 @@
 // the handle is a worker's.
 #pragma once
 
+#include <asio/awaitable.hpp>
 #include <asio/io_context.hpp>
 #include <cstdint>
 #include <functional>
@@ -32,6 +33,8 @@ class ZooKeeper {
   // `session`: larger than all before. The one before must have been closed.
   void open(uint64_t session);
   void close();
+  // Closes; once it returns the destructor has nothing to wait for.
+  asio::awaitable<void> end();
   // Of the session that is open. Exactly one reply follows; a value of more than kMostNodeBytes is
   // refused before anything is sent.
   void request(ZooRequest request);

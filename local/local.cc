@@ -11,6 +11,7 @@
 #include "base/units.h"
 #include "control.pb.h"
 #include "flow/peer_address.h"
+#include "local/center_list.h"
 #include "local/local_state.h"
 #include "local/spool_aside.h"
 #include "local/spool_holes.h"
@@ -61,6 +62,11 @@ Result<void> Local::State::open() {
                                               settings.window_bytes, quota_bytes},
                                 settings.centers);
   figures = std::make_unique<LocalFigures>(*spool, *uplinks, wall_ms());
+  if (!settings.list_path.empty()) {
+    kept = read_center_list(settings.list_path);
+    uplinks->learn(kept, mono_ms());
+    std::sort(kept.begin(), kept.end());
+  }
   return {};
 }
 
@@ -125,6 +131,7 @@ asio::awaitable<void> Local::State::tick() {
     uplinks->tick(mono_ms());
     figures->tick(wall_ms());
     say_trouble();
+    look_for_centers();
     settle_agent();
     settle_centers();
   }
@@ -293,8 +300,9 @@ void Local::State::settle_agent() {
 
 // --- the door --------------------------------------------------------------------------------
 
-Local::Local(asio::io_context& road, LocalSettings settings, Connect connect_center)
-    : state_(std::make_shared<State>(road, std::move(settings), std::move(connect_center))) {}
+Local::Local(asio::io_context& road, LocalSettings settings, Connect connect_center, LookUp look_up)
+    : state_(std::make_shared<State>(road, std::move(settings), std::move(connect_center),
+                                     std::move(look_up))) {}
 Local::~Local() = default;
 
 Result<void> Local::open() { return state_->open(); }
@@ -313,7 +321,8 @@ asio::awaitable<void> Local::run() {
     }
     log::warning("the spool " + settings.spool_dir + " is " + *named + " now");
     const Connect connect = state_->connect_center;
-    state_ = std::make_shared<State>(state_->road, settings, connect);
+    const LookUp look_up = state_->look_up;
+    state_ = std::make_shared<State>(state_->road, settings, connect, look_up);
     if (const auto opened = state_->open(); !opened) {
       log::error(opened.error().text);
       co_return;

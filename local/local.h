@@ -23,7 +23,10 @@ struct LocalSettings {
   std::string host;
   std::string cluster;  // uuid, hex16
   // Addresses of Centers, as Connect takes them: one that answers names those that own lanes.
-  std::vector<std::string> centers;
+  std::vector<std::string> centers;  // may be none if there is a `look_up`
+  // Where the list of Centers that it has heard of is kept, so that a restart needs nobody to ask;
+  // empty: nowhere.
+  std::string list_path;
   uint64_t quota_bytes = 20ull << 30;    // and never more than 10 % of the disk
   uint64_t segment_bytes = 64ull << 20;  // and never more than an eighth of that, nor below 1 MiB
   // Where lines go, by uuid, if that is known before a Center says so: what the spool knows of
@@ -57,7 +60,10 @@ class Local {
  public:
   // To the Center at an address: one of the settings', or one that a REDIRECT named.
   using Connect = std::function<asio::awaitable<Result<StreamSocket>>(std::string address)>;
-  Local(asio::io_context& road, LocalSettings settings, Connect connect_center);
+  // Addresses of Centers, from wherever they are listed. Asked when none that is known answers.
+  using LookUp = std::function<asio::awaitable<Result<std::vector<std::string>>>()>;
+  Local(asio::io_context& road, LocalSettings settings, Connect connect_center,
+        LookUp look_up = {});
   ~Local();
 
   // Recovers the spool. Blocks. fatal or rejected: text says what to do.

@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "base/bell.h"
+#include "base/random.h"
 #include "base/sparingly.h"
 #include "base/worker.h"
 #include "local/agent_session.h"
+#include "local/center_search.h"
 #include "local/figures.h"
 #include "local/local.h"
 #include "local/spool.h"
@@ -22,10 +24,12 @@ namespace tailrace {
 inline constexpr size_t kPooledBatches = 64;
 
 struct Local::State : std::enable_shared_from_this<State> {
-  State(asio::io_context& r, LocalSettings s, Connect c)
+  State(asio::io_context& r, LocalSettings s, Connect c, LookUp l)
       : road(r),
         settings(std::move(s)),
         connect_center(std::move(c)),
+        look_up(std::move(l)),
+        search(Rng(os_random())),
         disk(std::make_shared<SpoolDisk>(settings.spool_dir)),
         batches(kPooledBatches),
         writer(r, "spool"),
@@ -54,8 +58,11 @@ struct Local::State : std::enable_shared_from_this<State> {
   asio::awaitable<void> read_cold(std::string address, ColdRead read);
   asio::awaitable<void> quarantine(RefusedBatch batch);
   asio::awaitable<void> keep_holes();
+  asio::awaitable<void> find_centers();
+  asio::awaitable<void> keep_list();
   asio::awaitable<void> tick();
   void say_trouble();
+  void look_for_centers();
   void say_refused(const std::string& peer, const std::string& why);
 
   // What the machines want done, carried out.
@@ -69,6 +76,8 @@ struct Local::State : std::enable_shared_from_this<State> {
   asio::io_context& road;
   LocalSettings settings;
   Connect connect_center;
+  LookUp look_up;  // empty: there is nobody to ask
+  CenterSearch search;
   std::shared_ptr<SpoolDisk> disk;  // the workers' jobs hold it too
   std::unique_ptr<Spool> spool;
   uint64_t quota_bytes = 0;
@@ -103,6 +112,8 @@ struct Local::State : std::enable_shared_from_this<State> {
   std::unique_ptr<Uplinks> uplinks;
   std::unique_ptr<LocalFigures> figures;
   UplinkActions uplink_actions;
+  std::vector<std::string> kept;  // the list of Centers on the disk, sorted
+  bool keeps = false;             // it is being written
 };
 
 }  // namespace tailrace

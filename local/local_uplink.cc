@@ -1,8 +1,11 @@
 // A Local's ways to Centers: the connections, and what the uplinks want done, carried out.
+#include <algorithm>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/units.h"
+#include "local/center_list.h"
 #include "local/local_state.h"
 
 namespace tailrace {
@@ -50,6 +53,46 @@ asio::awaitable<void> Local::State::serve_center(std::string address) {
   uplinks->disconnected(address, why, os_random(), mono_ms());
   settle_center(address);
   center_bell.ring();
+}
+
+// On each tick: whom one may ask, and that it is not forgotten.
+void Local::State::look_for_centers() {
+  const size_t known = uplinks->known().size();
+  if (look_up && search.due(!uplinks->centers().empty(), known, mono_ms()))
+    begin("the search for Centers", find_centers());
+  if (settings.list_path.empty() || keeps || known == 0) return;
+  std::vector<std::string> now = uplinks->known();
+  std::sort(now.begin(), now.end());
+  if (now == kept) return;
+  kept = std::move(now);
+  keeps = true;
+  begin("the list of Centers", keep_list());
+}
+
+asio::awaitable<void> Local::State::find_centers() {
+  const auto found = co_await look_up();
+  search.ended(mono_ms());
+  if (leaving) co_return;
+  if (!found) {
+    log::warning("no Center answers, and where others are is not known: " + found.error().text);
+  } else if (found->empty()) {
+    log::warning("no Center answers, and none is listed; lines wait in the spool");
+  } else {
+    log::info("no Center answered; the list names " + show_count(found->size()) + ", " +
+              found->front() + " is one of them");
+    uplinks->learn(*found, mono_ms());
+    center_bell.ring();
+  }
+}
+
+asio::awaitable<void> Local::State::keep_list() {
+  auto outcome = std::make_shared<Result<void>>();
+  auto work = [path = settings.list_path, list = kept, outcome] {
+    *outcome = keep_center_list(path, list);
+  };
+  co_await reader.run(std::move(work));
+  keeps = false;
+  if (!*outcome) log::warning("the list of Centers could not be kept: " + outcome->error().text);
 }
 
 void Local::State::settle_centers() {

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "base/check.h"
-
 namespace tailrace {
 
 namespace {
@@ -17,7 +15,7 @@ constexpr size_t kMostAddressBytes = 256;
 
 Uplinks::Uplinks(Spool& spool, UplinkOptions options, std::vector<std::string> seeds)
     : delivery_(spool), options_(std::move(options)), seeds_(std::move(seeds)), centers_(seeds_) {
-  TAILRACE_CHECK(!seeds_.empty(), "a Local without a Center to ask");
+  if (seeds_.empty()) return;
   asked_ = seeds_[spool.local_id() % seeds_.size()];  // not all of them the same one
   road(asked_);
 }
@@ -74,7 +72,8 @@ void Uplinks::ask_next() {
     const auto known = roads_.find(address);
     return known == roads_.end() ? INT64_MIN : known->second.asked_ms;
   };
-  roads_.at(asked_).asked_ms = now_ms_;
+  if (centers_.empty()) return;
+  if (!asked_.empty()) roads_.at(asked_).asked_ms = now_ms_;
   asked_ = *std::min_element(
       centers_.begin(), centers_.end(),
       [&](const auto& one, const auto& other) { return asked_ms(one) < asked_ms(other); });
@@ -91,6 +90,13 @@ void Uplinks::hear_of(const std::vector<std::string>& centers) {
     if (std::find(centers_.begin(), centers_.end(), address) == centers_.end())
       centers_.push_back(address);
   }
+}
+
+void Uplinks::learn(const std::vector<std::string>& centers, int64_t now_ms) {
+  now_ms_ = now_ms;
+  if (centers.empty()) return;
+  hear_of(centers);
+  if (asked_.empty() || roads_.at(asked_).uplink->center().empty()) ask_next();
 }
 
 void Uplinks::frame(const std::string& address, Frame& frame, int64_t now_ms) {
@@ -135,7 +141,7 @@ void Uplinks::tick(int64_t now_ms) {
     road.uplink->ask_retired(now_ms);
     if (road.uplink->owns_any()) road.used_ms = now_ms;
   }
-  if (!roads_.at(asked_).uplink->lacks_owner()) patient_since_ms_ = now_ms;
+  if (asked_.empty() || !roads_.at(asked_).uplink->lacks_owner()) patient_since_ms_ = now_ms;
   if (now_ms - patient_since_ms_ >= kPatienceMs) ask_next();
   drop_unused(now_ms);
 }

@@ -17,13 +17,15 @@ namespace tailrace {
 
 class Uplinks {
  public:
-  // `seeds`: addresses of Centers, not empty. The spool must outlive it.
+  // `seeds`: addresses of Centers that always count; may be none. The spool must outlive it.
   Uplinks(Spool& spool, UplinkOptions options, std::vector<std::string> seeds);
 
   // --- events -----------------------------------------------------------------------------------
   // Addresses to which a connection is to be made now; each is followed by connected() or, if it
   // cannot be made, disconnected().
   [[nodiscard]] std::vector<std::string> connect(int64_t now_ms);
+  // Addresses from a list that is kept or was looked up; as if a Center had said so.
+  void learn(const std::vector<std::string>& centers, int64_t now_ms);
   void connected(const std::string& address, int64_t now_ms);
   void disconnected(const std::string& address, const std::string& why, uint64_t random,
                     int64_t now_ms);
@@ -48,6 +50,8 @@ class Uplinks {
   [[nodiscard]] bool knows(const std::string& address) const { return roads_.contains(address); }
   // Milliseconds until connect() names an address; -1: nothing is due.
   [[nodiscard]] int64_t connect_due_ms(int64_t now_ms) const;
+  // Those that may be asked, seeds first.
+  [[nodiscard]] const std::vector<std::string>& known() const { return centers_; }
   [[nodiscard]] const Delivery& delivery() const { return delivery_; }
   // Names of the Centers that have welcomed us.
   [[nodiscard]] std::string centers() const;
@@ -70,7 +74,7 @@ class Uplinks {
   UplinkOptions options_;
   const std::vector<std::string> seeds_;
   std::vector<std::string> centers_;  // the seeds, and what Centers have said of others
-  std::string asked_;                 // of those
+  std::string asked_;                 // of those; empty: none is known
   int64_t patient_since_ms_ = 0;      // since when it has not found an owner for every stream
   std::map<std::string, Road> roads_;
   int64_t now_ms_ = 0;

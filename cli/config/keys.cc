@@ -16,6 +16,7 @@ constexpr unsigned kPrograms = kAgent | kLocal | kCenter | kRun;
 constexpr unsigned kReads = kAgent | kRun;
 constexpr unsigned kDrops = kAgent | kRun | kDropped;
 constexpr unsigned kSpools = kLocal | kRun;
+constexpr unsigned kFinds = kLocal | kCenter;
 constexpr unsigned kPublishes = kCenter | kRun;
 
 constexpr ConfigKey kKeys[] = {
@@ -74,10 +75,29 @@ constexpr ConfigKey kKeys[] = {
     {kSpools, "spool.when_full", word, "block",
      "block: reading waits, the log files are the buffer, nothing is lost", "block"},
     {kLocal, "discovery", map, "", "how Centers are found", "", 0, 0,
-     "where Centers are: {static: [host:17410]}"},
+     "where Centers are: {static: [host:17410]} or {zookeeper: \"host:2181\"}"},
+    {kCenter, "discovery", map, "",
+     "how Centers see each other, besides what stands in the output: sooner, by ZooKeeper"},
     {kLocal, "discovery.static", list, "",
-     "host:port of each; one is used, another when it does not answer", "", 0, 0,
-     "at least one host:17410"},
+     "host:port of each; one is used, another when it does not answer"},
+    {kLocal, "discovery.zookeeper", text, "",
+     "host:2181,host:2181/chroot. It is asked once, when no Center that is known answers; their "
+     "list "
+     "is kept in the state directory"},
+    {kCenter, "discovery.zookeeper", text, "",
+     "host:2181,host:2181/chroot. Needed by nothing: while it is away the output is asked as "
+     "before"},
+    {kFinds, "discovery.auth", text, "",
+     "user:password of ZooKeeper's digest scheme, best as ${file:PATH}. With it our nodes may be "
+     "read "
+     "by all and written by that user; a Local needs none to read",
+     "", 0, 0, "", true},
+    {kFinds, "discovery.session", duration, "10s",
+     "after so long without a Center the others miss it, and 3 s later take its lanes", "", 1000,
+     60'000},
+    {kFinds, "discovery.allow", list, "",
+     "networks (10.0.0.0/8) and domains (.example.com): an address outside of them that stands in "
+     "ZooKeeper is not believed"},
 
     {kPublishes, "name", text, "", "part of the published names (the host's name)"},
     {kCenter, "listen", address, "0.0.0.0:17410", "an IP address and a port to which Locals come"},

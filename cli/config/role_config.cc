@@ -203,6 +203,37 @@ class Reader {
       else
         discovery.wrong("static", address.error().text);
     }
+    out_.local->zookeeper = read_zookeeper(map, discovery);
+    out_.local->settings.list_path = out_.state + "/centers";
+    if (map.has("discovery") && !discovery.has("static") && !discovery.has("zookeeper"))
+      map.wrong("discovery", "nothing here says where Centers are",
+                "{static: [host:17410]} or {zookeeper: \"host:2181\"}");
+  }
+
+  ZooKeeperSettings read_zookeeper(ConfigMap& map, ConfigMap& discovery) {
+    ZooKeeperSettings out;
+    out.cluster = out_.cluster;
+    out.auth = discovery.text("auth");
+    out.session_ms = static_cast<int64_t>(discovery.number("session"));
+    if (auto allow = AddressRules::parse(discovery.texts("allow")))
+      out.allow = std::move(*allow);
+    else
+      discovery.wrong("allow", allow.error().text);
+    if (!discovery.has("zookeeper")) {
+      if (discovery.has("auth"))
+        discovery.wrong("auth", "a password without a ZooKeeper", "name it: zookeeper: host:2181");
+      return out;
+    }
+    if (auto servers = parse_zookeeper(discovery.text("zookeeper")))
+      out.servers = std::move(*servers);
+    else
+      discovery.wrong("zookeeper", servers.error().text);
+    if (discovery.has("auth") && out.auth.find(':') == std::string::npos)
+      discovery.wrong("auth", "expected user:password");
+    if (out_.cluster.find_first_of("/ \t") != std::string::npos || out_.cluster.starts_with('.'))
+      map.wrong("cluster", "with ZooKeeper the cluster's name is a part of paths",
+                "letters, digits, '.', '_' and '-'");
+    return out;
   }
 
   void read_spool(ConfigMap& map, std::string directory, LocalSettings& settings) {
@@ -224,6 +255,8 @@ class Reader {
     if (!out_.center->listen.host.empty() && !is_ip_address(out_.center->listen.host))
       map.wrong("listen", "expected an IP address and a port such as 0.0.0.0:17410");
     out_.center->settings.address = advertised(map, out_.center->listen);
+    ConfigMap discovery = map.map("discovery");
+    out_.center->zookeeper = read_zookeeper(map, discovery);
   }
 
   // Where Locals reach a Center that listens there.

@@ -14,6 +14,7 @@
 #include "base/config.h"
 #include "center/center.h"
 #include "cli/road.h"
+#include "discovery/servers.h"
 #include "local/local.h"
 
 namespace tailrace {
@@ -28,11 +29,13 @@ struct AgentConfig {
 struct LocalConfig {
   LocalSettings settings;
   std::string agent_socket;
+  ZooKeeperSettings zookeeper;
 };
 
 struct CenterConfig {
   CenterSettings settings;
   HostPort listen;  // its host is an IP address
+  ZooKeeperSettings zookeeper;
 };
 
 struct AdminConfig {

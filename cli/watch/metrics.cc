@@ -74,6 +74,16 @@ constexpr Metric kMetrics[] = {
     {"tailrace_center_sink_in_trouble", gauge, "sink",
      "1 while files or lanes wait for the sink; /readyz says why"},
     {"tailrace_center_locals_connected", gauge, "", "Locals connected"},
+    {"tailrace_center_zookeeper_connected", gauge, "",
+     "1 while ZooKeeper says who is there; absent without one. 0: lines flow on, who lives is "
+     "asked "
+     "in the store"},
+    {"tailrace_center_zookeeper_away_seconds", gauge, "", "for how long it has not said so"},
+    {"tailrace_center_zookeeper_announced", gauge, "", "1 while this Center's own node stands"},
+    {"tailrace_center_zookeeper_centers", gauge, "", "Centers that are there, this one too"},
+    {"tailrace_center_zookeeper_nodes_ignored", gauge, "",
+     "nodes that are not a Center's, or not believed; the log says why"},
+    {"tailrace_center_rebalance_paused", gauge, "", "1 while the operator has paused it"},
 
     {"tailrace_ready", gauge, "", "1 if /readyz says 200"},
     {"tailrace_build_info", gauge, "version", "1"},
@@ -174,6 +184,15 @@ void set_center(const CenterStatus& s, MetricValues& out) {
   out.set("tailrace_center_locals_connected", as_double(s.locals));
 }
 
+void set_discovery(const DiscoveryStatus& s, MetricValues& out) {
+  out.set("tailrace_center_zookeeper_connected", s.connected ? 1 : 0);
+  out.set("tailrace_center_zookeeper_away_seconds", static_cast<double>(s.away_ms) / 1000);
+  out.set("tailrace_center_zookeeper_announced", s.announced ? 1 : 0);
+  out.set("tailrace_center_zookeeper_centers", as_double(s.centers));
+  out.set("tailrace_center_zookeeper_nodes_ignored", as_double(s.ignored));
+  out.set("tailrace_center_rebalance_paused", s.paused ? 1 : 0);
+}
+
 double resident_bytes() {
   std::FILE* const file = std::fopen("/proc/self/statm", "re");
   if (file == nullptr) return 0;
@@ -208,6 +227,7 @@ std::string metrics_text(const Snapshot& now, bool ready) {
   if (now.agent) set_agent(*now.agent, now.now_ms, out);
   if (now.local) set_local(*now.local, now.now_ms, out);
   if (now.center) set_center(*now.center, out);
+  if (now.discovery) set_discovery(*now.discovery, out);
   out.set("tailrace_ready", ready ? 1 : 0);
   out.set("tailrace_build_info", 1, TAILRACE_VERSION);
   out.set("process_start_time_seconds", static_cast<double>(now.started_ms) / 1000);

@@ -10,6 +10,7 @@
 
 #include "agent/agent.h"
 #include "center/center.h"
+#include "discovery/membership.h"
 #include "local/local.h"
 
 namespace tailrace {
@@ -23,6 +24,7 @@ struct Snapshot {
   std::optional<AgentStatus> agent;
   std::optional<LocalStatus> local;
   std::optional<CenterStatus> center;
+  std::optional<DiscoveryStatus> discovery;  // of a Center with ZooKeeper
 };
 
 // One line's way through all roles that this process has, by category. At rest (nothing under way

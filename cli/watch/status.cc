@@ -104,6 +104,18 @@ Json center_json(const CenterStatus& s, int64_t now_ms) {
   return out;
 }
 
+Json discovery_json(const DiscoveryStatus& s) {
+  Json out;
+  out["connected"] = s.connected;
+  out["away_seconds"] = static_cast<double>(s.away_ms) / 1000;
+  out["announced"] = s.announced;
+  out["centers"] = s.centers;
+  out["ignored_nodes"] = s.ignored;
+  out["rebalance_paused"] = s.paused;
+  out["trouble"] = s.trouble;
+  return out;
+}
+
 Json obstacles_json(const Readiness& readiness) {
   Json out = Json::array();
   for (const Obstacle& obstacle : readiness.obstacles()) {
@@ -127,6 +139,7 @@ std::string status_json(const Snapshot& now, const Readiness& readiness) {
   if (now.agent) out["agent"] = agent_json(*now.agent, now.now_ms);
   if (now.local) out["local"] = local_json(*now.local, now.now_ms);
   if (now.center) out["center"] = center_json(*now.center, now.now_ms);
+  if (now.discovery) out["zookeeper"] = discovery_json(*now.discovery);
   for (const auto& [name, b] : balance_of(now))
     out["balance"][name] = {
         {"read", b.read}, {"in_flight", b.in_flight}, {"published", b.published}, {"lost", b.lost}};

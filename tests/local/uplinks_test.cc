@@ -101,6 +101,31 @@ BOOST_AUTO_TEST_CASE(of_other_centers_it_hears_by_pong) {
   BOOST_TEST((road.due() == Addresses{"a"}));
 }
 
+BOOST_AUTO_TEST_CASE(without_seeds_it_waits_until_a_list_names_some) {
+  Ways road({});
+  BOOST_TEST(road.due().empty());
+  road.later(60'000);
+  BOOST_TEST(road.uplinks.connect_due_ms(road.paper.now_ms) == -1);
+  road.uplinks.learn({}, road.paper.now_ms);
+  BOOST_TEST(road.due().empty());
+  road.uplinks.learn({"a", "b"}, road.paper.now_ms);
+  BOOST_TEST((road.due() == Addresses{"a"}));
+  road.uplinks.disconnected("a", "refused", 0, road.paper.now_ms);
+  BOOST_TEST((road.due() == Addresses{"b"}));
+  road.meet("b");
+  road.uplinks.learn({"c"}, road.paper.now_ms);
+  BOOST_TEST(road.due().empty());  // one is enough
+  road.uplinks.disconnected("b", "gone", 0, road.paper.now_ms);
+  BOOST_TEST((road.due() == Addresses{"c"}));
+  BOOST_TEST((road.uplinks.known() == Addresses{"c"}));
+}
+
+BOOST_AUTO_TEST_CASE(seeds_stay_whatever_a_list_says) {
+  Ways road({"a"});
+  road.uplinks.learn({"b"}, road.paper.now_ms);
+  BOOST_TEST((road.uplinks.known() == Addresses{"a", "b"}));
+}
+
 BOOST_AUTO_TEST_CASE(a_redirect_is_followed_and_given_up_when_nobody_there_owns_anything) {
   Ways road({"a"});
   static_cast<void>(road.due());

@@ -98,7 +98,8 @@ int stay(Probe& probe, char** words) {
 }
 
 asio::awaitable<void> look_up(Probe& probe) {
-  const auto found = co_await look_up_centers(probe.road, probe.settings, 16, os_random());
+  CenterLookUp looking(probe.road, probe.settings);
+  const auto found = co_await looking.look(16);
   if (!found) std::printf("error %s\n", found.error().text.c_str());
   if (found)
     for (const std::string& address : *found) std::printf("%s\n", address.c_str());
@@ -113,6 +114,7 @@ asio::awaitable<void> create(Probe& probe, std::string path, size_t bytes) {
   request.value = std::string(bytes, 'x');
   const auto reply = co_await errand.ask(std::move(request));
   std::printf("%s\n", reply ? reply->text.c_str() : reply.error().text.c_str());
+  co_await errand.end();
   probe.code = reply && reply->outcome == ZooReply::Outcome::ok ? 0 : 1;
   probe.over = true;
 }

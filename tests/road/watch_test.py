@@ -196,6 +196,16 @@ class Watch(WatchedTest):
         self.assertNotIn("hunter2", done.stdout)
         self.assertRegex(done.stdout, r"role: center +# .*center\.yaml:1\n")
         self.assertRegex(done.stdout, r"listen: 0\.0\.0\.0:17410 +# default\n")
+        for auth, shown in (("user:hunter2", "(not shown)"), ("${env:AUTH:-user:hunter2}", "(not shown)"),
+                            (f"${{file:{self.dir}/auth}}", f"${{file:{self.dir}/auth}}")):
+            with open(f"{self.dir}/auth", "w") as file:
+                file.write("user:hunter2\n")
+            self.configure("found", "role: center\ncluster: c\nsinks: {w: {type: directory, root: /srv, timezone: UTC}}\n"
+                           f"discovery:\n  zookeeper: zoo1\n  auth: \"{auth}\"\n")
+            done = self.tool("config", "--effective", f"{self.dir}/found.yaml")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertNotIn("hunter2", done.stdout)
+            self.assertIn("  auth: " + shown, done.stdout)
         done = self.tool("check", "--format", "json", f"{self.dir}/agent.yaml")
         self.assertEqual(json.loads(done.stdout)[0]["would_read"]["files"], 0)
         self.put("a.log", range(10))

@@ -1,0 +1,64 @@
+// The Center's daemon.
+#include "base/file.h"
+#include "base/log.h"
+#include "base/spawn.h"
+#include "center/center.h"
+#include "cli/daemon/life.h"
+#include "cli/daemon/roles.h"
+#include "cli/daemon/ways.h"
+#include "discovery/discovery.h"
+
+namespace tailrace {
+
+namespace {
+std::unique_ptr<Discovery> discover(asio::io_context& road, const CenterConfig& config,
+                                    Center& center) {
+  MembershipOptions options;
+  options.settings = config.zookeeper;
+  log::info("this Center is announced in ZooKeeper at " + options.settings.servers.hosts + ", " +
+            zookeeper_root(options.settings));
+  const std::function<Member()> me = [&center, cluster = options.settings.cluster] {
+    Member member = center.member();
+    member.cluster = cluster;
+    return member;
+  };
+  return std::make_unique<Discovery>(road, std::move(options), me,
+                                     [&center](const Presence& now) { center.presence(now); });
+}
+}  // namespace
+
+int run_center(asio::io_context& road, StopSignals& signals, const RoleConfig& config) {
+  const CenterConfig& center_config = *config.center;
+  std::string into;
+  for (const SinkSettings& sink : center_config.settings.sinks) {
+    if (auto made = make_directories(sink.root); !made) return failed(made.error().text);
+    into += (into.empty() ? "" : " and ") + sink.root;
+  }
+  auto stores = open_stores(center_config.settings);
+  if (!stores) return failed(stores.error().text);
+  Center center(road, center_config.settings, std::move(*stores));
+  if (auto opened = center.open(); !opened) return failed(opened.error().text);
+  TcpDoor door(road);
+  if (auto listens = listen_tcp(door, center_config.listen); !listens)
+    return failed(listens.error().text);
+  const std::function<void(StreamSocket)> take = [&center](StreamSocket socket) {
+    center.accept_local(std::move(socket));
+  };
+  spawn(road, "Locals", accept_all(door, take));
+  log::info("Center " + center_config.settings.name + ": takes Locals on " +
+            center_config.listen.show() + " as " + center_config.settings.address +
+            ", publishes into " + into);
+  std::unique_ptr<Discovery> discovery;
+  if (center_config.zookeeper.given()) discovery = discover(road, center_config, center);
+  const auto stop = [&center, &door] {
+    door.close();
+    center.stop(false);
+  };
+  return Life(road, signals, config)
+      .live(center.run(), stop, nothing_to_reload, [&center, &discovery](Snapshot& now) {
+        now.center = center.status();
+        if (discovery) now.discovery = discovery->status();
+      });
+}
+
+}  // namespace tailrace
