@@ -77,6 +77,8 @@ void Uplink::State::follow(size_t sink, UplinkStream& s, Position at, Said said)
       ping();
       course.barrier = pings;
     }
+    // A FLUSH that was said meanwhile came before what is sent again now.
+    if (course.sent > at.seq) flush_told &= ~(uint32_t{1} << sink);
     course.sent = at.seq;
     return;
   }

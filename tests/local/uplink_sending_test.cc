@@ -54,6 +54,25 @@ BOOST_AUTO_TEST_CASE(flush_follows_the_lines_and_is_repeated_until_they_are_comm
   BOOST_TEST(hop.count(FrameType::flush) == 0u);
 }
 
+BOOST_AUTO_TEST_CASE(flush_is_said_again_behind_what_a_rewind_had_sent_again) {
+  Filled paper;
+  paper.add(1);
+  UplinkHop hop(paper);
+  hop.connect();
+  hop.welcome({UplinkHop::at(1, {})});
+  hop.uplink.flush({1});
+  hop.credit("web", 1u << 20);
+  BOOST_TEST(hop.data().size() == 1u);
+  BOOST_TEST(hop.count(FrameType::flush) == 1u);
+  hop.rewind(1, {});  // it was dropped there, and with it what the FLUSH was about
+  hop.say(FrameType::pong);
+  BOOST_TEST(hop.data().size() == 2u);
+  BOOST_TEST(hop.count(FrameType::flush) == 2u);
+  BOOST_TEST((hop.sent.back().type == FrameType::flush));
+  hop.pump();
+  BOOST_TEST(hop.count(FrameType::flush) == 2u);
+}
+
 SpoolOptions without_cache() {
   SpoolOptions options;
   options.cache_bytes = 0;
