@@ -19,6 +19,7 @@ namespace tailrace {
 namespace {
 constexpr int64_t kBusyTickMs = 50;
 constexpr int64_t kIdleTickMs = 500;
+constexpr uint64_t kLooks = 8;  // at least so many while limits.memory comes in
 constexpr int64_t kQuietMs = 1'000;         // then what a link's last frame took is given back
 constexpr uint64_t kDescriptorsKept = 256;  // for files, records and what else is opened
 constexpr int kFirstTries = 10;
@@ -113,6 +114,8 @@ struct Center::State {
   std::unique_ptr<Hub> hub;
   std::map<LinkId, std::shared_ptr<Link>> links;
   LinkId next_link = 1;
+  int64_t next_look_ms = 0;  // at all of them, or once this much has come:
+  uint64_t arrived = 0;
   bool leaving = false;
   Bell bell;
 };
@@ -231,6 +234,10 @@ void Center::State::accept(StreamSocket socket) {
   if (!in) return;  // the socket closes
   auto link = std::make_shared<Link>(road, std::move(socket), from.name);
   links[id] = link;
+  link->connection.on_arrived([this](size_t bytes) {
+    arrived += bytes;
+    if (arrived * kLooks >= settings.limits.memory_bytes) bell.ring();
+  });
   spawn(road, "a Local's connection", serve(id, std::move(link)));
 }
 
@@ -366,7 +373,13 @@ asio::awaitable<void> Center::State::run() {
     const int64_t wait_ms = hub->busy() ? kBusyTickMs : kIdleTickMs;
     co_await bell.wait(wait_ms);
     if (hub->stopped() || leaving) break;
-    hub->tick(look_at_links(), now());
+    const bool look =
+        mono_ms() >= next_look_ms || arrived * kLooks >= settings.limits.memory_bytes;
+    if (look) {
+      next_look_ms = mono_ms() + kIdleTickMs;
+      arrived = 0;
+    }
+    hub->tick(look ? look_at_links() : std::vector<LinkView>(), now());
     carry_out();
   }
   for (const auto& [id, link] : links) link->connection.close();

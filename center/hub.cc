@@ -90,6 +90,8 @@ void Hub::unreadable(LinkId id, const Error& why, bool other_version, Moment now
 void Hub::gone(LinkId id) {
   State& s = *state_;
   const auto link = s.links.extract(id);
+  s.index.gone(link.mapped());
+  s.owing.erase(id);
   if (link.mapped().greeted) {
     s.note_presence(link.mapped().local_id, false);
     s.heard_ms[link.mapped().local_id] = s.now.mono_ms;
@@ -120,7 +122,7 @@ void Hub::tick(std::span<const LinkView> views, Moment now) {
     if (s.stop_asked) sink->incarnation->stop(s.stop_everything);
   }
   s.pump();
-  s.top_up();
+  s.top_up_all();
 }
 
 void Hub::presence(const Presence& presence, Moment now) {
@@ -149,11 +151,12 @@ Member Hub::member() const {
 
 // Of a Local that came again there may be two connections for a while.
 void Hub::State::note_presence(uint64_t local_id, bool present) {
-  const auto is_here = [local_id](const auto& known) {
-    const LocalLink& link = known.second;
-    return link.greeted && !link.closing && link.present && link.local_id == local_id;
+  const auto is_here = [this](LinkId id) {
+    const LocalLink& link = links.at(id);
+    return link.greeted && !link.closing && link.present;
   };
-  const bool here = present || std::any_of(links.begin(), links.end(), is_here);
+  const std::set<LinkId>& of_local = index.of_local(local_id);
+  const bool here = present || std::any_of(of_local.begin(), of_local.end(), is_here);
   for (const auto& sink : sinks) sink->incarnation->connected(local_id, here);
 }
 
@@ -229,14 +232,10 @@ std::string Hub::stage_name(size_t at, const std::string& category) {
 
 bool Hub::busy() const {
   const State& s = *state_;
-  if (s.stop_asked) return true;
-  for (const auto& sink : s.sinks) {
-    if (sink->incarnation->open_files() + sink->incarnation->pending_files() > 0) return true;
-    if (std::any_of(s.links.begin(), s.links.end(),
-                    [&](const auto& link) { return !link.second.at[sink->at].rewinds.empty(); }))
-      return true;
-  }
-  return false;
+  if (s.stop_asked || !s.owing.empty()) return true;
+  return std::any_of(s.sinks.begin(), s.sinks.end(), [](const auto& sink) {
+    return sink->incarnation->open_files() + sink->incarnation->pending_files() > 0;
+  });
 }
 
 CenterStatus Hub::status() const {

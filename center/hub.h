@@ -102,7 +102,7 @@ class Hub {
   // What came on it is not our protocol; it is closed.
   void unreadable(LinkId link, const Error& why, bool other_version, Moment now);
   void gone(LinkId link);
-  // Each 50 to 500 ms (busy()). `links`: all that are in.
+  // Each 50 to 500 ms (busy()). `links`: all that are in, at least every 500 ms; else none.
   void tick(std::span<const LinkView> links, Moment now);
 
   // --- events of the work; `sink` is a place in the settings

@@ -105,7 +105,7 @@ bool Hub::State::on_ping(LocalLink& link, const Frame& frame) {
   for (const auto& back : message.held_back())
     if (Sink* const sink = sink_of(back.sink()); sink && back.percent() >= kSpoolFullPercent)
       sink->flush(link);
-  top_up();  // a REWIND that is owed goes first: the PONG tells that none is under way
+  top_up(link);  // a REWIND that is owed goes first: the PONG tells that none is under way
   send(link, FrameType::pong, pong_for(link));
   pump();
   return true;
@@ -131,6 +131,7 @@ bool Hub::State::on_hello(LocalLink& link, const Frame& frame) {
   link.local_id = hello.local_id();
   link.start = hello.start();
   link.host = hello.host();
+  index.greeted(link.local_id, link.id);
   note_presence(link.local_id, true);
   for (const auto& stream : hello.streams())
     if (!add_stream(link, stream.stream(), stream.category(), stream.sub())) return false;
@@ -144,7 +145,7 @@ bool Hub::State::on_hello(LocalLink& link, const Frame& frame) {
   welcome(link);
   for (const auto& sink : sinks)
     for (const auto& [number, stream] : link.streams) sink->greet(link, number);
-  top_up();
+  top_up(link);
   pump();
   return true;
 }
@@ -170,8 +171,9 @@ void Hub::State::welcome(LocalLink& link) {
 
 // The same Local come back takes the place of its older connection; another with its id is refused.
 bool Hub::State::alone(LocalLink& link, const proto::Hello& hello) {
-  for (auto& [id, other] : links) {
-    if (id == link.id || !other.greeted || other.local_id != hello.local_id()) continue;
+  for (const LinkId id : index.of_local(hello.local_id())) {
+    LocalLink& other = links.at(id);
+    if (!other.greeted) continue;
     if (other.start != hello.start() && other.start != hello.start_before()) {
       // It may have started twice since that connection broke, and nobody told us.
       if (std::exchange(other.rival, hello.start()) != hello.start()) {
@@ -222,7 +224,8 @@ bool Hub::State::add_stream(LocalLink& link, uint32_t number, const std::string&
   const bool taken =
       std::all_of(sinks.begin(), sinks.end(), [&](const auto& sink) { return sink->wish(stream); });
   if (!taken) return one_too_many(" for this Center; those that are there go on");
-  link.categories[category].insert(key.sub);
+  link.categories[category][key.sub] = number;
+  index.named(category, link.id, number);
   link.streams[number] = std::move(stream);
   return true;
 }
@@ -322,10 +325,10 @@ bool Hub::State::on_gap(LocalLink& link, const Frame& frame) {
 }
 
 bool Hub::State::lives(uint64_t local_id) const {
+  const std::set<LinkId>& of_local = index.of_local(local_id);
   return heard_ms.contains(local_id) ||
-         std::any_of(links.begin(), links.end(), [local_id](const auto& link) {
-           return link.second.greeted && link.second.local_id == local_id;
-         });
+         std::any_of(of_local.begin(), of_local.end(),
+                     [this](LinkId id) { return links.at(id).greeted; });
 }
 
 // Whoever asks does so again every few seconds, so what cannot be answered now is not.
@@ -342,10 +345,17 @@ bool Hub::State::on_retire(LocalLink& link, const Frame& frame) {
   return true;
 }
 
-void Hub::State::top_up() {
-  for (auto& [id, link] : links)
-    if (link.greeted)
-      for (const auto& sink : sinks) sink->top_up(link);
+void Hub::State::top_up(LocalLink& link) {
+  if (link.greeted)
+    for (const auto& sink : sinks) sink->top_up(link);
+}
+
+void Hub::State::top_up_all() {
+  for (const LinkId id : std::exchange(owing, {})) {
+    LocalLink& link = links.at(id);
+    top_up(link);
+    if (link.owed()) owing.insert(id);
+  }
 }
 
 }  // namespace tailrace

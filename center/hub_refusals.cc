@@ -80,12 +80,11 @@ void Hub::State::drop_silent(LocalLink& link, const LinkView& view) {
 
 void Hub::State::shed(std::span<const LinkView> views) {
   uint64_t held = 0;
-  std::vector<std::pair<uint64_t, LinkId>> holders;
-  for (const LinkView& view : views) {
-    held += view.held_bytes + view.queued_bytes;
-    holders.emplace_back(view.held_bytes + view.queued_bytes, view.link);
-  }
+  for (const LinkView& view : views) held += view.held_bytes + view.queued_bytes;
   if (held <= settings.limits.memory_bytes) return;
+  std::vector<std::pair<uint64_t, LinkId>> holders;
+  for (const LinkView& view : views)
+    holders.emplace_back(view.held_bytes + view.queued_bytes, view.link);
   std::sort(holders.rbegin(), holders.rend());
   for (const auto& [bytes, id] : holders) {
     if (held <= settings.limits.memory_bytes) break;

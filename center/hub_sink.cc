@@ -116,10 +116,10 @@ void Hub::Sink::act(PublishFile& action) { hub.out.work.push_back({at, std::move
 void Hub::Sink::act(RunProcedure& action) { hub.out.work.push_back({at, std::move(action)}); }
 
 void Hub::Sink::act(TellCommitted& action) {
-  for (const auto& [id, link] : hub.links) {
+  for (const LinkId id : hub.index.of_local(action.stream.local_id)) {
+    const LocalLink& link = hub.links.at(id);
     uint32_t number = 0;
-    if (!link.greeted || link.local_id != action.stream.local_id) continue;
-    if (!link.number_of(action.category, action.stream, &number)) continue;
+    if (!link.greeted || !link.number_of(action.category, action.stream, &number)) continue;
     *committed[id].add_positions() = position_message(number, action.position);
   }
 }
@@ -132,17 +132,16 @@ void Hub::Sink::send_committed() {
 }
 
 void Hub::Sink::act(TellLane& action) {
-  for (auto& [id, link] : hub.links)
-    for (const auto& [number, stream] : link.streams)
-      if (link.greeted && stream.is_in(action.lane)) {
-        incarnation->begin_at(stream.category, stream.key, stream.ways[at].origin);
-        tell_standing(link, number);
-        give_credit(link, stream.category, stream.key);
-      }
+  for (const auto& [link, number] : of_lane(action.lane)) {
+    const LocalLink::Stream& stream = link->streams.at(number);
+    incarnation->begin_at(stream.category, stream.key, stream.ways[at].origin);
+    tell_standing(*link, number);
+    give_credit(*link, stream.category, stream.key);
+  }
 }
 
 void Hub::Sink::act(TellReleased& action) {
-  for (LocalLink* link : of_lane(action.lane)) release(*link, action.lane);
+  for (LocalLink* link : links_of_lane(action.lane)) release(*link, action.lane);
 }
 
 void Hub::Sink::act(TellSplit& action) {
@@ -152,16 +151,15 @@ void Hub::Sink::act(TellSplit& action) {
           {{"category", action.lane.category}, {"sink", settings.name}});
   TellReleased ended{action.lane};
   act(ended);
-  for (auto& [id, link] : hub.links)
-    for (const auto& [number, stream] : link.streams) {
-      if (!link.greeted || !stream.is_in(action.lane)) continue;
-      static_cast<void>(wish(stream));  // it counted already
-      tell_elsewhere(link, stream);
-    }
+  for (const auto& [link, number] : of_lane(action.lane)) {
+    const LocalLink::Stream& stream = link->streams.at(number);
+    static_cast<void>(wish(stream));  // it counted already
+    tell_elsewhere(*link, stream);
+  }
 }
 
 void Hub::Sink::act(TellElsewhere& action) {
-  for (LocalLink* link : of_lane(action.lane)) redirect(*link, action);
+  for (LocalLink* link : links_of_lane(action.lane)) redirect(*link, action);
 }
 
 void Hub::Sink::act(Fenced& action) {

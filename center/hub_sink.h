@@ -65,13 +65,16 @@ struct Hub::Sink {
   bool refuse_stream(LocalLink& link, uint32_t number, proto::Reject::Code code,
                      const std::string& text);
   void tell_standing(LocalLink& link, uint32_t number);
-  std::vector<LocalLink*> of_lane(const Lane& lane);
+  // Streams of it that Locals have named, and the Locals with any.
+  std::vector<std::pair<LocalLink*, uint32_t>> of_lane(const Lane& lane);
+  std::vector<LocalLink*> links_of_lane(const Lane& lane);
   void release(LocalLink& link, const Lane& lane);
   void redirect(LocalLink& link, const TellElsewhere& where);
   // Where the stream should go instead, if it should.
   void tell_elsewhere(LocalLink& link, const LocalLink::Stream& stream);
   void release_all();
   void give_credit(LocalLink& link, const std::string& category, const StreamKey& key);
+  [[nodiscard]] bool owe_rewind(LocalLink& link, uint32_t number);
   void top_up(LocalLink& link);
   [[nodiscard]] proto::SinkStreamPosition position_message(uint32_t number,
                                                            const Position& position) const;

@@ -33,17 +33,30 @@ void Hub::Sink::tell_standing(LocalLink& link, uint32_t number) {
   proto::Committed message;
   *message.add_positions() = position_message(number, standing->committed);
   hub.send(link, FrameType::committed, message);
-  if (standing->received != standing->committed) link.at[at].rewinds.insert(number);
+  if (standing->received != standing->committed) static_cast<void>(owe_rewind(link, number));
 }
 
-// Locals with a stream of it.
-std::vector<LocalLink*> Hub::Sink::of_lane(const Lane& lane) {
-  std::vector<LocalLink*> out;
-  for (auto& [id, link] : hub.links) {
-    const bool has = std::any_of(link.streams.begin(), link.streams.end(),
-                                 [&](const auto& s) { return s.second.is_in(lane); });
-    if (link.greeted && has) out.push_back(&link);
+// False: it was owed already.
+bool Hub::Sink::owe_rewind(LocalLink& link, uint32_t number) {
+  hub.owing.insert(link.id);
+  return link.at[at].rewinds.insert(number).second;
+}
+
+std::vector<std::pair<LocalLink*, uint32_t>> Hub::Sink::of_lane(const Lane& lane) {
+  std::vector<std::pair<LocalLink*, uint32_t>> out;
+  for (const auto& [id, numbers] : hub.index.of_category(lane.category)) {
+    LocalLink& link = hub.links.at(id);
+    if (!link.greeted) continue;
+    for (const uint32_t number : numbers)
+      if (link.streams.at(number).is_in(lane)) out.emplace_back(&link, number);
   }
+  return out;
+}
+
+std::vector<LocalLink*> Hub::Sink::links_of_lane(const Lane& lane) {
+  std::vector<LocalLink*> out;
+  for (const auto& [link, number] : of_lane(lane))
+    if (out.empty() || out.back() != link) out.push_back(link);
   return out;
 }
 
@@ -72,13 +85,20 @@ void Hub::Sink::tell_elsewhere(LocalLink& link, const LocalLink::Stream& stream)
 }
 
 void Hub::Sink::give_credit(LocalLink& link, const std::string& category, const StreamKey& key) {
-  LocalLink::Credit& credit = link.at[at].credits[category];
+  LocalLink::AtSink& here = link.at[at];
+  LocalLink::Credit& credit = here.credits[category];
   const uint64_t most =
       std::clamp<uint64_t>(hub.settings.limits.memory_bytes / kCreditShare / hub.sinks.size() /
                                std::max<size_t>(1, hub.links.size()),
                            kLeastCreditBytes, kMostCreditBytes);
   if (credit.allowed >= credit.used + most / 2) return;
-  if (!incarnation->takes(category, key)) return;
+  if (!incarnation->takes(category, key)) {
+    // Once its lane is owned that is told, and it gets its credit then.
+    if (!incarnation->standing(category, key)) return;
+    here.credit_waits = true;
+    hub.owing.insert(link.id);
+    return;
+  }
   credit.allowed = credit.used + most;
   proto::Credit message;
   message.set_sink(uuid);
@@ -88,7 +108,9 @@ void Hub::Sink::give_credit(LocalLink& link, const std::string& category, const 
 }
 
 void Hub::Sink::top_up(LocalLink& link) {
-  for (const auto& [number, stream] : link.streams) give_credit(link, stream.category, stream.key);
+  if (std::exchange(link.at[at].credit_waits, false))
+    for (const auto& [number, stream] : link.streams)
+      give_credit(link, stream.category, stream.key);
   std::set<uint32_t>& rewinds = link.at[at].rewinds;
   for (auto it = rewinds.begin(); it != rewinds.end();) {
     const LocalLink::Stream& stream = link.streams[*it];
@@ -135,7 +157,7 @@ void Hub::Sink::greet(LocalLink& link, uint32_t number) {
   const LocalLink::Stream& stream = link.streams[number];
   const auto standing = incarnation->standing(stream.category, stream.key);
   if (!standing) return tell_elsewhere(link, stream);
-  if (standing->received != standing->committed) link.at[at].rewinds.insert(number);
+  if (standing->received != standing->committed) static_cast<void>(owe_rewind(link, number));
   give_credit(link, stream.category, stream.key);
 }
 
@@ -194,7 +216,7 @@ bool Hub::Sink::append(LocalLink& link, const LocalLink::Stream& stream, const B
   write_trouble = written.error().text;
   if (verdict.file->extents.empty()) writers.erase(verdict.file->id);
   incarnation->not_taken(stream.category, verdict);
-  link.at[at].rewinds.insert(fields.stream);
+  static_cast<void>(owe_rewind(link, fields.stream));
   link.streams[fields.stream].ways[at].ours = true;
   return false;
 }
@@ -233,7 +255,6 @@ bool Hub::Sink::not_taken(LocalLink& link, uint32_t number, const Incarnation::V
   using Kind = Incarnation::Verdict::Kind;
   LocalLink::Stream& stream = link.streams[number];
   LocalLink::Way& way = stream.ways[at];
-  std::set<uint32_t>& rewinds = link.at[at].rewinds;
   way.ours = way.ours || verdict.kind == Kind::later;
   switch (verdict.kind) {
     case Kind::take: break;
@@ -243,8 +264,8 @@ bool Hub::Sink::not_taken(LocalLink& link, uint32_t number, const Incarnation::V
     // Received before: what a Local resends after a reconnect until the REWIND that it is owed
     // reaches it. Dropped; a second REWIND would only make it send again what comes after.
     case Kind::known: break;
-    case Kind::rewind: return rewinds.insert(number).second && !way.ours ? hub.strike(link) : true;
-    case Kind::later: rewinds.insert(number); break;
+    case Kind::rewind: return owe_rewind(link, number) && !way.ours ? hub.strike(link) : true;
+    case Kind::later: static_cast<void>(owe_rewind(link, number)); break;
     case Kind::not_owned:
       static_cast<void>(wish(stream));
       tell_elsewhere(link, stream);

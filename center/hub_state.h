@@ -3,12 +3,14 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/sparingly.h"
 #include "center/hub.h"
 #include "center/hub_sink.h"
+#include "center/link_index.h"
 #include "center/local_link.h"
 #include "center/verify.h"
 #include "control.pb.h"
@@ -41,7 +43,8 @@ struct Hub::State {
   // The one that a message names; null: it is not here.
   Sink* sink_of(const std::string& uuid);
   void pump();
-  void top_up();
+  void top_up(LocalLink& link);
+  void top_up_all();
 
   // --- what is refused (hub_refusals.cc)
 
@@ -83,6 +86,8 @@ struct Hub::State {
   std::vector<std::unique_ptr<Sink>> sinks;  // as in the settings
 
   std::map<LinkId, LocalLink> links;
+  LinkIndex index;         // of those
+  std::set<LinkId> owing;  // to whom something is owed (LocalLink::owed)
   std::map<uint64_t, int64_t> heard_ms;  // mono: when a local_id's connection ended, of late
   Verifier verifier;
   Door door;

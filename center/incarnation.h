@@ -27,6 +27,7 @@
 #include "center/release.h"
 #include "center/roll_call.h"
 #include "center/start_log.h"
+#include "center/wishes.h"
 #include "discovery/presence.h"
 #include "sinks/layout.h"
 #include "sinks/timezone.h"
@@ -322,7 +323,7 @@ class Incarnation {
   std::set<uint64_t> connected_;
 
   SealedLogs sealed_;
-  std::map<Lane, int64_t> wishes_;  // when to try (again)
+  Wishes wishes_;
   std::set<std::string> wished_;    // categories, ever
   std::map<Lane, std::shared_ptr<Acquire>> acquiring_;
   std::set<Lane> split_;                   // that have ended, as far as is known

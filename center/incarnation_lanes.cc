@@ -57,15 +57,12 @@ void Incarnation::place_centers() {
 // Those that are another's by placement.
 void Incarnation::give_away_wishes() {
   if (stopping_ != Stopping::no) return;
-  for (auto wish = wishes_.begin(); wish != wishes_.end();) {
-    const Announcement* to = place_of(wish->first);
-    if (!to || acquiring_.contains(wish->first)) {
-      ++wish;
-      continue;
-    }
-    actions_.push_back(TellElsewhere{wish->first, to->address});
-    wish = wishes_.erase(wish);
-  }
+  wishes_.erase_if([this](const Lane& lane) {
+    const Announcement* to = place_of(lane);
+    if (!to || acquiring_.contains(lane)) return false;
+    actions_.push_back(TellElsewhere{lane, to->address});
+    return true;
+  });
 }
 
 void Incarnation::presence(const Presence& presence, Moment now) {

@@ -42,17 +42,18 @@ bool Incarnation::wish(const std::string& category, const StreamKey& stream, Mom
     look_at(lane, now);
     return true;
   }
-  wishes_.try_emplace(lane, std::max(now.mono_ms, not_before_ms_));
+  wishes_.add(lane, stream.local_id, std::max(now.mono_ms, not_before_ms_));
   if (started_) start_wishes(now);
   return true;
 }
 
 void Incarnation::start_wishes(Moment now) {
   if (fenced_ || stopping_ != Stopping::no || !counted_) return;
-  for (const auto& [lane, again_ms] : wishes_) {
-    if (acquiring_.size() >= options_.acquires) return;
-    if (now.mono_ms < again_ms || acquiring_.contains(lane)) continue;
-    acquire(lane, now, false);
+  while (acquiring_.size() < options_.acquires) {
+    const auto lane =
+        wishes_.next(now.mono_ms, [this](const Lane& l) { return acquiring_.contains(l); });
+    if (!lane) return;
+    acquire(*lane, now, false);
   }
 }
 
@@ -165,9 +166,9 @@ void Incarnation::acquired(const Acquire& acquire, Moment now) {
     unfinished_logs_.try_emplace(acquire.sealed_log(), UnfinishedLog{now.mono_ms});
   switch (acquire.outcome()) {
     case Acquire::Outcome::acquired: break;
-    case Acquire::Outcome::lost: wishes_[lane] = now.mono_ms + kLostAgainMs; return;
+    case Acquire::Outcome::lost: wishes_.again(lane, now.mono_ms + kLostAgainMs); return;
     case Acquire::Outcome::busy:
-      wishes_[lane] = now.mono_ms + kBusyAgainMs;
+      wishes_.again(lane, now.mono_ms + kBusyAgainMs);
       // It lives and has not given the lane away (yet), whatever I think of whose it should be.
       if (!acquire.owner_address().empty())
         actions_.push_back(TellElsewhere{lane, acquire.owner_address()});
@@ -178,7 +179,7 @@ void Incarnation::acquired(const Acquire& acquire, Moment now) {
     case Acquire::Outcome::looked: return;
     case Acquire::Outcome::split: return was_split(lane);
     case Acquire::Outcome::failed:
-      wishes_[lane] = now.mono_ms + kFailedAgainMs;
+      wishes_.again(lane, now.mono_ms + kFailedAgainMs);
       return trouble(key, "lane " + lane_name(lane) + " cannot be taken: " + acquire.error().text +
                               "; its lines wait in the spools");
   }

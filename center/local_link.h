@@ -2,6 +2,7 @@
 // each sink. Thread: the road. Pure.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <set>
@@ -41,6 +42,8 @@ class LocalLink {
   };
   struct AtSink {
     std::map<std::string, Credit> credits;
+    // Credit is due to some category that takes nothing for a while.
+    bool credit_waits = false;
     // Streams to be told where to go on, once their category takes again.
     std::set<uint32_t> rewinds;
   };
@@ -63,10 +66,18 @@ class LocalLink {
   uint64_t start = 0;
   std::string host;
   std::map<uint32_t, Stream> streams;
-  std::map<std::string, std::set<uint8_t>> categories;  // and the subs of each
+  // And of each the streams' numbers, by their sub.
+  std::map<std::string, std::map<uint8_t, uint32_t>> categories;
   Strikes strikes;
   std::vector<AtSink> at;  // by sink
   uint64_t batches = 0;    // for the verifier's sample
+
+  // It is to be told where to go on, or given credit, as soon as that may be.
+  [[nodiscard]] bool owed() const {
+    return std::any_of(at.begin(), at.end(), [](const AtSink& sink) {
+      return sink.credit_waits || !sink.rewinds.empty();
+    });
+  }
 
   // For the penalty box, and for what is said once in a while.
   [[nodiscard]] std::string who() const {
@@ -75,12 +86,12 @@ class LocalLink {
   // The connection's number of a stream, 0 and false if it never named it.
   [[nodiscard]] bool number_of(const std::string& category, const StreamKey& key,
                                uint32_t* number) const {
-    for (const auto& [n, stream] : streams)
-      if (stream.key == key && stream.category == category) {
-        *number = n;
-        return true;
-      }
-    return false;
+    const auto subs = categories.find(category);
+    if (key.local_id != local_id || subs == categories.end()) return false;
+    const auto found = subs->second.find(key.sub);
+    if (found == subs->second.end()) return false;
+    *number = found->second;
+    return true;
   }
 };
 

@@ -49,6 +49,7 @@ struct Connection::State : std::enable_shared_from_this<State> {
   FrameReader reader;
   FrameQueue queue;
   std::function<void()> drained;
+  std::function<void(size_t)> arrived;
   int64_t last_heard_ms;
   int64_t frame_since_ms = 0;  // when the frame that is being read began; 0: none is
   bool scheduled = false;      // a flush is posted, or waits for the kernel to have room
@@ -143,6 +144,7 @@ asio::awaitable<Result<void>> Connection::read(Frame& into) {
     if (error) co_return gone(s->peer, error.message());
     s->reader.arrived(n);
     s->last_heard_ms = mono_ms();
+    if (s->arrived) s->arrived(n);
   }
 }
 
@@ -174,6 +176,7 @@ void Connection::send(const Outgoing& frame) {
 
 size_t Connection::queued_bytes() const { return state_->queue.bytes(); }
 void Connection::on_drained(std::function<void()> call) { state_->drained = std::move(call); }
+void Connection::on_arrived(std::function<void(size_t)> call) { state_->arrived = std::move(call); }
 void Connection::close() { state_->close(); }
 bool Connection::closed() const { return state_->closed; }
 const std::string& Connection::peer() const { return state_->peer; }

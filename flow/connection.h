@@ -49,6 +49,8 @@ class Connection {
   [[nodiscard]] size_t queued_bytes() const;
   // Called on the road each time queued frames were written; for senders that wait for room.
   void on_drained(std::function<void()> call);
+  // Called on the road with how many bytes have come in, each time.
+  void on_arrived(std::function<void(size_t)> call);
 
   // Ends both directions at once; read() returns closed. Frames still queued are dropped, but for
   // one REJECT, BUSY or GOODBYE that the kernel takes without waiting.

@@ -1,6 +1,9 @@
 #include "center/placement.h"
 
+#include <rapidcheck.h>
+
 #include <algorithm>
+#include <array>
 #include <boost/test/unit_test.hpp>
 #include <map>
 
@@ -56,6 +59,61 @@ BOOST_AUTO_TEST_CASE(a_center_that_comes_moves_only_what_it_gets) {
   }
   BOOST_TEST(moved > kLanes / 5 - kLanes / 10);
   BOOST_TEST(moved < kLanes / 5 + kLanes / 10);
+}
+
+constexpr std::array<uint8_t, 3> kParts{1, 8, 64};
+using Owners = std::map<Lane, uint64_t>;
+Owners owners(const std::string& category, uint8_t parts, const std::vector<uint64_t>& centers) {
+  Owners out;
+  for (unsigned i = 0; i < parts; ++i) {
+    const Lane lane{category, parts, static_cast<uint8_t>(i)};
+    out[lane] = center_of(lane, centers);
+  }
+  return out;
+}
+
+// Whatever the Centers: each computes the same, and nobody holds more than ceil(parts / n).
+BOOST_AUTO_TEST_CASE(nobody_holds_more_than_his_share_and_each_computes_the_same) {
+  const bool holds = rc::check([](uint64_t category, std::set<uint64_t> names) {
+    RC_PRE(!names.empty());
+    const std::vector<uint64_t> centers(names.begin(), names.end());
+    const std::vector<uint64_t> other(names.rbegin(), names.rend());
+    for (const uint8_t parts : kParts) {
+      const Owners mine = owners(hex16(category), parts, centers);
+      RC_ASSERT(mine == owners(hex16(category), parts, other));
+      std::map<uint64_t, size_t> count;
+      for (const auto& [lane, center] : mine)
+        RC_ASSERT(++count[center] <= (parts + centers.size() - 1) / centers.size());
+    }
+  });
+  BOOST_TEST(holds);
+}
+
+// Whole categories: its share, and nothing else. Of parts more: one that finds its place taken
+// pushes on, at worst where there are as many parts as Centers.
+BOOST_AUTO_TEST_CASE(a_center_that_goes_moves_about_its_share) {
+  Rng rng(os_random());
+  for (const size_t count : {3u, 8u, 30u, 100u})
+    for (const uint8_t parts : kParts) {
+      const std::vector<uint64_t> centers = some_centers(count, rng);
+      const std::vector<uint64_t> fewer(centers.begin() + 1, centers.end());
+      size_t all = 0, moved = 0, its_own = 0;
+      for (size_t i = 0; i < 6'400u / parts; ++i) {
+        const std::string category = "category-" + std::to_string(i);
+        const Owners before = owners(category, parts, centers);
+        const Owners after = owners(category, parts, fewer);
+        for (const auto& [lane, center] : before) {
+          ++all;
+          its_own += center == centers[0];
+          moved += center != after.at(lane);
+        }
+      }
+      BOOST_TEST_CONTEXT(count << " Centers, " << unsigned{parts} << " parts") {
+        BOOST_TEST(moved >= its_own);
+        BOOST_TEST(2 * its_own * count < 3 * all);
+        BOOST_TEST(moved * count < (parts == 1 ? 3 * all / 2 : 4 * all));
+      }
+    }
 }
 
 }  // namespace
