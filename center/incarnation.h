@@ -324,7 +324,7 @@ class Incarnation {
 
   SealedLogs sealed_;
   Wishes wishes_;
-  std::set<std::string> wished_;    // categories, ever
+  std::set<std::string> wished_;  // categories, ever
   std::map<Lane, std::shared_ptr<Acquire>> acquiring_;
   std::set<Lane> split_;                   // that have ended, as far as is known
   std::map<Lane, int64_t> look_again_ms_;  // another's by placement: when it was looked at
