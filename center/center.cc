@@ -19,7 +19,7 @@ namespace tailrace {
 namespace {
 constexpr int64_t kBusyTickMs = 50;
 constexpr int64_t kIdleTickMs = 500;
-constexpr uint64_t kLooks = 8;  // at least so many while limits.memory comes in
+constexpr uint64_t kLooks = 8;              // at least so many while limits.memory comes in
 constexpr int64_t kQuietMs = 1'000;         // then what a link's last frame took is given back
 constexpr uint64_t kDescriptorsKept = 256;  // for files, records and what else is opened
 constexpr int kFirstTries = 10;
@@ -373,8 +373,7 @@ asio::awaitable<void> Center::State::run() {
     const int64_t wait_ms = hub->busy() ? kBusyTickMs : kIdleTickMs;
     co_await bell.wait(wait_ms);
     if (hub->stopped() || leaving) break;
-    const bool look =
-        mono_ms() >= next_look_ms || arrived * kLooks >= settings.limits.memory_bytes;
+    const bool look = mono_ms() >= next_look_ms || arrived * kLooks >= settings.limits.memory_bytes;
     if (look) {
       next_look_ms = mono_ms() + kIdleTickMs;
       arrived = 0;

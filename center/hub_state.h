@@ -86,8 +86,8 @@ struct Hub::State {
   std::vector<std::unique_ptr<Sink>> sinks;  // as in the settings
 
   std::map<LinkId, LocalLink> links;
-  LinkIndex index;         // of those
-  std::set<LinkId> owing;  // to whom something is owed (LocalLink::owed)
+  LinkIndex index;                       // of those
+  std::set<LinkId> owing;                // to whom something is owed (LocalLink::owed)
   std::map<uint64_t, int64_t> heard_ms;  // mono: when a local_id's connection ended, of late
   Verifier verifier;
   Door door;
