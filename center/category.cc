@@ -223,6 +223,14 @@ uint64_t Category::largest_bytes() const {
   return most;
 }
 
+int64_t Category::oldest_ms() const {
+  int64_t oldest = INT64_MAX;
+  for (const auto& [key, file] : open_) oldest = std::min(oldest, file.opened_ms);
+  for (const ClosingFiles& closing : closing_)
+    for (const Closed& closed : closing.files) oldest = std::min(oldest, closed.file.opened_ms);
+  return oldest;
+}
+
 bool Category::holds_host(uint64_t local_id) const {
   return std::any_of(open_.begin(), open_.end(), [&](const auto& f) {
     return std::any_of(f.second.extents.begin(), f.second.extents.end(),

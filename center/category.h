@@ -118,6 +118,8 @@ class Category {
   [[nodiscard]] bool holds_open(const Lane& lane) const;
   [[nodiscard]] bool holds_closing(const Lane& lane) const;
   [[nodiscard]] size_t open_files() const { return open_.size(); }
+  // When the oldest file that is open or closing was opened (mono); INT64_MAX: there is none.
+  [[nodiscard]] int64_t oldest_ms() const;
   [[nodiscard]] uint64_t largest_bytes() const;
   [[nodiscard]] bool holds_host(uint64_t local_id) const;
   // What is open, or what is of one lane's epoch, has lines of a host that is not among these.

@@ -80,10 +80,15 @@ struct SinkStatus {
 };
 
 struct CenterStatus {
+  std::string name;               // of the settings
   std::vector<SinkStatus> sinks;  // as in the settings
   uint64_t refused = 0;
   uint64_t lines_clock_skewed = 0;  // filed under the Center's time: their host's was impossible
   uint64_t locals = 0;              // connected now
+  uint64_t others = 0;              // Centers that live besides this one, as far as is known
+  bool draining = false;            // asked to stop
+  bool drained = false;             // and done with it
+  bool rebalance_paused = false;
 };
 
 // Where a sink's files and records are.

@@ -117,6 +117,8 @@ void Hub::tick(std::span<const LinkView> views, Moment now) {
     return now.mono_ms - heard.second >= s.options.takeover_after_ms;
   });
   for (const auto& sink : s.sinks) {
+    sink->lines_rate.seen(sink->lines_received, now.mono_ms);
+    sink->bytes_rate.seen(sink->bytes_received, now.mono_ms);
     if (sink->stopped) continue;
     sink->incarnation->tick(now);
     if (s.stop_asked) sink->incarnation->stop(s.stop_everything);
@@ -236,17 +238,6 @@ bool Hub::busy() const {
   return std::any_of(s.sinks.begin(), s.sinks.end(), [](const auto& sink) {
     return sink->incarnation->open_files() + sink->incarnation->pending_files() > 0;
   });
-}
-
-CenterStatus Hub::status() const {
-  const State& s = *state_;
-  CenterStatus out;
-  for (const auto& sink : s.sinks) out.sinks.push_back(sink->status());
-  out.refused = s.refused;
-  out.lines_clock_skewed = s.lines_clock_skewed;
-  for (const auto& [id, link] : s.links)
-    if (link.greeted) ++out.locals;
-  return out;
 }
 
 uint64_t Hub::held(size_t at, const std::string& category, const StreamKey& stream) const {

@@ -83,11 +83,7 @@ Hub::Sink* Hub::State::sink_of(const std::string& uuid) {
 // Tells of the other Centers when that is news to this Local: of those of every sink.
 proto::Pong Hub::State::pong_for(LocalLink& link) const {
   proto::Pong pong;
-  std::set<std::string> addresses;
-  for (const auto& sink : sinks) {
-    const std::vector<std::string>& of_sink = sink->incarnation->addresses();
-    addresses.insert(of_sink.begin(), of_sink.end());
-  }
+  const std::set<std::string> addresses = known_centers();
   std::string list;
   for (const std::string& address : addresses) list += address + "\n";
   const uint64_t version = list.empty() ? 0 : xxh3(list);
@@ -116,13 +112,18 @@ bool Hub::State::on_hello(LocalLink& link, const Frame& frame) {
   if (auto r = parse_message(frame, hello); !r)
     return reject(link, proto::Reject::CORRUPT, r.error().text);
   if (link.greeted) return reject(link, proto::Reject::PROTOCOL, "a second HELLO");
-  if (hello.role() != proto::ROLE_LOCAL)
+  if (hello.role() != proto::ROLE_LOCAL && hello.role() != proto::ROLE_OPERATOR)
     return reject(link, proto::Reject::PROTOCOL, "a Center talks to Locals only");
   const std::string cluster = hex16(sinks.front()->options.identity.cluster);
   if (hello.cluster() != cluster)
     return reject(link, proto::Reject::CLUSTER,
                   "this Center belongs to cluster " + cluster + ", the Local to " +
                       escape(hello.cluster(), 64));
+  if (hello.role() == proto::ROLE_OPERATOR) {  // who leaves, or is closed as one that said nothing
+    send(link, FrameType::status, report());
+    return true;
+  }
+  if (stop_asked) return false;  // it finds another
   if (hello.local_id() == 0) return reject(link, proto::Reject::PROTOCOL, "no local_id");
   if (must_wait(link, hello.local_id())) return false;
   if (!alone(link, hello)) return false;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/rate_track.h"
 #include "center/hub.h"
 #include "center/local_link.h"
 #include "control.pb.h"
@@ -38,6 +39,7 @@ struct Hub::Sink {
   void act(LostFile& action);
   void send_committed();
   [[nodiscard]] SinkStatus status() const;
+  [[nodiscard]] proto::SinkReport report() const;
 
   // --- Locals (hub_sink_links.cc)
 
@@ -94,6 +96,8 @@ struct Hub::Sink {
   std::map<LinkId, proto::Committed> committed;  // gathered during one pump
 
   uint64_t lines_received = 0;
+  uint64_t bytes_received = 0;  // payload
+  RateTrack lines_rate{31}, bytes_rate{31};
   std::map<std::string, uint64_t> received_of;  // by category
   std::map<std::string, uint64_t> refused_of;   // lines, by category
   int64_t newest_published_ms = -1;

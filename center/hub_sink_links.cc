@@ -183,6 +183,7 @@ bool Hub::Sink::on_data(LocalLink& link, const BatchFields& fields, const std::s
   way.ours = false;
   if (verdict.clock_skewed) *clock_skewed = true;
   lines_received += fields.count;
+  bytes_received += fields.payload_len;
   received_of[stream.category] += fields.count;
   incarnation->took(stream.category, stream.key, fields, verdict,
                     writers.at(verdict.file->id)->estimated_size(), hub.now);

@@ -28,8 +28,11 @@ struct Hub::State {
   bool on_frame(LocalLink& link, Frame& frame);
   bool on_stale(LocalLink& link, const Frame& frame);
   bool on_ping(LocalLink& link, const Frame& frame);
+  // Addresses of the Centers that live, this one too, as far as is known.
+  std::set<std::string> known_centers() const;
   proto::Pong pong_for(LocalLink& link) const;
   bool on_hello(LocalLink& link, const Frame& frame);
+  proto::CenterReport report() const;
   void welcome(LocalLink& link);
   bool alone(LocalLink& link, const proto::Hello& hello);
   bool on_stream_def(LocalLink& link, const Frame& frame);

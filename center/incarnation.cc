@@ -452,6 +452,12 @@ std::map<std::string, Incarnation::Waiting> Incarnation::waiting() const {
   return out;
 }
 
+int64_t Incarnation::oldest_open_ms() const {
+  int64_t oldest = INT64_MAX;
+  for (const auto& [name, files] : categories_) oldest = std::min(oldest, files.oldest_ms());
+  return oldest;
+}
+
 size_t Incarnation::open_files() const {
   size_t n = 0;
   for (const auto& [name, files] : categories_) n += files.open_files();

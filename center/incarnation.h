@@ -225,6 +225,7 @@ class Incarnation {
   };
   [[nodiscard]] std::map<std::string, Waiting> waiting() const;  // by category
   [[nodiscard]] size_t open_files() const;
+  [[nodiscard]] int64_t oldest_open_ms() const;  // as Category::oldest_ms
   [[nodiscard]] size_t pending_files() const { return log_.pending().size(); }
   // One of the troubles that last; empty: none.
   [[nodiscard]] std::string trouble() const;

@@ -157,6 +157,7 @@ void Incarnation::begin_release(const Lane& lane, OwnedLane& owned) {
 // The category has just closed by size: of its lanes those that stay loud end here, and no file is
 // made for it.
 void Incarnation::split_loud(const std::string& name, Moment now) {
+  if (paused_) return;
   const Category& files = category(name);
   for (auto it = lanes_.lower_bound(Lane{name, 0, 0});
        it != lanes_.end() && it->first.category == name; ++it) {

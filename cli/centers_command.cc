@@ -10,6 +10,8 @@
 #include "base/random.h"
 #include "base/units.h"
 #include "center/survey.h"
+#include "cli/center_client.h"
+#include "cli/cluster.h"
 #include "sinks/store/directory_store.h"
 
 namespace tailrace {
@@ -100,10 +102,134 @@ Json as_json(const Survey& survey, const std::string& wanted) {
   return out;
 }
 
+// --- who answers
+
+std::string state_of(const CenterAnswer& answer) {
+  if (!answer.why.empty()) return "NO ANSWER";
+  if (answer.report.drained()) return "drained";
+  return answer.report.draining() ? "draining" : "running";
+}
+
+struct Sum {
+  uint64_t lanes = 0;
+  double lines = 0, bytes = 0;
+  int64_t oldest_ms = -1;
+  uint64_t held = 0;
+};
+Sum sum_of(const proto::CenterReport& report) {
+  Sum sum;
+  for (const auto& sink : report.sinks()) {
+    sum.lanes += sink.lanes();
+    sum.lines = std::max(sum.lines, sink.lines_per_second());
+    sum.bytes = std::max(sum.bytes, sink.bytes_per_second());
+    sum.oldest_ms = std::max(sum.oldest_ms, sink.oldest_age_ms());
+    sum.held += sink.uncommitted() + sink.unpublished();
+  }
+  return sum;
+}
+
+void show_live(const std::vector<CenterAnswer>& answers, int64_t now_ms) {
+  std::printf("%-20s %-26s %-9s %6s %10s %12s %12s %9s %7s %9s  %s\n", "CENTER", "ADDRESS", "STATE",
+              "LANES", "LINES/S", "BYTES/S", "LINES HELD", "OLDEST", "LOCALS", "FOR", "VERSION");
+  for (const CenterAnswer& answer : answers) {
+    const proto::CenterReport& said = answer.report;
+    const std::string name = said.name().empty() ? "-" : escape(said.name(), 64);
+    const std::string address = said.address().empty() ? answer.address : said.address();
+    if (!answer.why.empty()) {
+      std::printf("%-20s %-26s %-9s\n  ! %s\n", name.c_str(), escape(address, 128).c_str(),
+                  state_of(answer).c_str(), escape(answer.why, 512).c_str());
+      continue;
+    }
+    const Sum sum = sum_of(said);
+    std::printf("%-20s %-26s %-9s %6s %10s %12s %12s %9s %7s %9s  %s\n", name.c_str(),
+                escape(address, 128).c_str(), state_of(answer).c_str(),
+                show_count(sum.lanes).c_str(), show_count(static_cast<uint64_t>(sum.lines)).c_str(),
+                show_size(static_cast<uint64_t>(sum.bytes)).c_str(), show_count(sum.held).c_str(),
+                sum.oldest_ms < 0 ? "-" : show_duration(sum.oldest_ms).c_str(),
+                show_count(said.locals()).c_str(),
+                show_duration(now_ms - said.started_ms()).c_str(),
+                escape(said.version(), 32).c_str());
+    for (const auto& sink : said.sinks())
+      if (!sink.trouble().empty())
+        std::printf("  ! sink %s: %s\n", escape(sink.name(), 64).c_str(),
+                    escape(sink.trouble(), 512).c_str());
+    if (said.rebalance_paused())
+      std::printf("  ! rebalance is paused: `tailrace rebalance resume` ends that\n");
+  }
+}
+
+Json live_as_json(const std::string& cluster, const std::vector<CenterAnswer>& answers) {
+  Json out;
+  out["cluster"] = cluster;
+  out["centers"] = Json::array();
+  for (const CenterAnswer& answer : answers) {
+    Json of = {
+        {"name", answer.report.name()},
+        {"address", answer.report.address().empty() ? answer.address : answer.report.address()},
+        {"state", answer.why.empty() ? state_of(answer) : "no answer"}};
+    if (!answer.why.empty()) {
+      of["why"] = answer.why;
+      out["centers"].push_back(of);
+      continue;
+    }
+    of["version"] = answer.report.version();
+    of["started_ms"] = answer.report.started_ms();
+    of["locals"] = answer.report.locals();
+    of["rebalance_paused"] = answer.report.rebalance_paused();
+    of["sinks"] = Json::array();
+    for (const auto& sink : answer.report.sinks())
+      of["sinks"].push_back(
+          {{"name", sink.name()},
+           {"sink", sink.sink()},
+           {"lanes", sink.lanes()},
+           {"lines_per_second", sink.lines_per_second()},
+           {"bytes_per_second", sink.bytes_per_second()},
+           {"uncommitted", sink.uncommitted()},
+           {"unpublished", sink.unpublished()},
+           {"oldest_seconds", sink.oldest_age_ms() < 0
+                                  ? Json(nullptr)
+                                  : Json(static_cast<double>(sink.oldest_age_ms()) / 1000)},
+           {"trouble", sink.trouble()}});
+    out["centers"].push_back(of);
+  }
+  return out;
+}
+
+int run_live(const Arguments& arguments) {
+  if (arguments.given("category")) {
+    std::fputs("tailrace centers: --category needs DIR, the root of the published files\n", stderr);
+    return kWrongUsage;
+  }
+  const auto cluster = cluster_of(arguments);
+  if (!cluster) {
+    std::fprintf(stderr, "tailrace centers: %s\n", cluster.error().text.c_str());
+    return kWrongUsage;
+  }
+  const auto known = centers_of(*cluster);
+  if (!known) {
+    std::fprintf(stderr, "tailrace centers: %s\n", known.error().text.c_str());
+    return kFailed;
+  }
+  const std::vector<CenterAnswer> answers = ask_centers(*known, cluster->number);
+  if (arguments.value("format") == "json")
+    std::printf("%s\n", live_as_json(cluster->name, answers)
+                            .dump(2, ' ', false, Json::error_handler_t::replace)
+                            .c_str());
+  else if (answers.empty())
+    std::printf("no Center of '%s' is announced\n", escape(cluster->name, 64).c_str());
+  else
+    show_live(answers, wall_ms());
+  const bool all = std::all_of(answers.begin(), answers.end(),
+                               [](const CenterAnswer& answer) { return answer.why.empty(); });
+  return all && !answers.empty() ? kShown : kFailed;
+}
+
 int run_centers(const Arguments& arguments) {
+  if (arguments.operands().empty()) return run_live(arguments);
   if (arguments.operands().size() != 1) {
-    std::fputs("tailrace centers: expected one directory: the root of the published files\n",
-               stderr);
+    std::fputs(
+        "tailrace centers: expected at most one directory: the root of the published files\n",
+        stderr);
     return kWrongUsage;
   }
   const std::string& root = arguments.operands().front();
@@ -128,22 +254,28 @@ int run_centers(const Arguments& arguments) {
 }
 
 constexpr Option kOptions[] = {
-    {"category", "TEXT", "", "only categories with this in their name"},
-    {"format", "text|json", "text", "json: an object with control, sink, centers and lanes"},
+    kClusterOption,
+    {"category", "TEXT", "", "with DIR: only categories with this in their name"},
+    {"format", "text|json", "text", "json: an object with centers, and with DIR lanes"},
 };
 }  // namespace
 
 const Command& centers_command() {
   static const Command kCommand = {
       .name = "centers",
-      .summary = "shows which Centers publish into a directory, and who owns which category",
-      .synopsis = "DIR [--category TEXT] [--format json]",
-      .examples = "  tailrace centers /srv/tailrace\n",
+      .summary = "shows the Centers of a cluster and how they are, or who owns which category",
+      .synopsis = "[DIR] [--config FILE] [--category TEXT] [--format json]",
+      .examples =
+          "  tailrace centers\n"
+          "  tailrace centers /srv/tailrace --category nginx\n",
       .operands = "DIR",
       .notes =
-          "It reads the control records below DIR and changes nothing. A Center that was "
-          "killed stands in the list\nuntil another one has finished its work.\n\n"
-          "Exit codes: 0 shown, 1 DIR cannot be read, 2 wrong usage.\n",
+          "Without DIR the Centers that the settings of this host name, and all that these know "
+          "of,\n"
+          "are asked. With DIR, the root of published files, the control records below it say who\n"
+          "owns what; a Center that was killed stands there until another one has finished its\n"
+          "work. Nothing is changed.\n\n"
+          "Exit codes: 0 shown, 1 a Center does not answer or DIR cannot be read, 2 wrong usage.\n",
       .options = kOptions,
       .run = run_centers,
   };

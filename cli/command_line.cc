@@ -11,6 +11,7 @@
 #include "cli/config_command.h"
 #include "cli/drain_command.h"
 #include "cli/options.h"
+#include "cli/rebalance_command.h"
 #include "cli/run_command.h"
 #include "cli/spool_command.h"
 #include "cli/status_command.h"
@@ -22,8 +23,9 @@ namespace {
 constexpr int kWrongUsage = 2;
 
 std::vector<const Command*> commands() {
-  return {&run_command(),    &cat_command(),     &check_command(), &config_command(),
-          &status_command(), &centers_command(), &drain_command(), &spool_command()};
+  return {&run_command(),    &cat_command(),       &check_command(),
+          &config_command(), &status_command(),    &centers_command(),
+          &drain_command(),  &rebalance_command(), &spool_command()};
 }
 
 void print_overview(FILE* to) {

@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "base/units.h"
 #include "cli/admin_client.h"
+#include "cli/cluster.h"
+#include "cli/drain_center.h"
 #include "cli/live_line.h"
 
 namespace tailrace {
@@ -102,15 +104,12 @@ int follow(const HostPort& at, int64_t most_ms) {
   return kDone;
 }
 
-int run_drain(const Arguments& arguments) {
-  const auto at = parse_host_port(arguments.value("admin"), kAgentPort);
+int drain_host(const Arguments& arguments, int64_t most_ms) {
+  if (arguments.given("dry-run"))
+    return complain("--dry-run is for a Center: tailrace drain CENTER --dry-run", kWrongUsage);
+  const auto at = arguments.given("admin") ? parse_host_port(arguments.value("admin"), kAgentPort)
+                                           : Result<HostPort>(HostPort{"127.0.0.1", kAgentPort});
   if (!at) return complain("--admin: " + at.error().text, kWrongUsage);
-  int64_t most_ms = -1;
-  if (arguments.given("timeout")) {
-    const auto time = parse_duration_ms(arguments.value("timeout"));
-    if (!time) return complain("--timeout: " + time.error().text, kWrongUsage);
-    most_ms = *time;
-  }
   const auto before = look(*at);
   if (!before)
     return complain("no agent on " + at->show() + ": " + before.error().text +
@@ -120,22 +119,49 @@ int run_drain(const Arguments& arguments) {
   return follow(*at, most_ms);
 }
 
+int run_drain(const Arguments& arguments) {
+  int64_t most_ms = -1;
+  if (arguments.given("timeout")) {
+    const auto time = parse_duration_ms(arguments.value("timeout"));
+    if (!time) return complain("--timeout: " + time.error().text, kWrongUsage);
+    most_ms = *time;
+  }
+  if (arguments.operands().empty()) return drain_host(arguments, most_ms);
+  if (arguments.operands().size() > 1) return complain("one Center at a time", kWrongUsage);
+  return drain_center(arguments, arguments.operands().front(), most_ms);
+}
+
 constexpr Option kOptions[] = {
-    {"admin", "ADDR", "127.0.0.1:17420", "the admin port of this host's agent, or `tailrace run`"},
-    {"timeout", "TIME", "", "give up waiting after so long; the agent goes on draining"},
+    kClusterOption,
+    {"admin", "ADDR", "",
+     "the admin port of this host's agent or `tailrace run` (127.0.0.1:17420), or of the Center "
+     "(127.0.0.1:17422)"},
+    {"timeout", "TIME", "", "give up waiting after so long; what drains goes on draining"},
+    {"dry-run", "", "", "of a Center: say what it would give away, and change nothing"},
+    {"format", "text|json", "text", "of a Center: json is one object at the end"},
 };
 }  // namespace
 
 const Command& drain_command() {
   static const Command kCommand = {
       .name = "drain",
-      .summary =
-          "takes this host out of service: all that it has is published, then its agent ends",
-      .synopsis = "[--admin ADDR] [--timeout TIME]",
-      .examples = "  tailrace drain --timeout 10m\n",
+      .summary = "takes this host, or a Center, out of service without losing anything",
+      .synopsis =
+          "[CENTER] [--config FILE] [--admin ADDR] [--timeout TIME] [--dry-run] [--format json]",
+      .examples =
+          "  tailrace drain --timeout 10m\n"
+          "  tailrace drain center-3 --dry-run\n",
+      .operands = "CENTER",
       .notes =
-          "Stop what writes the log files first. What comes to them later is read when the agent\n"
-          "is started again. Exit codes: 0 all is published, 1 not (what waits is said).\n",
+          "Without CENTER: all that this host has is published, then its agent ends. Stop what\n"
+          "writes the log files first. What comes to them later is read when the agent is started\n"
+          "again. With CENTER (its name, which `tailrace centers` shows): it commits what is worth "
+          "a\n"
+          "file, gives its lanes to the others, and ends, as at SIGTERM. It is asked by ZooKeeper, "
+          "from any\n"
+          "host whose settings name one (discovery.zookeeper), else on its own host by its admin "
+          "port.\n\n"
+          "Exit codes: 0 it is done, 1 not (what waits is said), 2 wrong usage.\n",
       .options = kOptions,
       .run = run_drain,
   };

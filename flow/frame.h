@@ -45,6 +45,7 @@ enum class FrameType : uint8_t {
   centers = 29,
   drain = 30,
   report = 128,
+  status = 129,  // Center > operator
 };
 
 // Frame flags. kFramePush: the sender waits for the answer before it can go on.

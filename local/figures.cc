@@ -6,9 +6,7 @@
 
 namespace tailrace {
 
-namespace {
-constexpr size_t kFillSamples = 60;  // ticks
-}
+namespace {}
 
 LocalFigures::LocalFigures(const Spool& spool, const Uplinks& uplinks, int64_t wall_ms)
     : spool_(spool), uplinks_(uplinks), no_center_since_ms_(wall_ms) {
@@ -51,8 +49,7 @@ void LocalFigures::tick(int64_t wall_ms) {
     passed += passed_by_all(info);
   }
   ages_.seen(taken, passed, wall_ms);
-  fills_.push_back({wall_ms, spool_.used_bytes()});
-  if (fills_.size() > kFillSamples) fills_.pop_front();
+  fills_.seen(spool_.used_bytes(), wall_ms);
   if (!uplinks_.centers().empty())
     no_center_since_ms_ = -1;
   else if (no_center_since_ms_ < 0)
@@ -70,10 +67,7 @@ void LocalFigures::show(LocalStatus& status) const {
     const std::string sink = name == names.end() ? hex16(key.first) : name->second;
     status.waiting_at[{sink, stream->second.category}] += stream->second.next.seq - at.seq;
   }
-  if (fills_.size() > 1 && fills_.back().ms > fills_.front().ms)
-    status.fills_bytes_per_second =
-        (static_cast<double>(fills_.back().bytes) - static_cast<double>(fills_.front().bytes)) *
-        1000 / static_cast<double>(fills_.back().ms - fills_.front().ms);
+  status.fills_bytes_per_second = fills_.per_second();
   status.center = uplinks_.centers();
   status.no_center_since_ms = no_center_since_ms_;
   status.oldest_waiting_ms = ages_.oldest_ms();

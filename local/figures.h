@@ -4,11 +4,11 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <string>
 
 #include "base/age_track.h"
+#include "base/rate_track.h"
 #include "flow/tally.h"
 #include "local/local.h"
 #include "local/spool.h"
@@ -36,11 +36,7 @@ class LocalFigures {
   const Uplinks& uplinks_;
   std::map<StreamId, Beginning> beginnings_;
   AgeTrack ages_;
-  struct Fill {
-    int64_t ms = 0;
-    uint64_t bytes = 0;
-  };
-  std::deque<Fill> fills_;  // of the last minute
+  RateTrack fills_{60};  // over a minute
   int64_t no_center_since_ms_;
 };
 

@@ -5,6 +5,7 @@
 #include <asio/use_awaitable.hpp>
 #include <csignal>
 #include <cstdlib>
+#include <utility>
 
 #include "base/log.h"
 #include "base/spawn.h"
@@ -17,7 +18,7 @@ namespace {
 constexpr int kDone = 0;
 constexpr int kFailed = 1;
 constexpr int64_t kMostStopMs = 30'000;
-constexpr int64_t kDrainedMs = 2'000;
+constexpr int64_t kDrainedMs = 1'000;
 }  // namespace
 
 int failed(const std::string& text) {
@@ -35,10 +36,11 @@ Life::Life(asio::io_context& road, StopSignals& signals, const RoleConfig& confi
 int Life::live(asio::awaitable<void> role, std::function<void()> stop, std::function<void()> reload,
                std::function<void(Snapshot&)> look, std::function<void()> drain) {
   AdminDoor door(road_, config_.role, config_.cluster, std::move(look));
-  if (drain)
-    door.on_drain([this, drain = std::move(drain)] {
-      drained_ = true;
-      drain();
+  drain_ = std::move(drain);
+  if (drain_)
+    door.on_drain([this] {
+      log::info("asked on the admin port to drain: what it has is handed on, then it ends");
+      this->drain();
     });
   if (auto opened = door.open(config_.admin); !opened) return failed(opened.error().text);
   spawn(road_, "role", run(std::move(role)));
@@ -46,6 +48,11 @@ int Life::live(asio::awaitable<void> role, std::function<void()> stop, std::func
   spawn(road_, "SIGHUP", hear_hangups(std::move(reload)));
   while (!over_) road_.run_one();
   return kDone;
+}
+
+void Life::drain() {
+  if (std::exchange(drained_, true)) return;
+  drain_();
 }
 
 asio::awaitable<void> Life::run(asio::awaitable<void> role) {

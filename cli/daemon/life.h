@@ -22,6 +22,8 @@ class Life {
   // taken out of service (tailrace drain).
   int live(asio::awaitable<void> role, std::function<void()> stop, std::function<void()> reload,
            std::function<void(Snapshot&)> look, std::function<void()> drain = {});
+  // The same as if it had been asked for on the admin port; while it lives.
+  void drain();
 
  private:
   asio::awaitable<void> run(asio::awaitable<void> role);
@@ -32,6 +34,7 @@ class Life {
   StopSignals& signals_;
   const RoleConfig& config_;
   asio::signal_set hangup_;
+  std::function<void()> drain_;
   bool over_ = false;
   bool drained_ = false;
 };

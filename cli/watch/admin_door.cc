@@ -70,7 +70,6 @@ AdminDoor::~AdminDoor() { close(); }
 
 void AdminDoor::on_drain(std::function<void()> drain) {
   state_->server.command("/api/v1/drain", [drain = std::move(drain)] {
-    log::info("this host is taken out of service: reading all files to their ends, then ending");
     drain();
     return HttpAnswer{200, "text/plain; charset=utf-8", "draining\n"};
   });

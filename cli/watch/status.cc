@@ -96,6 +96,11 @@ Json sink_json(const SinkStatus& s, int64_t now_ms) {
 
 Json center_json(const CenterStatus& s, int64_t now_ms) {
   Json out;
+  out["name"] = s.name;
+  out["draining"] = s.draining;
+  out["drained"] = s.drained;
+  out["rebalance_paused"] = s.rebalance_paused;
+  out["others"] = s.others;
   out["locals"] = s.locals;
   out["refused"] = s.refused;
   out["lines_clock_skewed"] = s.lines_clock_skewed;

@@ -12,7 +12,7 @@ namespace tailrace {
 
 namespace {
 std::unique_ptr<Discovery> discover(asio::io_context& road, const CenterConfig& config,
-                                    Center& center) {
+                                    Center& center, Life& life) {
   MembershipOptions options;
   options.settings = config.zookeeper;
   log::info("this Center is announced in ZooKeeper at " + options.settings.servers.hosts + ", " +
@@ -22,8 +22,13 @@ std::unique_ptr<Discovery> discover(asio::io_context& road, const CenterConfig& 
     member.cluster = cluster;
     return member;
   };
+  const std::string& name = config.settings.name;
   return std::make_unique<Discovery>(road, std::move(options), me,
-                                     [&center](const Presence& now) { center.presence(now); });
+                                     [&center, &life, &name](const Presence& now) {
+                                       center.presence(now);
+                                       if (!now.drain.contains(name)) return;
+                                       life.drain();
+                                     });
 }
 }  // namespace
 
@@ -49,16 +54,19 @@ int run_center(asio::io_context& road, StopSignals& signals, const RoleConfig& c
             center_config.listen.show() + " as " + center_config.settings.address +
             ", publishes into " + into);
   std::unique_ptr<Discovery> discovery;
-  if (center_config.zookeeper.given()) discovery = discover(road, center_config, center);
-  const auto stop = [&center, &door] {
-    door.close();
+  Life life(road, signals, config);
+  if (center_config.zookeeper.given()) discovery = discover(road, center_config, center, life);
+  // The door stays open: whoever follows the end of it asks there.
+  const auto stop = [&center] { center.stop(false); };
+  const auto drain = [&center] {
+    log::info("draining: what is worth a file is committed, the lanes go to others, then it ends");
     center.stop(false);
   };
-  return Life(road, signals, config)
-      .live(center.run(), stop, nothing_to_reload, [&center, &discovery](Snapshot& now) {
-        now.center = center.status();
-        if (discovery) now.discovery = discovery->status();
-      });
+  const auto look = [&center, &discovery](Snapshot& now) {
+    now.center = center.status();
+    if (discovery) now.discovery = discovery->status();
+  };
+  return life.live(center.run(), stop, nothing_to_reload, look, drain);
 }
 
 }  // namespace tailrace
