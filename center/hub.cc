@@ -70,7 +70,8 @@ void Hub::frame(LinkId id, Frame& frame, uint64_t queued_bytes, Moment now) {
   State& s = *state_;
   s.now = now;
   LocalLink& link = s.links.at(id);
-  if (link.closing || s.stopped()) return s.close(link);
+  // Once stopped it still tells an operator that it is.
+  if (link.closing || (s.stopped() && link.greeted)) return s.close(link);
   if (!s.on_frame(link, frame) || !s.drains(link, queued_bytes)) s.close(link);
 }
 

@@ -38,7 +38,7 @@ void print_overview(FILE* to) {
       "Commands:\n";
   for (const Command* command : commands()) {
     std::string line = "  " + std::string(command->name);
-    line.resize(10, ' ');
+    line.resize(13, ' ');
     text += line + std::string(command->summary) + "\n";
   }
   text += "\ntailrace COMMAND --help tells all of a command; tailrace --version the version.\n";

@@ -22,7 +22,7 @@ from trio import Trio, kind  # noqa: E402
 from zoo_client import Client, Refused  # noqa: E402
 from zookeeper import ZooKeeper  # noqa: E402
 
-CATEGORIES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta")
+CATEGORIES = tuple("c%02d" % n for n in range(20))  # so many that each Center has one, wherever chance puts them
 CENTERS = "/tailrace/chaos/centers"
 STATIC = re.compile(r"discovery: \{static: .*\}\n")
 
@@ -77,7 +77,7 @@ class Found(Trio):
         for role in self.roles:
             if role not in without:
                 self.up(role)
-        return self.write_on_all(1, "--rate", "1000", "--categories", ",".join(CATEGORIES), "--files", "10")
+        return self.write_on_all(1, "--rate", "1000", "--categories", ",".join(CATEGORIES), "--files", str(len(CATEGORIES)))
 
     def end(self, writers):
         for writer in writers:

@@ -51,12 +51,12 @@ def drain(trio):
     if {c["state"] for c in trio.centers().values()} != {"running"}:
         raise Failure("not all run: %s" % trio.centers())
     said = trio.says("drain", "nobody", code=1)
-    if "no Center 'nobody' answers; those that do are 'center', 'center-1', 'center-2'" not in said:
+    if "no Center 'nobody' answers; those that do are 'center', 'center.1', 'center.2'" not in said:
         raise Failure(said)
-    would = json.loads(trio.says("drain", "center-1", "--dry-run", "--format", "json"))
+    would = json.loads(trio.says("drain", "center.1", "--dry-run", "--format", "json"))
     if would["state"] != "would drain" or would["lanes"] < 1 or would["other_centers"] != 2:
         raise Failure("dry run: %s" % would)
-    done = json.loads(trio.says("drain", "center-1", "--format", "json"))
+    done = json.loads(trio.says("drain", "center.1", "--format", "json"))
     print("         drained in %.1f s" % done["seconds"])
     if (done["state"], done["lanes"], done["lines_held"]) != ("drained", 0, 0):
         raise Failure("drain: %s" % done)

@@ -15,7 +15,7 @@ from ports import free_port  # noqa: E402
 from rig import PROGRAM, Failure, Life, Rig, wait_for  # noqa: E402
 
 ROLES = ("agent", "local", "center")
-FILES_OF_A_HOST = 10  # names of log files are never shared: the judge knows a line by them
+FILES_OF_A_HOST = 20  # names of log files are never shared: the judge knows a line by them
 
 
 def kind(role):

@@ -110,6 +110,7 @@ class Centers(DaemonsTest):
 
     def test_a_center_is_drained(self):
         self.both_know()
+        self.until("it to know the other", lambda: "1 other" in self.drain("other", "--dry-run").stdout)
         would = self.drain("other", "--dry-run")
         self.assertEqual((would.returncode, would.stderr), (0, ""))
         self.assertRegex(would.stdout, r"^other would give its lanes to 1 other: [01] lanes?, \d+ lines held. Nothing was changed")
