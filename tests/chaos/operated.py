@@ -3,6 +3,7 @@
 
   drain    a Center is drained from another host, and started again
   pause    rebalance is paused: who comes gets no lane, who dies is replaced; and resumed. A stranger may do neither
+  steps    four Centers become eight (T71, scaled) and four again, drained all at once within 30 s (T73)
 """
 import json
 import os
@@ -39,6 +40,9 @@ class Operated(Found):
         if done.returncode != code:
             raise Failure("%s: exit %d: %s" % (" ".join(words), done.returncode, done.stdout + done.stderr))
         return done.stdout if code == 0 else done.stderr
+
+    def roles_of_centers(self):
+        return [role for role in self.roles if kind(role) == "center"]
 
     def centers(self):
         return {c["name"]: c for c in json.loads(self.says("centers", "--format", "json"))["centers"]}
@@ -102,12 +106,39 @@ def pause(trio):
     trio.end(writers)
 
 
+def steps(trio):
+    old, new = trio.roles_of_centers()[:4], trio.roles_of_centers()[4:]
+    writers = trio.begin(*new)
+    trio.step("four Centers have all lanes", 60, lambda: trio.lanes(*old) == len(CATEGORIES))
+    lives = {role: trio.running[role].pid for role in trio.running}
+    for role in new:
+        trio.up(role)
+    trio.step("the new ones have at least half of their share", 60, lambda: trio.lanes(*new) >= len(CATEGORIES) / 4)
+    trio.step("no lane is without an owner", 30, lambda: trio.lanes(*old, *new) == len(CATEGORIES))
+    trio.grows("lines go on through eight")
+    if any(trio.running[role].pid != pid for role, pid in lives.items()):
+        raise Failure("somebody was restarted")
+    leaving = [subprocess.Popen([PROGRAM, "drain", role.replace("-", "."), "--config", trio.folder + "/local.yaml", "--timeout", "30s",
+                                 "--format", "json"], stdout=subprocess.PIPE, text=True) for role in new]
+    trio.started += leaving
+    for role, process in zip(new, leaving):
+        done = json.loads(process.communicate(timeout=60)[0])
+        print("         %s %s in %.1f s" % (role, done["state"], done["seconds"]))
+        if process.returncode != 0 or done["lanes"] or done["lines_held"]:
+            raise Failure("drain of %s: %s" % (role, done))
+        trio.running.pop(role).end(20, stop=False)
+        trio.roles.remove(role)
+    trio.step("the others have all lanes", 30, lambda: trio.lanes(*old) == len(CATEGORIES))
+    trio.end(writers)
+
+
 def main():
-    bodies = {"drain": drain, "pause": pause}
+    bodies = {"drain": (drain, 3), "pause": (pause, 3), "steps": (steps, 8)}
     failed = 0
     for name in sys.argv[1:] or bodies:
         with ZooKeeper(1, tick_ms=500) as zoo:
-            failed += run("operator " + name, bodies[name], Operated("operator-" + name, zoo, hosts=2, centers=3))
+            body, centers = bodies[name]
+            failed += run("operator " + name, body, Operated("operator-" + name, zoo, hosts=2, centers=centers))
     return 1 if failed else 0
 
 
