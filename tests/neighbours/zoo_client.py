@@ -49,6 +49,13 @@ class Client:
         self.socket = socket.create_connection((host, int(port)), 10)
         self.socket.settimeout(20)
         self.xid = 0
+        try:
+            self.begin(auth, timeout_ms)
+        except OSError:
+            self.socket.close()
+            raise
+
+    def begin(self, auth, timeout_ms):
         self.send(struct.pack(">iqiq", 0, 0, timeout_ms, 0) + text(b"\0" * 16) + b"\0")
         said = Reader(self.receive())
         _, self.timeout_ms, self.session = said.take("iiq")

@@ -42,16 +42,20 @@ class Server:
 
     def __init__(self, folder, number):
         self.folder, self.number = folder, number
-        self.port, self.peer_port, self.election_port = (free_port() for _ in range(3))
+        self.port, self.peer_port, self.election_port, self.tls_port = (free_port() for _ in range(4))
         self.at = "127.0.0.1:%d" % self.port
         self.process = None
 
-    def configure(self, peers, tick_ms, more):
+    def configure(self, peers, tick_ms, tls):
         os.makedirs(self.folder + "/data", exist_ok=True)
         lines = ["dataDir=%s/data" % self.folder, "tickTime=%d" % tick_ms, "clientPort=%d" % self.port,
                  "clientPortAddress=127.0.0.1", "admin.enableServer=false", "4lw.commands.whitelist=*", "initLimit=50",
                  "syncLimit=25", "maxSessionTimeout=60000", "maxClientCnxns=0"]
-        lines += ["%s=%s" % pair for pair in more.items()]
+        if tls:  # {"server": certificate and key, "ca": whose clients are let in}, PEM files
+            lines += ["secureClientPort=%d" % self.tls_port, "secureClientPortAddress=127.0.0.1",
+                      "serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory", "ssl.clientAuth=need",
+                      "ssl.keyStore.type=PEM", "ssl.keyStore.location=%(server)s" % tls,
+                      "ssl.trustStore.type=PEM", "ssl.trustStore.location=%(ca)s" % tls]
         if len(peers) > 1:
             lines += ["server.%d=127.0.0.1:%d:%d" % (p.number, p.peer_port, p.election_port) for p in peers]
         with open(self.folder + "/zoo.cfg", "w") as f:
@@ -62,10 +66,10 @@ class Server:
         with open(self.folder + "/data/myid", "w") as f:
             f.write("%d\n" % self.number)
 
-    def start(self, properties=(), detached=False):
+    def start(self, detached=False):
         with open(self.folder + "/log", "ab") as log:
             self.process = subprocess.Popen(
-                java(*properties, "-cp", ":".join(os.path.join(JARS, c) for c in CLASSES),
+                java("-cp", ":".join(os.path.join(JARS, c) for c in CLASSES),
                      "org.apache.zookeeper.server.quorum.QuorumPeerMain", self.folder + "/zoo.cfg"),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, start_new_session=detached)
 
@@ -118,17 +122,16 @@ class Server:
 class ZooKeeper:
     """`servers` of them. With a `with` it ends, and its folder goes."""
 
-    def __init__(self, servers=1, tick_ms=200, folder=None, more=None, properties=()):
+    def __init__(self, servers=1, tick_ms=200, folder=None, tls=None):
         lacking = missing()
         if lacking:
             print("no ZooKeeper here: %s (./dev test installs libzookeeper-java)" % lacking)
             sys.exit(SKIPPED)
         self.own = folder is None
         self.folder = folder or tempfile.mkdtemp(prefix="tailrace-zookeeper-")
-        self.properties = list(properties)
         self.servers = [Server("%s/%d" % (self.folder, n), n) for n in range(1, servers + 1)]
         for server in self.servers:
-            server.configure(self.servers, tick_ms, more or {})
+            server.configure(self.servers, tick_ms, tls)
 
     @property
     def at(self):
@@ -138,7 +141,7 @@ class ZooKeeper:
     def start(self, detached=False):
         for server in self.servers:
             if not server.alive():
-                server.start(self.properties, detached)
+                server.start(detached)
         self.wait()
         return self
 
