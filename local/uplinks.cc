@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/hash.h"
+
 namespace tailrace {
 
 namespace {
@@ -14,9 +16,13 @@ constexpr size_t kMostAddressBytes = 256;
 }  // namespace
 
 Uplinks::Uplinks(Spool& spool, UplinkOptions options, std::vector<std::string> seeds)
-    : delivery_(spool), options_(std::move(options)), seeds_(std::move(seeds)), centers_(seeds_) {
+    : delivery_(spool),
+      options_(std::move(options)),
+      seeds_(std::move(seeds)),
+      local_id_(spool.local_id()),
+      centers_(seeds_) {
   if (seeds_.empty()) return;
-  asked_ = seeds_[spool.local_id() % seeds_.size()];  // not all of them the same one
+  asked_ = seeds_[local_id_ % seeds_.size()];  // not all Locals the same one
   road(asked_);
 }
 
@@ -61,6 +67,7 @@ void Uplinks::disconnected(const std::string& address, const std::string& why, u
   now_ms_ = now_ms;
   Road& gone = roads_.at(address);
   gone.connecting = false;
+  tried_ = true;
   gone.uplink->disconnected(why, random, now_ms);
   if (address == asked_) ask_next();
 }
@@ -81,22 +88,28 @@ void Uplinks::ask_next() {
   road(asked_).asked_ms = now_ms_;
 }
 
-// The seeds stay, first; of the others only the newest list counts.
+// The seeds stay, first; of the others only the newest list counts, in an order of this Local's
+// own: when a Center dies, its Locals do not all go to the same one.
 void Uplinks::hear_of(const std::vector<std::string>& centers) {
   centers_ = seeds_;
   for (const std::string& address : centers) {
-    if (centers_.size() >= kMostRoads) return;
+    if (centers_.size() >= kMostRoads) break;
     if (address.empty() || address.size() > kMostAddressBytes) continue;
     if (std::find(centers_.begin(), centers_.end(), address) == centers_.end())
       centers_.push_back(address);
   }
+  std::sort(centers_.begin() + static_cast<std::ptrdiff_t>(seeds_.size()), centers_.end(),
+            [this](const std::string& one, const std::string& other) {
+              return mix64(xxh3(one) ^ local_id_) < mix64(xxh3(other) ^ local_id_);
+            });
 }
 
 void Uplinks::learn(const std::vector<std::string>& centers, int64_t now_ms) {
   now_ms_ = now_ms;
   if (centers.empty()) return;
   hear_of(centers);
-  if (asked_.empty() || roads_.at(asked_).uplink->center().empty()) ask_next();
+  // One that has not been tried yet is.
+  if (asked_.empty() || (tried_ && roads_.at(asked_).uplink->center().empty())) ask_next();
 }
 
 void Uplinks::frame(const std::string& address, Frame& frame, int64_t now_ms) {

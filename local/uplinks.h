@@ -73,8 +73,10 @@ class Uplinks {
   Delivery delivery_;
   UplinkOptions options_;
   const std::vector<std::string> seeds_;
+  const uint64_t local_id_;
   std::vector<std::string> centers_;  // the seeds, and what Centers have said of others
   std::string asked_;                 // of those; empty: none is known
+  bool tried_ = false;                // a connection has ended or could not be made
   int64_t patient_since_ms_ = 0;      // since when it has not found an owner for every stream
   std::map<std::string, Road> roads_;
   int64_t now_ms_ = 0;

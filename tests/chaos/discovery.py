@@ -3,9 +3,9 @@
 
   walk     a Center is added, one is killed
   leave    ZooKeeper's leader is killed, a Center comes, one leaves
-  away     all of ZooKeeper is stopped: lines flow on, a Local that restarts goes on from its list, a killed Center is replaced;
-           then it comes back
-  wiped    all that ZooKeeper knew is gone, twice: nothing is lost or doubled, the nodes are made again (T68)
+  away     all of ZooKeeper is stopped: lines flow on, a Local that restarts goes on from its list; then it comes back
+  alone    the same, and a Center is killed meanwhile and replaced, another one comes (T68)
+  wiped    all that ZooKeeper knew is gone, twice: nothing is lost or doubled, the nodes are made again
   cut      one Center alone cannot reach ZooKeeper: it goes on
 """
 import os
@@ -133,6 +133,16 @@ def away(trio):
     trio.up("local")
     trio.step("a Local that has restarted has a Center, from its list", 30,
               lambda: trio.figures("local", "tailrace_local_center_connected") == 1)
+    trio.grows("lines go on")
+    trio.zoo.start()
+    trio.step("both are announced when it is back", 30, lambda: trio.announced("center", "center-1"))
+    trio.end(writers)
+
+
+def alone(trio):
+    writers = trio.begin()
+    trio.step("both Centers have lanes", 60, lambda: trio.lanes("center") and trio.lanes("center-1"))
+    trio.zoo.stop()
     trio.kill("center")
     trio.step("the other has the lanes of one that was killed meanwhile", 60,
               lambda: trio.lanes("center-1") == len(CATEGORIES))
@@ -183,7 +193,7 @@ def cut(trio):
 
 
 def main():
-    bodies = {"walk": (walk, 2), "leave": (leave, 3), "away": (away, 2), "wiped": (wiped, 2), "cut": (cut, 2)}
+    bodies = {"walk": (walk, 2), "leave": (leave, 3), "away": (away, 2), "alone": (alone, 2), "wiped": (wiped, 2), "cut": (cut, 2)}
     failed = 0
     for name in sys.argv[1:] or bodies:
         body, centers = bodies[name]

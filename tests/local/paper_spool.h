@@ -39,7 +39,8 @@ inline std::shared_ptr<Batch> make_batch(StreamId stream, uint64_t first_seq, ui
 
 class PaperSpool {
  public:
-  explicit PaperSpool(SpoolOptions options = {}) : spool(options, fresh(), 0x5157A127) {
+  explicit PaperSpool(SpoolOptions options = {}, uint64_t local_id = 0x10CA1)
+      : spool(options, fresh(local_id), 0x5157A127) {
     commit_all();
   }
 
@@ -69,9 +70,9 @@ class PaperSpool {
   Spool spool;
 
  private:
-  static RecoveredSpool fresh() {
+  static RecoveredSpool fresh(uint64_t local_id) {
     RecoveredSpool recovered;
-    recovered.tables.local_id = 0x10CA1;
+    recovered.tables.local_id = local_id;
     return recovered;
   }
   void carry_out(const SpoolGroup& group) {

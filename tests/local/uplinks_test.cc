@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
+#include <map>
 
 #include "control.pb.h"
 #include "flow/connection.h"
@@ -109,15 +110,37 @@ BOOST_AUTO_TEST_CASE(without_seeds_it_waits_until_a_list_names_some) {
   road.uplinks.learn({}, road.paper.now_ms);
   BOOST_TEST(road.due().empty());
   road.uplinks.learn({"a", "b"}, road.paper.now_ms);
-  BOOST_TEST((road.due() == Addresses{"a"}));
-  road.uplinks.disconnected("a", "refused", 0, road.paper.now_ms);
-  BOOST_TEST((road.due() == Addresses{"b"}));
-  road.meet("b");
+  const Addresses first = road.due();
+  BOOST_REQUIRE(first.size() == 1);
+  road.uplinks.disconnected(first.front(), "refused", 0, road.paper.now_ms);
+  const Addresses second = road.due();
+  BOOST_REQUIRE(second.size() == 1);
+  BOOST_TEST(first != second);
+  road.meet(second.front());
   road.uplinks.learn({"c"}, road.paper.now_ms);
   BOOST_TEST(road.due().empty());  // one is enough
-  road.uplinks.disconnected("b", "gone", 0, road.paper.now_ms);
+  road.uplinks.disconnected(second.front(), "gone", 0, road.paper.now_ms);
   BOOST_TEST((road.due() == Addresses{"c"}));
   BOOST_TEST((road.uplinks.known() == Addresses{"c"}));
+}
+
+BOOST_AUTO_TEST_CASE(a_kept_list_does_not_overtake_the_seeds) {
+  Ways road({"a"});
+  road.uplinks.learn({"b", "c"}, road.paper.now_ms);
+  BOOST_TEST((road.due() == Addresses{"a"}));
+  road.uplinks.disconnected("a", "refused", 0, road.paper.now_ms);
+  BOOST_TEST(road.due().size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(not_all_locals_go_to_the_same_center_when_theirs_dies) {
+  std::map<std::string, int> chosen;
+  for (uint64_t local_id = 1; local_id <= 60; ++local_id) {
+    PaperSpool paper({}, local_id);
+    Uplinks uplinks(paper.spool, {"c1", "h", "1", 4u << 20, 20ull << 30}, {"a"});
+    uplinks.learn({"b", "c", "d", "e"}, paper.now_ms);
+    ++chosen[uplinks.known().at(1)];
+  }
+  BOOST_TEST(chosen.size() == 4u);
 }
 
 BOOST_AUTO_TEST_CASE(seeds_stay_whatever_a_list_says) {

@@ -60,10 +60,40 @@ void CenterProcess::tick() {
   std::vector<LinkView> views;
   for (const auto& [id, wire] : wires_)
     views.push_back({id, wire->last_heard_ms(1), false, wire->queued_bytes(1), 0});
+  look_around();
   hub_->tick(views, now());
   carry_out();
   if (hub_->stopped()) return end("drained");
   after(kTickMs, [this] { tick(); });
+}
+
+// Of those that are announced some are called gone, whether they live or not, some about to leave.
+void CenterProcess::look_around() {
+  const double often = world_.faults.wrong_view;
+  if (often == 0 && std::exchange(looked_, false)) return hub_->presence({}, now());
+  if (often == 0 || !world_.rng.chance(often)) return;
+  looked_ = true;
+  Presence view;
+  view.fresh = true;
+  view.paused = world_.rng.chance(0.1);
+  for (size_t at = 0; at < shores_.size(); ++at) {
+    const StoreNames& names = hub_->me(at).names;
+    const auto there = shores_[at].records->list(names.live());
+    if (!there) continue;
+    for (const std::string& name : *there) {
+      if (!parse_incarnation(name)) continue;
+      if (world_.rng.chance(0.3)) view.gone.insert(name);
+      const auto record = shores_[at].records->read(names.announcement(name));
+      if (!record || !*record || !world_.rng.chance(0.1)) continue;
+      const auto said = Announcement::decode(**record);
+      if (!said) continue;
+      Member& member = view.members.emplace_back();
+      member.state = Member::State::draining;
+      member.state_uuid = said->state_uuid;
+    }
+  }
+  say("is told that " + std::to_string(view.gone.size()) + " have gone");
+  hub_->presence(view, now());
 }
 
 void CenterProcess::drain(bool everything) {

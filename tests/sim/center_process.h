@@ -54,6 +54,8 @@ class CenterProcess final : public Process {
   struct Call;  // on its way
   [[nodiscard]] Moment now() const { return {world_.now_ms, wall_ms()}; }
   void tick();
+  // ZooKeeper's word, which may be wrong in any way.
+  void look_around();
   void take(LinkId id, Frame& frame);
   void carry_out();
   void start_work(size_t sink, FinishWork work);
@@ -82,6 +84,7 @@ class CenterProcess final : public Process {
   std::map<LinkId, std::shared_ptr<Wire>> wires_;
   LinkId next_link_ = 1;
   bool stopping_ = false;
+  bool looked_ = false;
   uint64_t cuts_ = 0;
 };
 

@@ -137,6 +137,7 @@ Plan draw_plan(uint64_t seed) {
       plan.disasters.push_back(d);
     }
   }
+  if (rng.chance(0.4)) plan.faults.wrong_view = rate(rng, 0.05);
   std::stable_sort(plan.disasters.begin(), plan.disasters.end(),
                    [](const Disaster& a, const Disaster& b) { return a.at_ms < b.at_ms; });
   return plan;
@@ -147,7 +148,8 @@ std::string Plan::text() const {
   std::snprintf(line, sizeof line,
                 "%u hosts, %u categories with %u files each, %u Centers%s, %u sinks%s; %u lines "
                 "until %.3f s, files of %llu bytes, split above %llu in %lld ms; calls lost %.3f, "
-                "late %.3f, answers lost %.3f, slow %.3f, store trouble %.3f and %.3f; %zu "
+                "late %.3f, answers lost %.3f, slow %.3f, store trouble %.3f and %.3f, "
+                "wrong views %.4f; %zu "
                 "disasters\n",
                 hosts, categories, files, centers, core ? " of which some stay ill" : "", sinks,
                 dead_sink < 0     ? ""
@@ -157,7 +159,7 @@ std::string Plan::text() const {
                 static_cast<unsigned long long>(roll_bytes),
                 static_cast<unsigned long long>(split.bytes), static_cast<long long>(split.each_ms),
                 faults.call_lost, faults.call_late, faults.answer_lost, faults.slow,
-                faults.store_trouble, faults.second_trouble, disasters.size());
+                faults.store_trouble, faults.second_trouble, faults.wrong_view, disasters.size());
   std::string out = line;
   for (const Disaster& d : disasters) {
     std::snprintf(line, sizeof line, "  %9.3f %s %u, %lld ms\n",

@@ -156,8 +156,9 @@ Plan shrink(Plan plan) {
   };
   for (bool less = true; less;) {
     less = false;
-    for (double Faults::*rate : {&Faults::call_lost, &Faults::answer_lost, &Faults::call_late,
-                                 &Faults::slow, &Faults::store_trouble, &Faults::second_trouble}) {
+    for (double Faults::*rate :
+         {&Faults::call_lost, &Faults::answer_lost, &Faults::call_late, &Faults::slow,
+          &Faults::store_trouble, &Faults::second_trouble, &Faults::wrong_view}) {
       if (plan.faults.*rate == 0) continue;
       Plan without = plan;
       without.faults.*rate = 0;

@@ -21,6 +21,7 @@ struct Faults {
   double slow = 0;            // of any message: up to 3 s
   double store_trouble = 0;   // of the store's own steps (MemoryStore's faults)
   double second_trouble = 0;  // the same of the second sink's
+  double wrong_view = 0;      // of a Center's tick: ZooKeeper says something of who is there
 };
 
 class Process;
