@@ -12,8 +12,8 @@ std::optional<uint64_t> newest_entry(const std::vector<std::string>& names) {
   return newest;
 }
 
-// ZooKeeper may say meanwhile that it has gone.
-int64_t slice_ms(const Acquirer& me) { return std::max<int64_t>(1, me.takeover_after_ms / 5); }
+// The answer may come long before the time is over, and so may ZooKeeper's word.
+int64_t slice_ms(const Acquirer& me) { return std::max<int64_t>(1, me.takeover_after_ms / 10); }
 }  // namespace
 
 LaneClaim Acquirer::claim(LaneClaim::Kind kind, uint64_t epoch, uint64_t uuid) const {
@@ -80,11 +80,11 @@ void GoneCheck::on(const StoreReply& reply) {
     case Step::wait:
       waited_ms_ += slice_ms(me_);
       if (me_.gone.contains(incarnation_)) return end(true);
-      if (waited_ms_ >= me_.takeover_after_ms) step_ = Step::read_question;
+      step_ = Step::read_question;
       return;
     case Step::read_question:
       if (!reply.record) return end(false);  // it was answered
-      step_ = Step::list_again;
+      step_ = waited_ms_ < me_.takeover_after_ms ? Step::wait : Step::list_again;
       return;
     case Step::list_again: return end(newest_entry(reply.names) == newest_);
     case Step::ended: return;

@@ -85,6 +85,23 @@ BOOST_AUTO_TEST_CASE(what_becomes_known_meanwhile_ends_the_wait) {
   BOOST_TEST(check.gone());
 }
 
+// Whoever waits for a lane that a live Center is about to give away must not wait in vain.
+BOOST_AUTO_TEST_CASE(an_answer_is_heard_long_before_the_time_is_over) {
+  const Acquirer me = acquirer();
+  GoneCheck check(me, kOther, 3);
+  int64_t waited_ms = 0;
+  while (const auto request = check.next()) {
+    if (const auto* pause = std::get_if<PauseRequest>(&*request)) waited_ms += pause->ms;
+    StoreReply reply = silent(*request);
+    const auto* read = std::get_if<ReadRequest>(&*request);
+    if (read != nullptr && read->name.find('.') != std::string::npos && waited_ms >= 5'000)
+      reply.record.reset();  // it lives, and has taken the question away
+    check.on(reply);
+  }
+  BOOST_TEST(!check.gone());
+  BOOST_TEST(waited_ms <= 6'500);
+}
+
 // --- among whom lanes are placed
 // ------------------------------------------------------------------
 
