@@ -29,6 +29,7 @@ std::optional<StoreRequest> Acquire::next() {
     case Step::list_parent: return ListRequest{me_.names.lane(*parent_of(lane_))};
     case Step::read_parent: return ReadRequest{me_.names.claim(*parent_of(lane_), parent_epoch_)};
     case Step::take_over: return take_over_->next();
+    case Step::look_again: return ListRequest{me_.names.lane(lane_)};
     case Step::write_claim: {
       LaneClaim claim = me_.claim(LaneClaim::Kind::own, epoch_, uuid_);
       claim.lane = lane_;
@@ -49,15 +50,24 @@ void Acquire::on(const StoreReply& reply) {
     case Step::read_claim: return on_claim(reply);
     case Step::list_parent: return on_parent_names(reply.names);
     case Step::read_parent: return on_parent(reply);
-    case Step::take_over:
-      take_over_->on(reply);
-      if (!take_over_->next()) after_take_over();
+    case Step::take_over: return on_take_over(reply);
+    case Step::look_again:
+      step_ = Step::take_over;
+      if (newest_epoch(reply.names) >= epoch_) on_names(reply.names);
       return;
     case Step::write_claim:
       if (reply.cas == Cas::won || mutant(Mutant::claim_without_cas)) return end(Outcome::acquired);
       return end(Outcome::lost);
     case Step::ended: return;
   }
+}
+
+// While it waits for an answer the owner may give the lane away.
+void Acquire::on_take_over(const StoreReply& reply) {
+  const auto asked = take_over_->next();
+  take_over_->on(reply);
+  if (!take_over_->next()) return after_take_over();
+  if (asked && std::holds_alternative<PauseRequest>(*asked)) step_ = Step::look_again;
 }
 
 void Acquire::on_names(const std::vector<std::string>& names) {

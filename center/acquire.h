@@ -51,9 +51,11 @@ class Acquire final : public StoreProcedure {
     list_parent,
     read_parent,
     take_over,
+    look_again,
     write_claim,
     ended
   };
+  void on_take_over(const StoreReply& reply);
   void on_names(const std::vector<std::string>& names);
   void on_parent_names(const std::vector<std::string>& names);
   void on_claim(const StoreReply& reply);

@@ -102,6 +102,41 @@ BOOST_AUTO_TEST_CASE(an_answer_is_heard_long_before_the_time_is_over) {
   BOOST_TEST(waited_ms <= 6'500);
 }
 
+BOOST_AUTO_TEST_CASE(a_lane_that_is_given_away_meanwhile_is_taken_at_once) {
+  const Acquirer me = acquirer();
+  const StoreNames& names = me.names;
+  const Lane lane{"app", 1, 0};
+  SealedLogs sealed;
+  Acquire acquire(
+      me, sealed, lane, [] { return uint64_t{0}; }, 3, 0);
+  LaneClaim claim = me.claim(LaneClaim::Kind::own, 1, 8);
+  claim.lane = lane;
+  claim.incarnation = kOther;
+  claim.address = "other:1";
+  int64_t waited_ms = 0;
+  while (const auto request = acquire.next()) {
+    if (const auto* pause = std::get_if<PauseRequest>(&*request)) waited_ms += pause->ms;
+    const uint64_t newest = waited_ms > 3'000 ? 2 : 1;
+    StoreReply reply = silent(*request);
+    const auto* list = std::get_if<ListRequest>(&*request);
+    for (uint64_t epoch = 1; list && list->directory == names.lane(lane) && epoch <= newest;
+         ++epoch)
+      reply.names.push_back(names.claim(lane, epoch).substr(names.lane(lane).size() + 1));
+    if (const auto* read = std::get_if<ReadRequest>(&*request))
+      for (const uint64_t epoch : {1, 2})
+        if (read->name == names.claim(lane, epoch)) {
+          claim.epoch = epoch;
+          claim.kind = epoch == 1 ? LaneClaim::Kind::own : LaneClaim::Kind::none;
+          claim.address = epoch == 1 ? "other:1" : "";
+          reply.record = claim.encode();
+        }
+    acquire.on(reply);
+  }
+  BOOST_TEST((acquire.outcome() == Acquire::Outcome::acquired));
+  BOOST_TEST(acquire.epoch() == 3u);
+  BOOST_TEST(waited_ms <= 5'000);
+}
+
 // --- among whom lanes are placed
 // ------------------------------------------------------------------
 
