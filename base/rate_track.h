@@ -1,6 +1,7 @@
 // How fast a figure grows, from looks at it now and then. Thread: any; plain values.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 
