@@ -60,7 +60,14 @@ namespace tailrace {
   X(final_on_ack, "the agent takes what a Local acknowledged for final")                  \
   X(one_cursor, "a position of one sink moves the cursors of all")                        \
   X(trim_at_fastest, "the spool forgets what the fastest sink has")                       \
-  X(final_at_first, "an agent forgets what one sink has")
+  X(final_at_first, "an agent forgets what one sink has")                                 \
+  X(file_unsynced, "files are committed that may not be on the store's disk")             \
+  X(cas_unsynced, "a record counts as given before its directory is synced")              \
+  X(publish_unsynced, "a file counts as published before its directory is synced")        \
+  X(gone_unsaid, "a janitor passes over files that are nowhere")                          \
+  X(moved_is_dead, "a log without its directory is taken for one that never lived")       \
+  X(unsure_never_stops, "what waited while a Center was unsure holds up its stop")        \
+  X(copies_unchecked, "what a start copied is sent from memory, damaged or not")
 
 enum class Mutant : uint8_t {
   none,

@@ -185,6 +185,15 @@ void Hub::Sink::act(LostFile& action) {
            {"lines", std::to_string(file.lines)}});
 }
 
+void Hub::Sink::act(GoneFile& action) {
+  hub.say(log::Level::warning,
+          "GONE: " + action.file.final_path +
+              " is neither published nor staged: somebody took it after it was published, or "
+              "removed it before, and its lines are lost; the log " +
+              action.log + " names them",
+          {{"path", action.file.final_path}, {"sink", settings.name}});
+}
+
 SinkStatus Hub::Sink::status() const {
   SinkStatus out;
   IncarnationCounts all = earlier;

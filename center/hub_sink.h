@@ -37,6 +37,7 @@ struct Hub::Sink {
   void act(Stopped& action);
   void act(Trouble& action);
   void act(LostFile& action);
+  void act(GoneFile& action);
   void send_committed();
   [[nodiscard]] SinkStatus status() const;
   [[nodiscard]] proto::SinkReport report() const;

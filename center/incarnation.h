@@ -94,13 +94,17 @@ struct Stopped {};  // stop() was carried out
 struct Trouble {    // for the operator, when it begins; trouble() tells whether it lasts
   std::string text;
 };
+struct GoneFile {  // of a log that another left: neither staged nor published (any more)
+  FileRef file;
+  std::string log;
+};
 struct LostFile {  // it was committed, and is neither staged nor published: somebody removed it
   CommittedFile file;
   std::string ranges;  // the lines that it may have held, for a person
 };
 using CenterAction = std::variant<FinishFile, DropFile, CommitEntry, PublishFile, RunProcedure,
                                   TellCommitted, TellLane, TellReleased, TellSplit, TellElsewhere,
-                                  Fenced, Stopped, Trouble, LostFile>;
+                                  Fenced, Stopped, Trouble, LostFile, GoneFile>;
 
 struct IncarnationCounts {
   struct OfCategory {  // lines, but for `files`
@@ -333,6 +337,7 @@ class Incarnation {
     int64_t again_ms = 0;  // when the janitor comes (again)
     bool tried = false;
     bool neighbour = false;  // it may well live: a stop does not wait for it
+    bool told = false;       // which of its files are gone
   };
   std::map<std::string, UnfinishedLog> unfinished_logs_;
   std::shared_ptr<Janitor> janitor_;

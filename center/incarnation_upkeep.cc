@@ -207,7 +207,7 @@ void Incarnation::start_janitor(Moment now) {
     if (now.mono_ms < unfinished.again_ms) continue;
     if (stopping_ != Stopping::no && unfinished.neighbour) continue;
     unfinished.tried = true;
-    janitor_ = std::make_shared<Janitor>(me_, log, rng_.next(), now.wall_ms);
+    janitor_ = std::make_shared<Janitor>(me_, log, rng_.next(), now.wall_ms, unfinished.told);
     return run(janitor_);
   }
 }
@@ -218,12 +218,20 @@ void Incarnation::janitor_done(const Janitor& janitor, Moment now) {
     if (own) break;
     counts_.add_published(file);
   }
+  const bool tell = janitor.outcome() == Janitor::Outcome::gone;
+  for (const FileRef& file : janitor.gone())
+    if (tell || (own && publishing_.contains(file.stage)))
+      actions_.push_back(GoneFile{file, janitor.log()});
   const std::string key = "log " + janitor.log();
   if (janitor.outcome() == Janitor::Outcome::alive) {
     unfinished_logs_.erase(janitor.log());
   } else if (janitor.outcome() == Janitor::Outcome::done) {
     troubles_.erase(key);
     unfinished_logs_.erase(janitor.log());
+  } else if (tell) {
+    UnfinishedLog& log = unfinished_logs_[janitor.log()];
+    log.again_ms = now.mono_ms;
+    log.told = true;
   } else {
     const bool failed = janitor.outcome() == Janitor::Outcome::failed;
     unfinished_logs_[janitor.log()] = {now.mono_ms + (failed ? 6 : 1) * kFailedAgainMs / 2, true};
@@ -313,6 +321,7 @@ void Incarnation::stop(bool everything) {
 
 void Incarnation::step_stop(Moment now) {
   start_publishing(now);
+  if (stopping_ == Stopping::draining && !mutant(Mutant::unsure_never_stops)) commit_next(now);
   if (stopping_ == Stopping::draining && started_) start_janitor(now);
   if (stopping_ != Stopping::draining || !started_ || !counted_ || !log_.idle() ||
       !file_category_.empty())

@@ -7,8 +7,8 @@ namespace {
 constexpr int kMostRelists = 20;
 }
 
-Janitor::Janitor(const Acquirer& me, std::string log, uint64_t uuid, int64_t now_ms)
-    : me_(me), log_(std::move(log)), uuid_(uuid), now_ms_(now_ms) {}
+Janitor::Janitor(const Acquirer& me, std::string log, uint64_t uuid, int64_t now_ms, bool told)
+    : me_(me), log_(std::move(log)), uuid_(uuid), now_ms_(now_ms), told_(told) {}
 
 std::optional<StoreRequest> Janitor::next() {
   switch (step_) {
@@ -42,7 +42,10 @@ void Janitor::on(const StoreReply& reply) {
   switch (step_) {
     case Step::list_log:
       epoch_ = newest_epoch(reply.names);
-      // Announced, but died before its log claimed itself: it never owned anything.
+      // It was announced after its log had claimed itself.
+      if (epoch_ == 0 && !mutant(Mutant::moved_is_dead))
+        return end(Outcome::failed,
+                   Error{Error::Kind::rejected, "it has no claim of its own: somebody removed it"});
       step_ = epoch_ == 0 ? Step::remove_announcement : Step::read_claim;
       return;
     case Step::read_claim: return on_claim(reply);
@@ -135,11 +138,14 @@ void Janitor::on_published(const StoreReply& reply) {
     if (reply.error->kind == Error::Kind::retry_later) return end(Outcome::later, *reply.error);
     return end(Outcome::failed, reply.error->within("publishing " + file.final_path));
   }
-  // `before`: its own incarnation published it, and whoever removed it since was free to.
+  // `before`: its own incarnation may have published it, and whoever removed it since was free to.
+  if (reply.published == Published::before) gone_.push_back(file);
   for (const CommittedFile& f : last_files_)
     if (f.stage == file.stage && reply.published == Published::now) published_.push_back(f);
   to_publish_.pop_front();
-  if (to_publish_.empty()) step_ = Step::write_done;
+  if (!to_publish_.empty()) return;
+  if (!gone_.empty() && !told_ && !mutant(Mutant::gone_unsaid)) return end(Outcome::gone);
+  step_ = Step::write_done;
 }
 
 void Janitor::next_category() { step_ = categories_.empty() ? Step::list_tmp : Step::list_stage; }

@@ -17,8 +17,9 @@ namespace tailrace {
 
 class Janitor final : public StoreProcedure {
  public:
-  // `me` must outlive it. `uuid` names the records that it writes.
-  Janitor(const Acquirer& me, std::string log, uint64_t uuid, int64_t now_ms);
+  // `me` must outlive it. `uuid` names the records that it writes. `told`: what is gone has been
+  // said, so that the log may be DONE.
+  Janitor(const Acquirer& me, std::string log, uint64_t uuid, int64_t now_ms, bool told);
 
   std::optional<StoreRequest> next() override;
   void on(const StoreReply& reply) override;
@@ -26,6 +27,7 @@ class Janitor final : public StoreProcedure {
   enum class Outcome {
     done,
     alive,   // nothing was done to it
+    gone,    // say what is gone(), then again
     later,   // a file cannot be published now: come again (error() says what)
     failed,  // a record cannot be understood
   };
@@ -34,6 +36,9 @@ class Janitor final : public StoreProcedure {
   [[nodiscard]] const std::string& log() const { return log_; }
   // What this run of the janitor made visible.
   [[nodiscard]] const std::vector<CommittedFile>& published() const { return published_; }
+  // What is neither published nor staged: published and taken away since, or lost while it was
+  // staged.
+  [[nodiscard]] const std::vector<FileRef>& gone() const { return gone_; }
 
  private:
   enum class Step {
@@ -60,6 +65,7 @@ class Janitor final : public StoreProcedure {
   std::string log_;
   uint64_t uuid_;
   int64_t now_ms_;
+  bool told_;
   Step step_ = Step::list_log;
   std::optional<TakeOver> take_over_;
   uint64_t epoch_ = 0;  // of the log's newest own claim
@@ -67,6 +73,7 @@ class Janitor final : public StoreProcedure {
   std::deque<FileRef> to_publish_;
   std::vector<CommittedFile> last_files_;
   std::vector<CommittedFile> published_;
+  std::vector<FileRef> gone_;
   std::deque<std::string> categories_;
   std::deque<std::string> leftovers_;
   int relists_ = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/hash.h"
 #include "base/mutant.h"
 #include "local/spool_recovery.h"
 
@@ -78,7 +79,9 @@ Spool::State::State(SpoolOptions o, RecoveredSpool recovered, uint64_t start)
       range->bytes = at.bytes;
       log.hold(at.era, f.stream, f.end_seq(), at.bytes);
       category_bytes[tables.streams.at(f.stream).category] += at.bytes;
-      index.cache(f.stream, f.first_seq, std::move(r.batch), options.cache_bytes);
+      // A copy of what was synced before was not checked yet: as if read when it is sent.
+      if (crc32c(r.batch->payload) == f.payload_crc || mutant(Mutant::copies_unchecked))
+        index.cache(f.stream, f.first_seq, std::move(r.batch), options.cache_bytes);
       continue;
     }
     const SpoolLog::Place at = log.append(r.type, r.body);

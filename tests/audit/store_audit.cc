@@ -59,8 +59,9 @@ struct Log {
 
 class Audit {
  public:
-  Audit(const std::map<std::string, std::string>& content, std::string base)
-      : content_(content), base_(std::move(base) + "/") {}
+  Audit(const std::map<std::string, std::string>& content, std::string base,
+        const std::set<std::string>& taken)
+      : content_(content), base_(std::move(base) + "/"), taken_(taken) {}
 
   StoreFindings run() {
     load();
@@ -256,7 +257,11 @@ class Audit {
         for (const CommittedFile& f : *part.files) {
           if (!named.emplace(f.final_path, &f).second)
             wrong("I3: " + f.final_path + " is named twice");
-          if (content_.contains(f.final_path)) continue;
+          if (content_.contains(f.final_path) || taken_.contains(f.final_path)) continue;
+          if (taken_.contains(f.stage)) {
+            found_.lost[f.final_path] = f.stage;
+            continue;
+          }
           if (log.done() || !due.contains(f.final_path))
             wrong("I9: " + f.final_path + " is committed and neither published nor pending");
           if (!content_.contains(f.stage))
@@ -282,6 +287,7 @@ class Audit {
 
   const std::map<std::string, std::string>& content_;
   std::string base_;
+  const std::set<std::string>& taken_;
   std::map<std::string, Log> logs_;
   std::map<Lane, std::map<uint64_t, LaneClaim>> claims_;
   StoreFindings found_;
@@ -298,8 +304,8 @@ std::string plain(Codec codec, const std::string& bytes) {
 }
 
 StoreFindings audit_store(const std::map<std::string, std::string>& content,
-                          const std::string& base) {
-  return Audit(content, base).run();
+                          const std::string& base, const std::set<std::string>& taken) {
+  return Audit(content, base, taken).run();
 }
 
 }  // namespace tailrace::testing

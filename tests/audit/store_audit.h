@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,13 +21,17 @@ struct StoreFindings {
   // Lines that records say are lost, by category and local_id.
   std::map<std::pair<std::string, uint64_t>, uint64_t> gap_lines;
   uint64_t splits = 0;
+  // Files that were committed and are nowhere, since their staged one was taken: final path, stage.
+  std::map<std::string, std::string> lost;
 };
 
 // What a published file says to a reader.
 [[nodiscard]] std::string plain(Codec codec, const std::string& bytes);
 
-// `content`: every file by path. `base`: <control>/<sink>.
+// `content`: every file by path. `base`: <control>/<sink>. `taken`: staged and published files that
+// somebody took away.
 [[nodiscard]] StoreFindings audit_store(const std::map<std::string, std::string>& content,
-                                        const std::string& base);
+                                        const std::string& base,
+                                        const std::set<std::string>& taken = {});
 
 }  // namespace tailrace::testing

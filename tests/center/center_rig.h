@@ -79,6 +79,7 @@ class CenterRig {
   uint64_t told_again = 0;  // COMMITTED of a position that was known
   std::vector<std::string> troubles;
   std::vector<std::string> lost;  // the ranges of each LostFile
+  std::vector<std::string> gone;  // where each GoneFile was to be published
   Incarnation& incarnation() { return *incarnation_; }
   int64_t now_ms() const { return now_ms_; }
   Moment now() const { return {now_ms_, now_ms_}; }
@@ -272,6 +273,7 @@ class CenterRig {
   void on(Stopped&) { stopped = true; }
   void on(Trouble& a) { troubles.push_back(a.text); }
   void on(LostFile& a) { lost.push_back(a.ranges); }
+  void on(GoneFile& a) { gone.push_back(a.file.final_path); }
 
   std::shared_ptr<MemoryStore> store_;
   std::unique_ptr<Records> records_;

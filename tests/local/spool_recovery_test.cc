@@ -364,6 +364,21 @@ BOOST_AUTO_TEST_CASE(an_old_damaged_payload_is_found_when_it_is_read) {
     if (i != 3) BOOST_TEST(s.paper.read(*s.paper.spool->find(1, 2 * i)).ok());
 }
 
+// The same of one that a start copied, since the newest segment was small: it is not sent from
+// memory as if it were whole.
+BOOST_AUTO_TEST_CASE(a_damaged_payload_that_was_copied_is_found_too) {
+  Sample s(256 << 10);
+  s.byte(3, 300) ^= 1;
+  s.paper.disk = VirtualDisk(s.image);
+  s.paper.start();
+  s.paper.commit();
+  BOOST_TEST((s.paper.spool->find(1, 4)->batch != nullptr));
+  const auto place = s.paper.spool->find(1, 6);
+  BOOST_REQUIRE(place.has_value());
+  BOOST_TEST((place->batch == nullptr));
+  BOOST_TEST((s.paper.read(*place).error().kind == Error::Kind::corrupt));
+}
+
 // After a failed fsync the page cache shows what the disk does not have: it is written again,
 // elsewhere.
 BOOST_AUTO_TEST_CASE(what_is_above_durable_lsn_is_copied_before_anything_is_served) {

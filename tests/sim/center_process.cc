@@ -141,7 +141,12 @@ void CenterProcess::carry_out() {
     shore.session = shore.sink.judge->begin();
   }
   HubActions actions = std::exchange(hub_->actions(), {});
-  for (const Saying& saying : actions.sayings) say(saying.text);
+  for (const Saying& saying : actions.sayings) {
+    say(saying.text);
+    if (!saying.text.starts_with("LOST ") && !saying.text.starts_with("GONE")) continue;
+    for (const auto& [key, value] : saying.fields)
+      if (key == "path") lost(value);
+  }
   for (const FrameOut& out : actions.frames)
     if (const auto wire = wires_.find(out.link); wire != wires_.end())
       wire->second->send(1, out.frame);
@@ -166,6 +171,7 @@ struct CenterProcess::Call {
   Request request;
   Answered then;  // null: it has been answered
   StoreReply reply;
+  testing::MemoryStore::Promise promise;
 
   void answer(StoreReply with) {
     if (const Answered told = std::exchange(then, nullptr)) told(std::move(with));
@@ -175,7 +181,7 @@ struct CenterProcess::Call {
 void CenterProcess::call(size_t sink, Request request, Answered then) {
   World& world = world_;
   const Faults& f = world.faults;
-  const auto call = std::make_shared<Call>(Call{std::move(request), std::move(then), {}});
+  const auto call = std::make_shared<Call>(Call{std::move(request), std::move(then), {}, {}});
   after(kCallMs, [call] {
     StoreReply none;
     none.error = Error{Error::Kind::retry_later, "no answer from the store"};
@@ -187,14 +193,21 @@ void CenterProcess::call(size_t sink, Request request, Answered then) {
   const bool heard = !world.rng.chance(f.answer_lost);
   // What is on its way is carried out whether its caller lives or not.
   world.after(there_ms, [this, alive = weak_from_this(), call, heard, &world, sink, name = name(),
-                         shore = shores_[sink], tmp = hub_->tmp_name(sink)] {
+                         shore = shores_[sink], tmp = hub_->tmp_name(sink),
+                         cuts = shores_[sink].sink.store->power_cuts()] {
+    testing::MemoryStore& store = *shore.sink.store;
+    if (cuts != store.power_cuts()) return;
     call->reply = call_store(*call->request, *shore.records, *shore.files, tmp);
+    if (!call->reply.error) call->promise = store.take_promise();
     if (world.trace) world.say(name, in_words(*call->request, call->reply));
     if (const auto* publish = std::get_if<PublishRequest>(call->request.get()))
-      shore.sink.judge->look(*shore.sink.store, publish->final_path);
+      shore.sink.judge->look(store, publish->final_path);
     const auto self = alive.lock();
     if (!self || !heard || cut_off(sink)) return;
-    after(world.delay(), [call] { call->answer(std::move(call->reply)); });
+    after(world.delay(), [call, kept = shore.sink.store] {
+      kept->durable(call->promise);
+      call->answer(std::move(call->reply));
+    });
   });
 }
 

@@ -2,6 +2,7 @@
 // Thread: one.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -47,6 +48,8 @@ class CenterProcess final : public Process {
   [[nodiscard]] uint64_t fences() const;
   // Files that something was cut out of.
   [[nodiscard]] uint64_t cuts() const { return cuts_; }
+  // It says that a committed file is lost: where it was to be published.
+  std::function<void(const std::string& path)> lost;
 
  private:
   using Answered = std::function<void(StoreReply)>;

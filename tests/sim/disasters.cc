@@ -19,8 +19,10 @@ bool has_spool(const test::SpoolImage& image) {
 void Simulation::plan_disasters() {
   using Kind = Disaster::Kind;
   for (const Disaster& d : plan_.disasters) {
-    for (Sink& sink : sinks_)
+    for (Sink& sink : sinks_) {
       sink.judge->told_of_batches = sink.judge->told_of_batches || d.kind == Kind::lose_host;
+      if (d.kind == Kind::cut_store) sink.store->may_lose_power();
+    }
     if (d.kind == Kind::restore_spool || d.kind == Kind::restore_host)
       world_.after(std::max<int64_t>(0, d.at_ms - d.ms), [this, d] {
         Host& host = *hosts_[d.who % hosts_.size()];
@@ -58,15 +60,34 @@ void Simulation::power_cut(Host& host) {
   if (!left.empty()) host.disk = test::VirtualDisk(left[world_.rng.below(left.size())]);
 }
 
-// Not while the journal lacks lines that only the spool knows, nor does it lose any at this moment
-// (docs/protocol.md, "What is not covered"). What is put back to before it would not know of it.
-void Simulation::lose_spool(Host& host, int64_t ms, bool back) {
+// The machine that has the stores and all Centers: what an answer did not promise may be gone, and
+// nobody is told.
+void Simulation::power_cut_of_stores(int64_t ms) {
+  const bool silently = world_.rng.chance(0.5);
+  for (Machine& machine : machines_) kill(machine, silently);
+  for (Sink& sink : sinks_) {
+    sink.store->power_cut(world_.rng);
+    sink.judge->look_again(*sink.store);
+  }
+  for (Machine& machine : machines_)
+    world_.after(ms + static_cast<int64_t>(world_.rng.below(2'000)),
+                 [this, &machine] { start_center(machine); });
+}
+
+// Whether the journal lacks lines that only the spool knows. Then the spool loses nothing (nor does
+// the journal, at the moment when that does: docs/protocol.md, "What is not covered").
+bool Simulation::journal_torn(Host& host) {
   const bool whole = host.agent && host.agent->session().placed() && host.agent->all_final();
   host.journal_torn = host.journal_torn && !whole;
-  if (host.journal_torn || (back && host.lost_spools.empty())) return;
+  if (!host.journal_torn) host.journal.synced = host.journal.journal.size();
+  return host.journal_torn;
+}
+
+// What is put back to before it would not know of it.
+void Simulation::lose_spool(Host& host, int64_t ms, bool back) {
+  if (journal_torn(host) || (back && host.lost_spools.empty())) return;
   if (host.gone || host.may_hold() || !host.backups.empty()) return;
   if (sinks_.size() > 1) return;  // which seldom stand at the same line
-  host.journal.synced = host.journal.journal.size();
   kill(host.local, false);
   test::VirtualDisk next;
   if (back) {
@@ -125,7 +146,9 @@ void Simulation::restore(Host& host, const Disaster& d) {
   }
 }
 
+// The last group may well look as if it had never been synced.
 void Simulation::flip_bits(Host& host) {
+  if (journal_torn(host)) return;
   stop_host(host, world_.rng.chance(0.5));
   host.hurt = true;
   test::SpoolImage image = host.disk.cached();
@@ -169,6 +192,7 @@ void Simulation::strike(const Disaster& d) {
   if (calm_) return;
   world_.say("DISASTER", std::string(name_of(d.kind)) + " " + std::to_string(d.who) + ", " +
                              std::to_string(d.ms) + " ms");
+  if (strike_by_hand(d)) return;
   strike(d, *hosts_[d.who % hosts_.size()]);
   strike(d, machines_[d.who / hosts_.size() % machines_.size()]);
 }
@@ -236,6 +260,7 @@ void Simulation::strike(const Disaster& d, Machine& machine) {
     case Kind::kill_center:
       kill(machine);
       return world_.after(d.ms, [this, &machine] { start_center(machine); });
+    case Kind::cut_store: return power_cut_of_stores(d.ms);
     case Kind::pause_center:
       if (machine.center) machine.center->stop_for(d.ms);
       return;

@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "center/names.h"
 #include "flow/codec.h"
 
@@ -46,7 +47,11 @@ void Judge::look(const testing::MemoryStore& store, const std::string& path) {
   const auto bytes = store.bytes_of(path);
   if (!bytes) return;
   Seen& seen = files_[path];
+  hashes_[path] = xxh3(*bytes);
   world_.say("reader", "sees " + path);
+  if (const auto before = gone_.find(path);
+      before != gone_.end() && before->second != hashes_[path])
+    world_.violated(path + " is another file than the one that was seen before a power cut");
   const auto lines = inflated(path, *bytes);
   if (!lines) return world_.violated(path + ": " + lines.error().text);
   for (size_t at = 0; at < lines->size();) {
@@ -73,6 +78,28 @@ void Judge::see(const std::string& line, const std::string& path, Seen& seen) {
   if (source->second.excused[n]) --excused_;
 }
 
+void Judge::look_again(const testing::MemoryStore& store) {
+  for (auto file = files_.begin(); file != files_.end();) {
+    const auto& [path, seen] = *file;
+    if (store.bytes_of(path) || taken_.contains(path)) {
+      ++file;
+      continue;
+    }
+    world_.say("reader", "lost sight of " + path);
+    for (const auto& [name, lines] : seen) {
+      Source& source = sources_.at(name);
+      for (uint64_t n = lines.first; n < lines.end; ++n) {
+        if (source.file_of[n] != path) continue;
+        source.file_of[n].clear();
+        --seen_;
+        if (source.excused[n]) ++excused_;
+      }
+    }
+    gone_[path] = hashes_[path];
+    file = files_.erase(file);
+  }
+}
+
 // --- what need not be seen, and what must --------------------------------------------------------
 
 void Judge::excuse(Source& source, uint64_t line) {
@@ -84,6 +111,18 @@ void Judge::excuse(Source& source, uint64_t line) {
 void Judge::excuse_line(const std::string& line) {
   const auto [name, n] = place_of(line);
   excuse(sources_.at(name), n);
+}
+
+void Judge::lost(const std::string& path, const std::string& bytes) {
+  const auto lines = inflated(path, bytes);
+  if (!lines) return world_.violated(path + ", taken away: " + lines.error().text);
+  for (size_t at = 0; at < lines->size();) {
+    const size_t end = lines->find('\n', at);
+    const std::string line = lines->substr(at, end - at);
+    at = end + 1;
+    if (!lost_.insert(line).second) continue;
+    excuse_line(line);
+  }
 }
 
 void Judge::excuse_host(const std::string& host) {
@@ -119,7 +158,7 @@ void Judge::look_at_debts() {
   for (const auto& [session, debt] : debts_)
     for (const std::string& line : debt) {
       const auto [name, n] = place_of(line);
-      if (sources_.at(name).file_of[n].empty())
+      if (sources_.at(name).file_of[n].empty() && !lost_.contains(line))
         world_.violated("I15: '" + line + "' of a host that died was received and not committed");
     }
 }
@@ -163,10 +202,11 @@ std::string Judge::missing() const {
 
 uint64_t Judge::missing(const std::string& host, const std::string& category) const {
   uint64_t lines = 0;
-  for (const auto& [name, source] : sources_)
-    if (name.starts_with(host + "/" + category + "/"))
-      lines += static_cast<uint64_t>(
-          std::count(source.file_of.begin(), source.file_of.end(), std::string()));
+  for (const auto& [name, source] : sources_) {
+    if (!name.starts_with(host + "/" + category + "/")) continue;
+    for (uint64_t n = 0; n < source.written; ++n)
+      lines += source.file_of[n].empty() && !lost_.contains(name + " " + std::to_string(n));
+  }
   return lines;
 }
 

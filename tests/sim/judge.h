@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,12 +23,19 @@ class Judge {
   std::string write(const std::string& source);
   // Somebody may have published `path` just now.
   void look(const testing::MemoryStore& store, const std::string& path);
+  // After a power cut of the store: what a published file showed is to be seen again if it is gone.
+  void look_again(const testing::MemoryStore& store);
   // After all: every written line was seen, and nothing else stands among the published files.
   void look_at_all(const testing::MemoryStore& store);
 
   // That line, or all of that host, need not be seen any more.
   void excuse_line(const std::string& line);
   void excuse_host(const std::string& host);
+  // Somebody took that published file away: it was his.
+  void taken(const std::string& path) { taken_.insert(path); }
+  // That file was committed, and somebody took it away before anybody could publish it: its lines
+  // are lost, and nothing else.
+  void lost(const std::string& path, const std::string& bytes);
   // A Center's session with its store begins, takes lines (told only if somebody wants to know),
   // and is over without having been stopped in order.
   using Session = uint64_t;
@@ -38,10 +46,11 @@ class Judge {
   // A host is gone, and the session holds the last `n` lines of a category that it received of it.
   void owes(Session by, const std::string& host, const std::string& category, uint64_t n);
 
+  [[nodiscard]] bool knows(const std::string& path) const { return files_.contains(path); }
   [[nodiscard]] bool complete() const { return seen_ + excused_ == written_; }
   // The first line that was not seen; empty: all were.
   [[nodiscard]] std::string missing() const;
-  // Lines of that host and category that were not seen.
+  // Lines of that host and category that were not seen, and not taken away by somebody.
   [[nodiscard]] uint64_t missing(const std::string& host, const std::string& category) const;
   [[nodiscard]] uint64_t written() const { return written_; }
   [[nodiscard]] uint64_t seen() const { return seen_; }
@@ -65,7 +74,11 @@ class Judge {
 
   World& world_;
   std::map<std::string, Source> sources_;
-  std::map<std::string, Seen> files_;                                            // by path
+  std::set<std::string> taken_;
+  std::set<std::string> lost_;              // lines
+  std::map<std::string, uint64_t> hashes_;  // of what was seen
+  std::map<std::string, uint64_t> gone_;    // of those that a power cut took
+  std::map<std::string, Seen> files_;       // by path
   std::map<Session, std::map<std::string, std::vector<std::string>>> received_;  // by source group
   std::map<Session, std::vector<std::string>> debts_;
   Session sessions_ = 0;

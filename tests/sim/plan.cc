@@ -21,9 +21,12 @@ int64_t duration_of(Disaster::Kind kind, Rng& rng) {
     case Kind::cut_off:
     case Kind::block:
     case Kind::no_way:
+    case Kind::spoil_record:
+    case Kind::move_log:
     case Kind::sink_away:
       return 200 + static_cast<int64_t>(rng.below(rng.chance(0.3) ? 60'000 : 8'000));
     case Kind::kill_center:
+    case Kind::cut_store:
     case Kind::leave_center: return 100 + static_cast<int64_t>(rng.below(20'000));
     case Kind::clock_host:
     case Kind::clock_center:
@@ -43,6 +46,11 @@ uint64_t most_of(Disaster::Kind kind, Rng& rng) {
     case Kind::clone_host:
     case Kind::flip_bits: return rng.chance(0.05) ? 1 : 0;
     case Kind::lose_host: return rng.chance(0.2) ? 1 : 0;
+    case Kind::cut_store: return rng.chance(0.15) ? 1 + rng.below(3) : 0;
+    case Kind::spoil_record:
+    case Kind::move_log:
+    case Kind::take_published: return rng.chance(0.08) ? 1 + rng.below(4) : 0;
+    case Kind::take_staged: return rng.chance(0.08) ? 1 + rng.below(6) : 0;
     default: return rng.chance(0.5) ? rng.below(rng.chance(0.3) ? 30 : 6) : 0;
   }
 }
@@ -93,7 +101,8 @@ const char* name_of(Disaster::Kind kind) {
       "block",        "clock of host", "clock of Center", "no way to Center",
       "lose host",    "restore spool", "restore host",    "flip bits",
       "flush",        "lose spool",    "spool back",      "sink away",
-      "clone host"};
+      "clone host",   "cut store",     "spoil record",    "move log",
+      "take staged",  "take published"};
   return kNames[static_cast<size_t>(kind)];
 }
 

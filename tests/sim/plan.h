@@ -14,33 +14,38 @@ namespace tailrace::sim {
 // One thing that goes wrong, at its time.
 struct Disaster {
   enum class Kind : uint8_t {
-    kill_agent,     // kill -9; it starts again after `ms`
-    kill_local,     //
-    kill_center,    //
-    pause_center,   // SIGSTOP
-    leave_center,   // SIGTERM; another process of the same machine starts after `ms`
-    power_cut,      // of a host: what was not synced may be gone
-    disk_error,     // of a host: a write or a sync fails
-    disk_full,      // of a host: for one operation
-    cut_agent,      // the connection of a host's agent breaks
-    cut_local,      // a connection of a host's Local to a Center breaks
-    half_open,      // nothing more arrives on it and nobody is told
-    cut_off,        // a Center cannot reach the store
-    block,          // a category cannot be published
-    clock_host,     // the clocks of a host's processes jump by `ms`
-    clock_center,   // a Center's
-    no_way,         // some hosts cannot reach a Center
-    lose_host,      // a host is gone for good, with what it had
-    restore_spool,  // of a host: a copy that is `ms` old
-    restore_host,   // the same of all that it has, its log files too
-    flip_bits,      // of a host's spool, on its disk
-    flush,          // a host's agent asks that all be committed
-    lose_spool,     // of a host: its Local is killed, and starts without it
-    spool_back,     // one that was lost stands there again
-    sink_away,      // a sink's store answers nobody
-    clone_host,     // another host starts as a copy of this one
+    kill_agent,      // kill -9; it starts again after `ms`
+    kill_local,      //
+    kill_center,     //
+    pause_center,    // SIGSTOP
+    leave_center,    // SIGTERM; another process of the same machine starts after `ms`
+    power_cut,       // of a host: what was not synced may be gone
+    disk_error,      // of a host: a write or a sync fails
+    disk_full,       // of a host: for one operation
+    cut_agent,       // the connection of a host's agent breaks
+    cut_local,       // a connection of a host's Local to a Center breaks
+    half_open,       // nothing more arrives on it and nobody is told
+    cut_off,         // a Center cannot reach the store
+    block,           // a category cannot be published
+    clock_host,      // the clocks of a host's processes jump by `ms`
+    clock_center,    // a Center's
+    no_way,          // some hosts cannot reach a Center
+    lose_host,       // a host is gone for good, with what it had
+    restore_spool,   // of a host: a copy that is `ms` old
+    restore_host,    // the same of all that it has, its log files too
+    flip_bits,       // of a host's spool, on its disk
+    flush,           // a host's agent asks that all be committed
+    lose_spool,      // of a host: its Local is killed, and starts without it
+    spool_back,      // one that was lost stands there again
+    sink_away,       // a sink's store answers nobody
+    clone_host,      // another host starts as a copy of this one
+    cut_store,       // power, of the machine that has the stores and all Centers
+    spoil_record,    // somebody writes over a record of a store, and puts it back
+    move_log,        // somebody takes a commit log's directory away, and puts it back
+    take_staged,     // somebody takes a staged file away
+    take_published,  // somebody takes a published file away: it is his
   };
-  static constexpr int kKinds = 25;
+  static constexpr int kKinds = 30;
   Kind kind{};
   int64_t at_ms = 0;
   uint32_t who = 0;  // host, Center or category: modulo how many there are

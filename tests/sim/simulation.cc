@@ -57,8 +57,7 @@ void Simulation::make_sinks() {
     sink.identity = {world_.rng.next() | 1, cluster, "_tailrace"};
     sink.store = testing::MemoryStore::make();
     sink.judge = std::make_unique<Judge>(world_);
-    static_cast<void>(
-        sink.store->records()->make_directory("_tailrace/" + hex16(sink.identity.sink)).ok());
+    static_cast<void>(sink.store->records()->make_directory(sink.base()).ok());
   }
 }
 
@@ -199,6 +198,7 @@ void Simulation::start_center(Machine& machine) {
   machine.center = std::make_shared<CenterProcess>(world_, machine.name, std::move(options),
                                                    std::move(sinks), machine.clock_ms);
   if (machine.cut_off) cut_off(machine, kForEverMs);
+  machine.center->lost = [this](const std::string& path) { said_lost(path); };
   machine.center->start();
 }
 
@@ -216,11 +216,11 @@ void Simulation::kill(std::shared_ptr<LocalProcess>& local, bool silently) {
   ++outcome_.kills;
 }
 
-void Simulation::kill(Machine& machine) {
+void Simulation::kill(Machine& machine, bool silently) {
   if (!machine.center) return;
   count(*machine.center);
   end_sessions(machine);
-  machine.center->die(false);
+  machine.center->die(silently);
   machine.center.reset();
   ++outcome_.kills;
 }
@@ -251,6 +251,7 @@ void Simulation::calm() {
   for (Sink& sink : sinks_) {
     sink.blocked_until_ms.clear();
     sink.away_until_ms = 0;
+    while (!sink.aside.empty()) put_back(sink, std::string(sink.aside.begin()->first));
   }
   if (plan_.dead_sink >= 0) sinks_[plan_.dead_sink].away_until_ms = kForEverMs;
   for (auto& host : hosts_) {
@@ -310,6 +311,7 @@ void Simulation::excuse(Host& host) {
 }
 
 bool Simulation::settled() {
+  settle_lost();
   for (const auto& host : hosts_) {
     if (host->may_hold() && (held(*host) || (host->put_back && host->hurt))) excuse(*host);
     if (host->may_hold() && (held(*host) || (host->put_back && host->hurt))) excuse(*host);
@@ -330,8 +332,7 @@ bool Simulation::account_for(Host& host) {
       all = false;
       continue;
     }
-    const testing::StoreFindings found =
-        testing::audit_store(sink.store->content(), "_tailrace/" + hex16(sink.identity.sink));
+    const testing::StoreFindings found = sink.audit();
     for (size_t c = 0; c < plan_.categories; ++c) {
       const auto said = found.gap_lines.find({category_name(c), host.local_id});
       const uint64_t lost = said == found.gap_lines.end() ? 0 : said->second;
@@ -446,11 +447,11 @@ void Simulation::judge_after_all() {
     }
     sink.store->run_late();
     sink.judge->look_at_all(*sink.store);
-    const testing::StoreFindings found =
-        testing::audit_store(sink.store->content(), "_tailrace/" + hex16(sink.identity.sink));
+    const testing::StoreFindings found = sink.audit();
     outcome_.commits += found.commits;
     outcome_.splits += found.splits;
     if (!found.wrong.empty()) world_.violated(found.wrong);
+    judge_lost(sink, found);
   }
 }
 

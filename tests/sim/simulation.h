@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -81,6 +83,17 @@ class Simulation {
     std::unique_ptr<Judge> judge;
     int64_t away_until_ms = 0;                        // nothing of it answers until then
     std::map<std::string, int64_t> blocked_until_ms;  // categories that cannot be published
+    // What somebody took away for a while, by path; what stands in its place, if anything does.
+    struct Aside {
+      std::string bytes;
+      std::optional<std::string> instead;
+      int64_t until_ms = 0;
+    };
+    std::map<std::string, Aside> aside;
+    std::map<std::string, std::string> taken;  // for good: staged and published files
+    std::set<std::string> said_lost;           // by Centers, where each was to be published
+    [[nodiscard]] std::string base() const { return "_tailrace/" + hex16(identity.sink); }
+    [[nodiscard]] testing::StoreFindings audit() const;
   };
   void make_sinks();
   void write_lines();
@@ -94,7 +107,7 @@ class Simulation {
   void end_sessions(Machine& machine);
   void kill(std::shared_ptr<AgentProcess>& agent, bool silently);
   void kill(std::shared_ptr<LocalProcess>& local, bool silently);
-  void kill(Machine& machine);
+  void kill(Machine& machine, bool silently = false);
   // Disasters (disasters.cc).
   void plan_disasters();
   void strike(const Disaster& disaster);
@@ -103,11 +116,23 @@ class Simulation {
   void stop_host(Host& host, bool silently);
   void start_host_in(Host& host, int64_t ms);
   void power_cut(Host& host);
+  void power_cut_of_stores(int64_t ms);
   void lose(Host& host);
   void restore(Host& host, const Disaster& disaster);
+  bool journal_torn(Host& host);
   void flip_bits(Host& host);
   void clone(Host& host, int64_t ms);
   void lose_spool(Host& host, int64_t ms, bool back);
+  // A person's hand in a store (hand.cc).
+  bool strike_by_hand(const Disaster& disaster);
+  void spoil_record(Sink& sink, int64_t ms);
+  void move_log(Sink& sink, int64_t ms);
+  void take(Sink& sink, bool staged);
+  void put_back(Sink& sink, const std::string& path);
+  void put_back_in(Sink& sink, const std::string& path, int64_t ms);
+  void said_lost(const std::string& path);
+  void settle_lost();
+  void judge_lost(const Sink& sink, const testing::StoreFindings& found);
   void keep_alive();
   void run_late();
   void calm();
@@ -137,6 +162,7 @@ class Simulation {
   bool calm_ = false;
   bool stopping_ = false;
   int64_t next_account_ms_ = 0;
+  int64_t next_lost_ms_ = 0;
   Outcome outcome_;
 };
 

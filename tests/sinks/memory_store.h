@@ -1,6 +1,7 @@
 // A store in memory that keeps the contracts of records.h and files.h, and whose calls can be made
 // to fail, to lose their answer, to come late or to come twice: for the conformance suite, the
-// Center's tests and the simulation. Thread: any; one mutex.
+// Center's tests and the simulation. It can also lose power: then what the contracts do not promise
+// may be gone (tests/sinks/unsynced.h). Thread: any; one mutex.
 #pragma once
 
 #include <deque>
@@ -17,6 +18,7 @@
 #include "base/random.h"
 #include "sinks/store/files.h"
 #include "sinks/store/records.h"
+#include "tests/sinks/unsynced.h"
 
 namespace tailrace::testing {
 
@@ -84,6 +86,34 @@ class MemoryStore : public std::enable_shared_from_this<MemoryStore> {
     return ran;
   }
 
+  // --- power cuts: from now on what is not synced is known ---------------------------------------
+  void may_lose_power() {
+    const std::lock_guard lock(mutex_);
+    unsynced_.emplace(files_, directories_);
+  }
+  // Of the last call: what it owes to whoever hears its answer. durable() once he has.
+  using Promise = Unsynced::Promise;
+  [[nodiscard]] Promise take_promise() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(promise_, {});
+  }
+  void durable(const Promise& promise) {
+    const std::lock_guard lock(mutex_);
+    if (unsynced_) unsynced_->keep(promise);
+  }
+  // All clients are dead. Calls that are late are carried out before it, or never.
+  void power_cut(Rng& rng) {
+    const std::lock_guard lock(mutex_);
+    for (; !late_.empty(); late_.pop_front())
+      if (rng.chance(0.5)) late_.front()();
+    unsynced_->power_cut(rng, files_, directories_);
+    ++power_cuts_;
+  }
+  [[nodiscard]] uint64_t power_cuts() const {
+    const std::lock_guard lock(mutex_);
+    return power_cuts_;
+  }
+
   // All files and records by path, as somebody sees them who looks from outside.
   [[nodiscard]] std::map<std::string, std::string> content() const {
     const std::lock_guard lock(mutex_);
@@ -99,15 +129,51 @@ class MemoryStore : public std::enable_shared_from_this<MemoryStore> {
   // As an operator does: takes a file away, or everything below a directory and itself.
   void erase(const std::string& path) {
     const std::lock_guard lock(mutex_);
-    std::erase_if(files_, [&](const auto& f) { return f.first == path || below(f.first, path); });
-    std::erase_if(directories_, [&](const auto& d) { return d == path || below(d, path); });
+    const auto goes = [&](const std::string& p) {
+      const bool gone = p == path || below(p, path);
+      if (gone && unsynced_) unsynced_->removed(p);
+      return gone;
+    };
+    std::erase_if(files_, [&](const auto& f) { return goes(f.first); });
+    std::erase_if(directories_, goes);
+    if (unsynced_) unsynced_->keep_all();
+  }
+  // The same: writes over what is there, or puts it there anew; its directory too.
+  void put(const std::string& path, std::string bytes) {
+    const std::lock_guard lock(mutex_);
+    make_directories_of(path);
+    add(path, std::make_shared<std::string>(std::move(bytes)));
+    if (unsynced_) unsynced_->keep_all();
   }
 
  private:
   friend class MemoryRecords;
   friend class MemoryFiles;
   friend class MemoryStagedFile;
-  using Bytes = std::shared_ptr<std::string>;
+  using Bytes = Unsynced::Bytes;
+
+  // --- changes, each known until its directory is synced
+  void add(const std::string& path, const Bytes& bytes) {
+    files_[path] = bytes;
+    if (unsynced_) unsynced_->added(path, bytes);
+  }
+  bool take_away(const std::string& path) {
+    if (files_.erase(path) == 0) return false;
+    if (unsynced_) unsynced_->removed(path);
+    return true;
+  }
+  void rename(const std::string& from, const std::string& to, const Bytes& bytes) {
+    files_.erase(from);
+    files_[to] = bytes;
+    if (unsynced_) unsynced_->renamed(from, to, bytes);
+  }
+  void sync_directory(const std::string& directory) {
+    if (unsynced_) unsynced_->sync(directory);
+  }
+  // Synced before the answer.
+  void promise(const std::string& directory) {
+    if (unsynced_) promise_.push_back(unsynced_->promise(directory));
+  }
 
   static bool below(const std::string& path, const std::string& directory) {
     return path.starts_with(directory + "/");
@@ -119,6 +185,7 @@ class MemoryStore : public std::enable_shared_from_this<MemoryStore> {
   template <class T>
   Result<T> change(const StoreCall& call, const std::function<Result<T>()>& effect) {
     const std::lock_guard lock(mutex_);
+    promise_.clear();
     const Fault fault = faults_ ? faults_(call) : Fault::none;
     if (fault == Fault::refused) return no_answer(call);
     if (fault == Fault::late || fault == Fault::twice)
@@ -131,14 +198,21 @@ class MemoryStore : public std::enable_shared_from_this<MemoryStore> {
   template <class T>
   Result<T> look(const StoreCall& call, const std::function<Result<T>()>& effect) {
     const std::lock_guard lock(mutex_);
+    promise_.clear();
     const Fault fault = faults_ ? faults_(call) : Fault::none;
     if (fault != Fault::none && fault != Fault::twice) return no_answer(call);
     return effect();
   }
 
-  void make_directories_of(const std::string& path) {
-    for (size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1))
-      directories_.insert(path.substr(0, at));
+  enum class Durability { later, durable };
+  void make_directories_of(const std::string& path, Durability durability = Durability::durable) {
+    for (size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1)) {
+      const std::string directory = path.substr(0, at);
+      const bool made = directories_.insert(directory).second;
+      if (!unsynced_) continue;
+      if (made) unsynced_->added(directory, nullptr);
+      if (durability == Durability::durable) unsynced_->sync(parent_path(directory));
+    }
   }
   [[nodiscard]] bool directory_stands(const std::string& path) const {
     return path == "." || directories_.count(path) != 0;
@@ -174,8 +248,9 @@ class MemoryStore : public std::enable_shared_from_this<MemoryStore> {
     if (directories_.count(name) != 0) {
       if (!names_in(name).empty()) return Error{Error::Kind::rejected, name + " is not empty"};
       directories_.erase(name);
+      if (unsynced_) unsynced_->removed(name);
     }
-    files_.erase(name);
+    take_away(name);
     return {};
   }
   // The rename at the end of a CAS; a tmp that was taken away gives nobody anything.
@@ -184,24 +259,28 @@ class MemoryStore : public std::enable_shared_from_this<MemoryStore> {
     if (directories_.count(name) != 0)
       return Error{Error::Kind::rejected, name + " is a directory"};
     if (holder != files_.end() && !mutant(Mutant::overwriting_rename)) {
-      files_.erase(tmp);
+      take_away(tmp);
+      sync_directory(parent_path(name));  // as who reads it does
       return *holder->second == *record ? Cas::won : Cas::lost;
     }
     if (!directory_stands(parent_path(name))) return Cas::no_directory;
-    if (files_.erase(tmp) == 0) return Error{Error::Kind::retry_later, tmp + " is gone"};
-    files_[name] = record;
+    if (!files_.contains(tmp)) return Error{Error::Kind::retry_later, tmp + " is gone"};
+    rename(tmp, name, record);
+    if (!mutant(Mutant::cas_unsynced)) promise(parent_path(name));
     return Cas::won;
   }
   Result<Published> publish_now(const std::string& staged, const std::string& final_path) {
     make_directories_of(final_path);
     const auto file = files_.find(staged);
-    if (files_.count(final_path) != 0) {
-      if (file != files_.end()) files_.erase(file);
-      return Published::now;
-    }
-    if (file == files_.end()) return Published::before;
-    files_[final_path] = file->second;
-    files_.erase(staged);
+    const bool stands = files_.contains(final_path);
+    if (!stands && file == files_.end()) return Published::before;
+    if (stands)
+      take_away(staged);
+    else
+      rename(staged, final_path, Bytes(file->second));
+    if (mutant(Mutant::publish_unsynced)) return Published::now;
+    promise(parent_path(final_path));
+    promise(parent_path(staged));
     return Published::now;
   }
 
@@ -210,6 +289,9 @@ class MemoryStore : public std::enable_shared_from_this<MemoryStore> {
   std::set<std::string> directories_;
   std::deque<std::function<void()>> late_;
   Faults faults_;
+  std::optional<Unsynced> unsynced_;
+  Promise promise_;
+  uint64_t power_cuts_ = 0;
 };
 
 class MemoryRecords final : public Records {
@@ -225,8 +307,8 @@ class MemoryRecords final : public Records {
       const std::lock_guard lock(s->mutex_);
       if (parent == Parent::make) s->make_directories_of(name);
       if (!s->directory_stands(parent_path(name))) return Cas::no_directory;
-      s->make_directories_of(tmp);
-      s->files_[tmp] = bytes;
+      s->make_directories_of(tmp, MemoryStore::Durability::later);
+      s->add(tmp, bytes);
     }
     return s->change<Cas>({Op::cas, name}, [=] { return s->give(tmp, name, bytes); });
   }
@@ -237,18 +319,25 @@ class MemoryRecords final : public Records {
       const auto file = s->files_.find(name);
       if (s->directories_.count(name) != 0)
         return Error{Error::Kind::rejected, name + " is a directory"};
-      return file == s->files_.end() ? Found() : Found(*file->second);
+      if (file == s->files_.end()) return Found();
+      s->sync_directory(parent_path(name));
+      return Found(*file->second);
     });
   }
   Result<std::vector<std::string>> list(const std::string& directory) override {
     MemoryStore* s = store_.get();
     using Names = std::vector<std::string>;
-    return s->look<Names>({Op::list, directory},
-                          [=]() -> Result<Names> { return s->names_in(directory); });
+    return s->look<Names>({Op::list, directory}, [=]() -> Result<Names> {
+      s->sync_directory(directory);
+      return s->names_in(directory);
+    });
   }
   Result<void> remove(const std::string& name) override {
     MemoryStore* s = store_.get();
-    return s->change<void>({Op::remove, name}, [=] { return s->remove_now(name); });
+    return s->change<void>({Op::remove, name}, [=] {
+      s->promise(parent_path(name));
+      return s->remove_now(name);
+    });
   }
   Result<void> make_directory(const std::string& directory) override {
     MemoryStore* s = store_.get();
@@ -270,6 +359,7 @@ class MemoryStagedFile final : public StagedFile {
   // Refused is the only fault: whoever writes owns the file and knows what it holds.
   Result<void> append(const std::vector<std::string_view>& pieces) override {
     return store_->look<void>({Op::append, path_}, [&]() -> Result<void> {
+      if (store_->unsynced_) store_->unsynced_->wrote(bytes_);
       for (std::string_view piece : pieces) bytes_->append(piece);
       return {};
     });
@@ -284,7 +374,13 @@ class MemoryStagedFile final : public StagedFile {
   Result<void> finish() override {
     return store_->look<void>({Op::finish, path_}, [&]() -> Result<void> {
       const auto file = store_->files_.find(path_);
-      if (file != store_->files_.end() && file->second == bytes_) return {};
+      const bool stands = file != store_->files_.end() && file->second == bytes_;
+      if (store_->unsynced_ && stands) {
+        store_->unsynced_->sync(bytes_);
+        store_->make_directories_of(path_);
+        store_->sync_directory(parent_path(path_));
+      }
+      if (stands) return {};
       return Error{Error::Kind::rejected, path_ + " was removed while it was being written"};
     });
   }
@@ -303,10 +399,10 @@ class MemoryFiles final : public Files {
   Result<std::unique_ptr<StagedFile>> stage(const std::string& staged) override {
     using Made = std::unique_ptr<StagedFile>;
     return store_->look<Made>({Op::stage, staged}, [&]() -> Result<Made> {
-      store_->make_directories_of(staged);
+      store_->make_directories_of(staged, MemoryStore::Durability::later);
       const auto bytes = std::make_shared<std::string>();
-      if (!store_->files_.emplace(staged, bytes).second)
-        return Error{Error::Kind::rejected, staged + " exists"};
+      if (store_->files_.contains(staged)) return Error{Error::Kind::rejected, staged + " exists"};
+      store_->add(staged, bytes);
       return Made(std::make_unique<MemoryStagedFile>(store_, staged, bytes));
     });
   }

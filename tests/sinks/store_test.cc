@@ -199,6 +199,47 @@ BOOST_AUTO_TEST_CASE(faults_do_what_they_say) {
   BOOST_TEST(!must(records->read("c/a")).has_value());
 }
 
+// Whatever a power cut leaves: all that was promised stands, and nothing that never was.
+BOOST_AUTO_TEST_CASE(a_power_cut_takes_what_no_answer_promised) {
+  std::set<std::string> outcomes;
+  for (uint64_t seed = 0; seed < 200; ++seed) {
+    const auto store = MemoryStore::make();
+    store->may_lose_power();
+    const auto records = store->records();
+    const auto files = store->files();
+    const auto cas = [&](const std::string& name) {
+      must(records->cas(name, name, Records::Parent::make, "t/" + std::to_string(seed)));
+    };
+    cas("c/answered");
+    store->durable(store->take_promise());
+    cas("d/read");
+    must(records->read("d/read"));
+    const auto whole = must(files->stage("app/_stage/whole"));
+    must(whole->append({"whole"}));
+    must(whole->finish());
+    const auto part = must(files->stage("app/_stage/part"));
+    must(part->append({"part"}));
+    must(files->publish("app/_stage/whole", "app/d/whole"));
+    cas("c/unheard");
+    const uint64_t before = store->power_cuts();
+    Rng rng(seed);
+    store->power_cut(rng);
+    BOOST_TEST(store->power_cuts() == before + 1);
+    const auto left = store->content();
+    BOOST_TEST(left.contains("c/answered"));
+    BOOST_TEST(left.contains("d/read"));
+    // Under its old name, its new one, or both; and whole.
+    BOOST_TEST((left.contains("app/_stage/whole") || left.contains("app/d/whole")));
+    for (const auto& [path, bytes] : left) {
+      if (path.ends_with("/whole")) BOOST_TEST(bytes == "whole");
+      if (path.ends_with("/part")) BOOST_TEST(std::string("part").starts_with(bytes));
+    }
+    for (const char* path : {"c/unheard", "app/_stage/whole", "app/d/whole", "app/_stage/part"})
+      outcomes.insert(path + std::string(left.contains(path) ? " stands" : " is gone"));
+  }
+  BOOST_TEST(outcomes.size() == 8u);
+}
+
 BOOST_AUTO_TEST_CASE(retrying_through_any_faults_gives_each_name_once) {
   const uint64_t seed = os_random();
   BOOST_TEST_CONTEXT("seed " << seed) {
