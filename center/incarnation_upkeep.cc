@@ -220,8 +220,12 @@ void Incarnation::janitor_done(const Janitor& janitor, Moment now) {
   }
   const bool tell = janitor.outcome() == Janitor::Outcome::gone;
   for (const FileRef& file : janitor.gone())
-    if (tell || (own && publishing_.contains(file.stage)))
+    if (tell && (!own || publishing_.contains(file.stage)))
       actions_.push_back(GoneFile{file, janitor.log()});
+  if (tell && own) {  // said, so that it may be DONE
+    janitor_ = std::make_shared<Janitor>(me_, me_.incarnation, rng_.next(), now.wall_ms, true);
+    return run(janitor_);
+  }
   const std::string key = "log " + janitor.log();
   if (janitor.outcome() == Janitor::Outcome::alive) {
     unfinished_logs_.erase(janitor.log());

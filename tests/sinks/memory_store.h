@@ -126,7 +126,8 @@ class MemoryStore : public std::enable_shared_from_this<MemoryStore> {
     const auto file = files_.find(path);
     return file == files_.end() ? nullptr : file->second;
   }
-  // As an operator does: takes a file away, or everything below a directory and itself.
+  // As an operator does: takes a file away, or everything below a directory and itself. A
+  // make_directory that is as late as that does not bring it back.
   void erase(const std::string& path) {
     const std::lock_guard lock(mutex_);
     const auto goes = [&](const std::string& p) {
@@ -134,6 +135,7 @@ class MemoryStore : public std::enable_shared_from_this<MemoryStore> {
       if (gone && unsynced_) unsynced_->removed(p);
       return gone;
     };
+    if (directories_.count(path) != 0) taken_.insert(path);
     std::erase_if(files_, [&](const auto& f) { return goes(f.first); });
     std::erase_if(directories_, goes);
     if (unsynced_) unsynced_->keep_all();
@@ -287,6 +289,7 @@ class MemoryStore : public std::enable_shared_from_this<MemoryStore> {
   mutable std::mutex mutex_;
   std::map<std::string, Bytes> files_;
   std::set<std::string> directories_;
+  std::set<std::string> taken_;  // directories, by an operator
   std::deque<std::function<void()>> late_;
   Faults faults_;
   std::optional<Unsynced> unsynced_;
@@ -342,6 +345,8 @@ class MemoryRecords final : public Records {
   Result<void> make_directory(const std::string& directory) override {
     MemoryStore* s = store_.get();
     return s->change<void>({Op::make_directory, directory}, [=]() -> Result<void> {
+      if (s->taken_.count(directory) != 0)
+        return Error{Error::Kind::retry_later, directory + " was taken away"};
       s->make_directories_of(directory + "/");
       return {};
     });
