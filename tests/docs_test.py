@@ -96,6 +96,8 @@ def check_options(root, page, text, helps):
         known = helps
         if "./dev bench" in span or page.name == "performance.md":
             known += (root / "bench/run").read_text()
+        if "./dev scale" in span or page.name == "scale.md":
+            known += (root / "bench/scale.cc").read_text()
         for script in re.findall(r"[\w./-]+\.py", span):
             if (root / script).exists():
                 known += (root / script).read_text()
@@ -244,7 +246,8 @@ def main():
     dev_help, helps = output_of(root / "dev"), ""
     if "--tailrace" in sys.argv:
         program = sys.argv[sys.argv.index("--tailrace") + 1]
-        commands = ((), *((word,) for word in ("run", "cat", "check", "config", "status", "spool")))
+        commands = ((), *((word,) for word in ("run", "cat", "check", "config", "status", "centers", "drain",
+                                                "rebalance", "spool")))
         helps = dev_help + "".join(output_of(program, *words, "--help") for words in commands)
     problems = list(check(root, dev_help, helps))
     for problem in problems:
