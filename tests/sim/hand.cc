@@ -96,6 +96,11 @@ void Simulation::move_log(Sink& sink, int64_t ms) {
   if (any.empty()) return;
   const std::string log = any.substr(0, any.find('/', logs.size()));
   world_.say("HAND", "moves " + log);
+  for (const auto& host : hosts_) {
+    host->log_moved = true;
+    if (host->agent) host->agent->may_hold = true;
+    if (host->local) host->local->may_hold = true;
+  }
   for (const auto& [path, bytes] : content) {
     if (!path.starts_with(log + "/")) continue;
     if (sink.aside.contains(path)) put_back(sink, path);

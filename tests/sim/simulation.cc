@@ -320,7 +320,6 @@ bool Simulation::settled() {
   settle_lost();
   for (const auto& host : hosts_) {
     if (host->may_hold() && (held(*host) || (host->put_back && host->hurt))) excuse(*host);
-    if (host->may_hold() && (held(*host) || (host->put_back && host->hurt))) excuse(*host);
     if (host->owes_account() && !account_for(*host)) return false;
   }
   return std::all_of(sinks_.begin(), sinks_.end(), [this](const Sink& sink) {

@@ -62,8 +62,9 @@ class Simulation {
     bool hurt = false;      // its spool
     bool excused = false;   // its lines: nobody waits for those that are missing
     [[nodiscard]] bool owes_account() const { return hurt && !put_back && !gone && !excused; }
-    bool cloned = false;  // there are two of it
-    [[nodiscard]] bool may_hold() const { return put_back || hurt || cloned; }
+    bool cloned = false;     // there are two of it
+    bool log_moved = false;  // somebody took records away, for a while: it may find a HOLE
+    [[nodiscard]] bool may_hold() const { return put_back || hurt || cloned || log_moved; }
     std::map<int64_t, Backup> backups;  // by when they will be put back
     std::vector<test::VirtualDisk> lost_spools;
     bool journal_torn = false;  // what it lost may still be in the spool, and nowhere else
