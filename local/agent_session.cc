@@ -19,7 +19,6 @@ constexpr size_t kWelcomeQueueBytes = 512u << 10;  // a long welcome waits above
 constexpr size_t kMostPathBytes = 4096;
 const std::string kNoCategory = "_other";  // for figures: no category is named so
 constexpr size_t kMostIdentityBytes = 256;
-constexpr size_t kMostSinksAhead = 32;
 constexpr int64_t kPauseAlarmMs = 5'000;
 // Below it a payload is copied, so that a large buffer is never kept for a few bytes.
 constexpr size_t kSwapBytes = 32u << 10;
@@ -42,7 +41,6 @@ void AgentActions::clear() {
   flush_streams.clear();
   set_aside = false;
   retires.clear();
-  origins.clear();
   alarms.clear();
   refusals.clear();
 }
@@ -54,7 +52,7 @@ void AgentSession::State::hello(const Frame& frame) {
   if (!parse(frame, hello)) return;
   if (hello.role() != proto::ROLE_AGENT)
     return malformed("only an agent may connect here; a Local answers its host's agent");
-  if ((hello.features() & ~kSinksApart) != 0)
+  if (hello.features() != 0)
     return reject(
         proto::Reject::VERSION,
         "the agent asks for features that this Local does not know; upgrade the Local first");
@@ -119,7 +117,6 @@ void AgentSession::State::dispatch(Frame& frame, int64_t now_ms) {
     case FrameType::file_gap: return file_gap(frame, now_ms);
     case FrameType::flush: return flush(frame);
     case FrameType::retire: return retire(frame);
-    case FrameType::origin: return origin(frame, now_ms);
     default:
       return malformed("frame type " + std::to_string(static_cast<int>(frame.type)) +
                        " has no meaning between an agent and its Local");
@@ -140,17 +137,9 @@ void AgentSession::State::define_stream(const Frame& frame, int64_t now_ms) {
         def.stream());
   }
   if (def.sub() > UINT8_MAX) return malformed("a stream's sub is above 255");
-  std::set<uint64_t> ahead;
-  for (const std::string& sink : def.ahead()) ahead.insert(parse_hex16(sink));
-  if (ahead.contains(0) || ahead.size() > kMostSinksAhead)
-    return malformed("a stream has too many sinks that are ahead, or one without a uuid");
   const auto known = streams.find(def.stream());
   if (known != streams.end()) {
-    if (known->second.category == def.category() && known->second.sub == def.sub()) {
-      if (!spool.await_origins(def.stream(), ahead, now_ms))
-        malformed("lines of '" + def.category() + "' were taken before it was said who is ahead");
-      return;
-    }
+    if (known->second.category == def.category() && known->second.sub == def.sub()) return;
     return malformed("stream " + std::to_string(def.stream()) + " is '" + known->second.category +
                      "' here, the agent says '" + def.category() + "'");
   }
@@ -173,22 +162,8 @@ void AgentSession::State::define_stream(const Frame& frame, int64_t now_ms) {
   info.stream = def.stream();
   info.category = def.category();
   info.sub = static_cast<uint8_t>(def.sub());
-  const Result<void> defined = spool.define_stream(info, now_ms, ahead);
+  const Result<void> defined = spool.define_stream(info, now_ms);
   if (!defined) malformed(defined.error().text);
-}
-
-// A second time it changes nothing.
-void AgentSession::State::origin(const Frame& frame, int64_t now_ms) {
-  proto::Origin said;
-  if (!parse(frame, said)) return;
-  const uint64_t sink = parse_hex16(said.sink());
-  if (!spool.tables().streams.contains(said.stream()) || sink == 0)
-    return malformed("an origin of no stream, or of no sink");
-  if (!spool.tables().waits.contains({sink, said.stream()})) return;
-  if (!spool.set_origin(sink, said.stream(), said.seq(), now_ms))
-    return malformed("an origin at line " + std::to_string(said.seq()) + ", where no batch ends");
-  out.origins.push_back({sink, said.stream(), spool.cursor(sink, said.stream())});
-  tell_committed(out.origins);
 }
 
 void AgentSession::State::define_file(const Frame& frame, int64_t now_ms) {
@@ -258,11 +233,7 @@ void AgentSession::State::retire(const Frame& frame) {
   if (asked.local_id() == 0 || asked.local_id() == spool.local_id() || asked.sub() > UINT8_MAX ||
       !valid_category(asked.category()))
     return malformed("RETIRE of no stream of another spool");
-  RetiredStream& of = out.retires.emplace_back();
-  of.local_id = asked.local_id();
-  of.category = asked.category();
-  of.sub = static_cast<uint8_t>(asked.sub());
-  of.each_sink = asked.each_sink();
+  out.retires.push_back({asked.local_id(), asked.category(), static_cast<uint8_t>(asked.sub()), 0});
 }
 
 void AgentSession::State::append(Frame& frame, int64_t now_ms) {
@@ -355,7 +326,6 @@ void AgentSession::State::tell_committed(const std::vector<SinkPlace>& places) {
   proto::Committed committed;
   std::set<std::pair<StreamId, uint64_t>> said;  // (stream, sink)
   const auto add = [&](uint64_t sink, StreamId stream, const Position& at) {
-    if (!sinks_known(spool.tables(), stream)) return;  // final is what all have
     if (!said.insert({stream, sink}).second) return;
     proto::SinkStreamPosition& p = *committed.add_positions();
     p.set_sink(hex16(sink));
@@ -444,11 +414,6 @@ void AgentSession::retired(const std::vector<RetiredStream>& streams) {
     said.set_category(stream.category);
     said.set_sub(stream.sub);
     said.mutable_position()->set_seq(stream.seq);
-    for (const auto& [sink, seq] : stream.finals) {
-      proto::SinkPosition& p = *said.add_finals();
-      p.set_sink(hex16(sink));
-      p.set_seq(seq);
-    }
     s.send(FrameType::retired, std::move(said));
   }
 }
