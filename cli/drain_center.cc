@@ -1,12 +1,10 @@
 #include "cli/drain_center.h"
 
 #include <algorithm>
-#include <asio/io_context.hpp>
-#include <asio/steady_timer.hpp>
-#include <chrono>
 #include <cstdio>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/address.h"
 #include "base/clock.h"
@@ -14,7 +12,7 @@
 #include "cli/admin_client.h"
 #include "cli/center_client.h"
 #include "cli/cluster.h"
-#include "cli/live_line.h"
+#include "cli/follow.h"
 #include "cli/operator_nodes.h"
 
 namespace tailrace {
@@ -24,7 +22,6 @@ using Json = nlohmann::ordered_json;
 constexpr int kDone = 0;
 constexpr int kNotDone = 1;
 constexpr uint16_t kCenterAdminPort = 17422;
-constexpr int64_t kLookMs = 200;
 constexpr int64_t kPlainMs = 2'000;
 
 int complain(const std::string& text) {
@@ -170,38 +167,25 @@ struct Drain {
                   show_duration(mono_ms() - began_ms).c_str());
     return say("drained", kDone);
   }
-  // Says how far it is, until it is done, or has taken too long.
-  int follow() {
-    LiveLine live;
-    int64_t said_ms = began_ms;
-    asio::io_context context(1);
-    for (;;) {
-      const auto rest = way.look();
-      if (!rest && last.drained) break;
-      if (!rest) {
-        live.clear();
+  int wait() {
+    const auto look_again = [this]() -> Result<HowFar> {
+      auto rest = way.look();
+      if (!rest && !last.drained) return rest.error();
+      if (rest) last = std::move(*rest);
+      return HowFar{last.drained, last.text()};
+    };
+    switch (follow(look_again, most_ms, json ? -1 : kPlainMs)) {
+      case Followed::unanswered:
         complain("the Center ended before it said that it is done (" + last.text() +
                  "): what it held is taken over by the others as if it had been killed; nothing is "
                  "lost");
         return say("ended", kNotDone);
-      }
-      last = *rest;
-      if (last.drained) break;
-      if (most_ms >= 0 && mono_ms() - began_ms >= most_ms) {
-        live.clear();
+      case Followed::too_long:
         complain("not done within " + show_duration(most_ms) + ": " + last.text() +
                  ". It goes on draining");
         return say("draining", kNotDone);
-      }
-      live.show(last.text());
-      if (!live.on_terminal() && !json && mono_ms() - said_ms >= kPlainMs) {
-        said_ms = mono_ms();
-        std::printf("%s\n", last.text().c_str());
-        std::fflush(stdout);
-      }
-      asio::steady_timer(context, std::chrono::milliseconds(kLookMs)).wait();
+      case Followed::over: break;
     }
-    live.clear();
     if (const auto cleared = way.clear(); !cleared)
       complain("it has left, but would leave again if it were started: " + cleared.error().text);
     return done();
@@ -245,7 +229,7 @@ int drain_center(const Arguments& arguments, const std::string& name, int64_t mo
                  "starts\n");
   if (const auto asked = drain.way.ask(); !asked)
     return complain(drain.way.where + ": " + asked.error().text);
-  return drain.follow();
+  return drain.wait();
 }
 
 }  // namespace tailrace

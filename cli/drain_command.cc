@@ -1,17 +1,14 @@
 #include "cli/drain_command.h"
 
-#include <asio/io_context.hpp>
-#include <asio/steady_timer.hpp>
-#include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <utility>
 
-#include "base/clock.h"
 #include "base/units.h"
 #include "cli/admin_client.h"
 #include "cli/cluster.h"
 #include "cli/drain_center.h"
-#include "cli/live_line.h"
+#include "cli/follow.h"
 
 namespace tailrace {
 
@@ -21,7 +18,6 @@ constexpr int kDone = 0;
 constexpr int kNotDone = 1;
 constexpr int kWrongUsage = 2;
 constexpr uint16_t kAgentPort = 17420;
-constexpr int64_t kLookMs = 200;
 constexpr int64_t kPlainMs = 5'000;
 constexpr const char* kStatus = "/api/v1/status";
 
@@ -65,41 +61,25 @@ Result<Rest> look(const HostPort& at) {
   return rest;
 }
 
-// Says how far it is, until it is done, cannot be, or has taken `most_ms` (-1: as long as it
-// takes).
-int follow(const HostPort& at, int64_t most_ms) {
-  LiveLine live;
-  const int64_t began_ms = mono_ms();
-  int64_t said_ms = began_ms;
+// Until it is done, cannot be, or has taken `most_ms` (-1: as long as it takes).
+int follow_agent(const HostPort& at, int64_t most_ms) {
   Rest last;
-  asio::io_context context(1);
-  for (;;) {
-    const auto rest = look(at);
-    if (!rest) {
-      live.clear();
+  const auto look_again = [&at, &last]() -> Result<HowFar> {
+    auto rest = look(at);
+    if (!rest) return rest.error();
+    last = std::move(*rest);
+    return HowFar{last.idle || !last.held.empty(), last.text()};
+  };
+  switch (follow(look_again, most_ms, kPlainMs)) {
+    case Followed::unanswered:
       return complain("the agent ended before it said that all is published (" + last.text() +
                       "): start it, and drain again");
-    }
-    last = *rest;
-    if (last.idle) break;
-    if (!last.held.empty()) {
-      live.clear();
-      return complain("the agent holds, and cannot go on: " + escape(last.held, 1024));
-    }
-    if (most_ms >= 0 && mono_ms() - began_ms >= most_ms) {
-      live.clear();
+    case Followed::too_long:
       return complain("not done within " + show_duration(most_ms) + ": " + last.text() +
                       ". It goes on draining; `tailrace status` tells what it waits for");
-    }
-    live.show(last.text());
-    if (!live.on_terminal() && mono_ms() - said_ms >= kPlainMs) {
-      said_ms = mono_ms();
-      std::printf("%s\n", last.text().c_str());
-      std::fflush(stdout);
-    }
-    asio::steady_timer(context, std::chrono::milliseconds(kLookMs)).wait();
+    case Followed::over: break;
   }
-  live.clear();
+  if (!last.idle) return complain("the agent holds, and cannot go on: " + escape(last.held, 1024));
   std::printf("all that this host had is published; its agent has ended\n");
   return kDone;
 }
@@ -116,7 +96,7 @@ int drain_host(const Arguments& arguments, int64_t most_ms) {
                     "; --admin names another address (it says its own when it starts)");
   if (const auto asked = ask_admin(*at, "POST", "/api/v1/drain"); !asked)
     return complain(at->show() + ": " + asked.error().text);
-  return follow(*at, most_ms);
+  return follow_agent(*at, most_ms);
 }
 
 int run_drain(const Arguments& arguments) {
