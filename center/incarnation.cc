@@ -377,7 +377,9 @@ void Incarnation::commit_done(Result<Cas> outcome, Moment now) {
   if (stopping_ == Stopping::sealing) {  // it was the FENCE
     stopping_ = Stopping::sweeping;
     give_up_lanes();
-    janitor_ = std::make_shared<Janitor>(me_, me_.incarnation, rng_.next(), now.wall_ms, false);
+    // What it finds nowhere was published by me, unless that is still to be done.
+    janitor_ = std::make_shared<Janitor>(me_, me_.incarnation, rng_.next(), now.wall_ms,
+                                         publishing_.empty());
     return run(janitor_);
   }
   if (!unsure_) proved_ms_ = now.mono_ms;
