@@ -19,40 +19,18 @@ import shutil
 import subprocess
 import sys
 import time
-import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../audit"))
 import judge  # noqa: E402
 from store_audit import Audit  # noqa: E402
-from rig import PROGRAM, Failure, run, wait_for  # noqa: E402
+from rig import PROGRAM, Failure, run  # noqa: E402
 from trio import Trio  # noqa: E402
 
 CATEGORIES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta")
 LOUD = ("alpha",)
+FILES = 12  # of the loud one, before one believes that lines go on
 INCARNATION = re.compile(r"\d{13}-[0-9a-f]{16}")
-LANES = re.compile(r"^tailrace_center_lanes\{.*\} (\d+)$", re.M)
-
-
-def lanes(trio, role):
-    address = trio.admin(role)
-    if not address:
-        return 0
-    with urllib.request.urlopen("http://%s/metrics" % address, timeout=10) as answer:
-        return sum(map(int, LANES.findall(answer.read().decode())))
-
-
-def step(trio, what, seconds, check):
-    begun = time.monotonic()
-    wait_for(what, seconds, lambda: [life.must_live() for life in trio.running.values()] and check(), pause=0.2)
-    print("  %5.1f s until %s" % (time.monotonic() - begun, what), flush=True)
-    trio.look()
-
-
-def grows(trio, what):
-    """Lines go on being published."""
-    before = len(judge.in_sight(trio.out))
-    step(trio, what, 60, lambda: len(judge.in_sight(trio.out)) >= before + 2 * len(CATEGORIES))
 
 
 def start(trio, *without):
@@ -64,35 +42,35 @@ def start(trio, *without):
 def walk(trio):
     start(trio, "center-1", "center-2")
     writers = trio.write_on_all(1, "--rate", "1000", "--categories", ",".join(CATEGORIES), "--files", "10")
-    step(trio, "the only Center has all lanes", 60, lambda: lanes(trio, "center") == len(CATEGORIES))
+    trio.step("the only Center has all lanes", 60, lambda: trio.lanes("center") == len(CATEGORIES))
 
     trio.up("center-1")
-    step(trio, "a Center that was added has a share", 90, lambda: lanes(trio, "center-1") >= 1)
-    step(trio, "no lane is without an owner", 60,
-         lambda: lanes(trio, "center") + lanes(trio, "center-1") == len(CATEGORIES))
-    grows(trio, "lines go on through both")
+    trio.step("a Center that was added has a share", 90, lambda: trio.lanes("center-1") >= 1)
+    trio.step("no lane is without an owner", 60,
+              lambda: trio.lanes("center", "center-1") == len(CATEGORIES))
+    trio.grows("lines go on through both")
 
     frozen = trio.running["center-1"]
     trio.freeze("center-1", True)
     del trio.running["center-1"]
-    step(trio, "the other has the lanes of one that is stopped", 120, lambda: lanes(trio, "center") == len(CATEGORIES))
-    grows(trio, "lines go on without it")
+    trio.step("the other has the lanes of one that is stopped", 120, lambda: trio.lanes("center") == len(CATEGORIES))
+    trio.grows("lines go on without it")
     trio.running["center-1"] = frozen
     trio.freeze("center-1", False)
-    step(trio, "it begins a new incarnation when it is woken", 60, lambda: "a new one begins" in frozen.said())
-    step(trio, "it has a share again", 120, lambda: lanes(trio, "center-1") >= 1)
+    trio.step("it begins a new incarnation when it is woken", 60, lambda: "a new one begins" in frozen.said())
+    trio.step("it has a share again", 120, lambda: trio.lanes("center-1") >= 1)
 
     trio.kill("center")
-    step(trio, "the other has the lanes of one that was killed", 120,
-         lambda: lanes(trio, "center-1") == len(CATEGORIES))
-    grows(trio, "lines go on without it")
+    trio.step("the other has the lanes of one that was killed", 120,
+              lambda: trio.lanes("center-1") == len(CATEGORIES))
+    trio.grows("lines go on without it")
 
     trio.up("center-2")
-    step(trio, "a third has a share", 90, lambda: lanes(trio, "center-2") >= 1)
+    trio.step("a third has a share", 90, lambda: trio.lanes("center-2") >= 1)
     trio.stop("center-1")
     print("         the second has left", flush=True)
-    step(trio, "the third has all lanes", 60, lambda: lanes(trio, "center-2") == len(CATEGORIES))
-    grows(trio, "lines go on through it alone")
+    trio.step("the third has all lanes", 60, lambda: trio.lanes("center-2") == len(CATEGORIES))
+    trio.grows("lines go on through it alone")
     for writer in writers:
         trio.end_writer(writer)
     trio.settle()
@@ -109,11 +87,11 @@ def drain(trio):
     start(trio)
     writers = trio.write_on_all(1, "--rate", "4000", "--categories", ",".join(CATEGORIES), "--files", "10",
                                 "--rotate-every", "0")
-    step(trio, "both Centers have lanes", 90, lambda: lanes(trio, "center") and lanes(trio, "center-1"))
-    step(trio, "both publish", 90, lambda: {"center", "center-1"} <= {by(p) for p in judge.in_sight(trio.out)})
+    trio.step("both Centers have lanes", 90, lambda: trio.lanes("center") and trio.lanes("center-1"))
+    trio.step("both publish", 90, lambda: {"center", "center-1"} <= {by(p) for p in judge.in_sight(trio.out)})
     trio.stop("center-1")
-    step(trio, "the other has all lanes", 30, lambda: lanes(trio, "center") == len(CATEGORIES))
-    grows(trio, "lines go on through the other")
+    trio.step("the other has all lanes", 30, lambda: trio.lanes("center") == len(CATEGORIES))
+    trio.grows("lines go on through the other")
     for _ in range(3):  # it has hardly looked around, and somebody else lives
         trio.up("center-1")
         trio.stop("center-1", 25)
@@ -149,25 +127,25 @@ def split(trio):
                        "roll: {size: 2MiB, age: 25s}}\n" % (role, trio.ports[n], trio.out))
     start(trio, "center-1", "center-2")
     writers = trio.write_on_all(1, "--rate", "2000", "--categories", LOUD[0], "--files", "3", "--rotate-every", "0")
-    step(trio, "the only Center has the lane", 60, lambda: lanes(trio, "center") == 1)
-    grows(trio, "lines flow")
+    trio.step("the only Center has the lane", 60, lambda: trio.lanes("center") == 1)
+    trio.grows("lines flow", FILES)
     if parts(trio):
         raise Failure("a lane was split although there is one Center: %s" % parts(trio))
     trio.up("center-1")
-    step(trio, "the lane is split, and each has parts", 120, lambda: {"center", "center-1"} == set(parts(trio)))
-    grows(trio, "lines go on through both")
+    trio.step("the lane is split, and each has parts", 120, lambda: {"center", "center-1"} == set(parts(trio)))
+    trio.grows("lines go on through both", FILES)
     trio.stop("center")
     print("         the first has left", flush=True)
-    step(trio, "the other has all parts", 60, lambda: {"center-1"} == set(parts(trio)))
-    grows(trio, "lines go on through it alone")
+    trio.step("the other has all parts", 60, lambda: {"center-1"} == set(parts(trio)))
+    trio.grows("lines go on through it alone", FILES)
     trio.up("center")
-    step(trio, "the first has parts again", 90, lambda: {"center", "center-1"} == set(parts(trio)))
-    grows(trio, "lines go on through both again")
+    trio.step("the first has parts again", 90, lambda: {"center", "center-1"} == set(parts(trio)))
+    trio.grows("lines go on through both again", FILES)
     trio.kill("center-1")
     trio.up("center-2")
-    step(trio, "a third has parts of the one that was killed", 120,
-         lambda: {"center", "center-2"} == set(parts(trio)))
-    grows(trio, "lines go on through the two")
+    trio.step("a third has parts of the one that was killed", 120,
+              lambda: {"center", "center-2"} == set(parts(trio)))
+    trio.grows("lines go on through the two", FILES)
     for writer in writers:
         trio.end_writer(writer)
     trio.settle()
@@ -201,19 +179,19 @@ def budget(trio, target):
 def others(trio):
     start(trio)
     writers = trio.write_on_all(1, "--rate", "2000", "--categories", ",".join(CATEGORIES), "--files", "10")
-    step(trio, "both Centers have lanes", 90, lambda: lanes(trio, "center") and lanes(trio, "center-1"))
-    grows(trio, "lines flow")
+    trio.step("both Centers have lanes", 90, lambda: trio.lanes("center") and trio.lanes("center-1"))
+    trio.grows("lines flow")
     trio.kill("center", "center-1")
     for role in ("center", "center-1"):  # other machines: nothing proves to them that the former ones are dead
         shutil.rmtree("%s/state-%s" % (trio.state, role))
         trio.up(role)
-    step(trio, "the others have all lanes", 120,
-         lambda: lanes(trio, "center") + lanes(trio, "center-1") == len(CATEGORIES))
-    grows(trio, "lines flow again")
+    trio.step("the others have all lanes", 120,
+              lambda: trio.lanes("center", "center-1") == len(CATEGORIES))
+    trio.grows("lines flow again")
     for writer in writers:
         trio.end_writer(writer)
-    step(trio, "every line is published", 120, lambda: trio.judge_quietly(True).clean)
-    step(trio, "nothing of the dead is left", 600, lambda: not trio.rests()[0] and not glob.glob(
+    trio.step("every line is published", 120, lambda: trio.judge_quietly(True).clean)
+    trio.step("nothing of the dead is left", 600, lambda: not trio.rests()[0] and not glob.glob(
         trio.out + "/_tailrace/*/tmp/*/*") and len(glob.glob(trio.out + "/_tailrace/*/live/*-????????????????")) == 2)
     trio.settle()
 

@@ -12,12 +12,11 @@ import os
 import re
 import sys
 import time
-import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../neighbours"))
 import judge  # noqa: E402
-from rig import Failure, run, wait_for  # noqa: E402
+from rig import Failure, run  # noqa: E402
 from trio import Trio, kind  # noqa: E402
 from zoo_client import Client, Refused  # noqa: E402
 from zookeeper import ZooKeeper  # noqa: E402
@@ -39,26 +38,6 @@ class Found(Trio):
         if kind(role) != "agent":
             more = STATIC.sub("", more) + "discovery: {zookeeper: \"%s\"}\n" % self.ways.get(role, self.zoo.at)
         super().configure(role, more)
-
-    def figures(self, role, name):
-        address = self.admin(role)
-        if not address:
-            return 0
-        with urllib.request.urlopen("http://%s/metrics" % address, timeout=10) as answer:
-            return sum(map(float, re.findall(r"^%s(?:\{.*\})? (\S+)$" % name, answer.read().decode(), re.M)))
-
-    def lanes(self, *roles):
-        return sum(int(self.figures(role, "tailrace_center_lanes")) for role in roles)
-
-    def step(self, what, seconds, check):
-        begun = time.monotonic()
-        wait_for(what, seconds, lambda: [life.must_live() for life in self.running.values()] and check(), pause=0.2)
-        print("  %5.1f s until %s" % (time.monotonic() - begun, what), flush=True)
-        self.look()
-
-    def grows(self, what):
-        before = len(judge.in_sight(self.out))
-        self.step(what, 60, lambda: len(judge.in_sight(self.out)) >= before + 2 * len(CATEGORIES))
 
     def names(self):
         at = next((server.at for server in self.zoo.servers if server.mode()), None)

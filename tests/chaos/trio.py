@@ -5,12 +5,16 @@ log files of its own, of the same categories: the Center merges them.
 """
 import collections
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../road"))
 import balance  # noqa: E402
+import judge  # noqa: E402
 from ports import free_port  # noqa: E402
 from rig import PROGRAM, Failure, Life, Rig, wait_for  # noqa: E402
 
@@ -29,6 +33,7 @@ class Trio(Rig):
     def __init__(self, name, codec="gzip", folder=None, spool="20GiB", categories=("alpha", "beta"), state=None, out=None,
                  hosts=1, centers=1):
         super().__init__(name, codec, folder, out)
+        self.categories = categories
         self.ports = [free_port() for _ in range(centers)]
         self.port = self.ports[0]
         self.state = state or self.folder
@@ -148,8 +153,30 @@ class Trio(Rig):
     def admin(self, role):
         return balance.address_of(self.running[role].pid, *self.ports)
 
+    def figures(self, role, name):
+        """The sum of a metric's values at a role; 0: it does not answer."""
+        address = self.admin(role)
+        if not address:
+            return 0
+        with urllib.request.urlopen("http://%s/metrics" % address, timeout=10) as answer:
+            return sum(map(float, re.findall(r"^%s(?:\{.*\})? (\S+)$" % name, answer.read().decode(), re.M)))
+
+    def lanes(self, *roles):
+        return sum(int(self.figures(role, "tailrace_center_lanes")) for role in roles)
+
+    def step(self, what, seconds, check):
+        """Until check() is true and all live; then a reader's look."""
+        begun = time.monotonic()
+        wait_for(what, seconds, lambda: [life.must_live() for life in self.running.values()] and check(), pause=0.2)
+        print("  %5.1f s until %s" % (time.monotonic() - begun, what), flush=True)
+        self.look()
+
+    def grows(self, what, files=0):
+        """Lines go on being published: so many files more, 0: two for each category."""
+        wanted = len(judge.in_sight(self.out)) + (files or 2 * len(self.categories))
+        self.step(what, 60, lambda: len(judge.in_sight(self.out)) >= wanted)
+
     def judge_quietly(self, optional):
-        import judge
         return judge.Judge(judge.Ledger(self.ledger, optional), several=len(self.ports) > 1).tree(self.out)
 
     def most_memory(self, role):
