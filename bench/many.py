@@ -3,6 +3,7 @@
 Each figure starts what it needs: Centers with the time-outs that a user gets and small rolls, Locals that make a
 given number of bytes a second. A figure counts only if what is published at the end has as many lines as were made.
 """
+import contextlib
 import json
 import math
 import os
@@ -248,45 +249,42 @@ def z1(bench):
         cluster.close()
 
 
-def z2(bench):
-    """Seconds from kill -9 of a Center until all lines that any Local had then are committed."""
-    cluster = Cluster(bench, 3, "size: 1MiB, age: 2s", sees=True)
+@contextlib.contextmanager
+def three_under_load(bench, roll):
+    """Three Centers to which 200 Locals send, and what the first of them holds: it is to go."""
+    cluster = Cluster(bench, 3, roll, sees=True)
     try:
         cluster.start()
         cluster.locals(200, 40, RATE, cluster.centers[1:])
         time.sleep(10)
         lanes = cluster.centers[0].metrics().get("tailrace_center_lanes", 0)
         if lanes == 0:
-            raise Failed("the Center that is to be killed holds nothing")
+            raise Failed("the Center that is to go holds nothing")
+        yield cluster, {"unit": "s", "lanes": lanes, "discovery": bench.discovery, "locals": 200, "centers": 3}
+    finally:
+        cluster.close()
+
+
+def z2(bench):
+    """Seconds from kill -9 of a Center until all lines that any Local had then are committed."""
+    with three_under_load(bench, "size: 1MiB, age: 2s") as (cluster, held):
         begun = time.monotonic()
         cluster.centers[0].kill()
         mark = cluster.mark()
         cluster.until("its lines are committed by others", lambda s: s["mark"] == mark and s["streams_behind_mark"] == 0)
         seconds = time.monotonic() - begun
-        return {"value": round(seconds, 1), "unit": "s", "lanes": lanes, "discovery": bench.discovery, "locals": 200, "centers": 3, **cluster.finish()}
-    finally:
-        cluster.close()
+        return {"value": round(seconds, 1), **held, **cluster.finish()}
 
 
 def z3(bench):
     """Seconds from the drain of a Center to its end, with no lane left."""
-    cluster = Cluster(bench, 3, "size: 4MiB", sees=True)
-    try:
-        cluster.start()
-        cluster.locals(200, 40, RATE, cluster.centers[1:])
-        time.sleep(10)
-        lanes = cluster.centers[0].metrics().get("tailrace_center_lanes", 0)
-        if lanes == 0:
-            raise Failed("the Center that is to be drained holds nothing")
+    with three_under_load(bench, "size: 4MiB") as (cluster, held):
         seconds = cluster.centers[0].drain(by_command=True)
         said = json.loads(subprocess.run([str(bench.bin / "tailrace"), "centers", str(cluster.to), "--format", "json"],
                                          capture_output=True, text=True, check=True).stdout)
         if any(c["name"] == "c1" for c in said["centers"]):
             raise Failed("it is still announced")
-        return {"value": round(seconds, 1), "unit": "s", "lanes": lanes, "discovery": bench.discovery, "locals": 200, "centers": 3,
-                **cluster.finish()}
-    finally:
-        cluster.close()
+        return {"value": round(seconds, 1), **held, **cluster.finish()}
 
 
 def z4(bench):
