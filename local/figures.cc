@@ -6,8 +6,6 @@
 
 namespace tailrace {
 
-namespace {}
-
 LocalFigures::LocalFigures(const Spool& spool, const Uplinks& uplinks, int64_t wall_ms)
     : spool_(spool), uplinks_(uplinks), no_center_since_ms_(wall_ms) {
   for (const auto& [id, info] : spool_.tables().streams)
