@@ -7,19 +7,18 @@
 The server is the jar of libzookeeper-java, run by java itself: no service of Debian's is installed, started or asked.
 """
 import argparse
-import json
 import os
 import shutil
-import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "../road"))
 from ports import free_port  # noqa: E402
+from programs import ByHand, Program  # noqa: E402
 
 JARS = "/usr/share/java"
 CLASSES = ("zookeeper.jar", "slf4j-simple.jar", "netty-codec.jar", "netty-resolver.jar")
@@ -37,14 +36,14 @@ def java(*words):
     return ["java", "-Xmx96m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", *words]
 
 
-class Server:
+class Server(Program):
     """One server; `at` is host:port for clients, the same through all its lives."""
 
     def __init__(self, folder, number):
-        self.folder, self.number = folder, number
+        super().__init__(folder)
+        self.number = number
         self.port, self.peer_port, self.election_port, self.tls_port = (free_port() for _ in range(4))
         self.at = "127.0.0.1:%d" % self.port
-        self.process = None
 
     def configure(self, peers, tick_ms, tls):
         os.makedirs(self.folder + "/data", exist_ok=True)
@@ -67,14 +66,8 @@ class Server:
             f.write("%d\n" % self.number)
 
     def start(self, detached=False):
-        with open(self.folder + "/log", "ab") as log:
-            self.process = subprocess.Popen(
-                java("-cp", ":".join(os.path.join(JARS, c) for c in CLASSES),
-                     "org.apache.zookeeper.server.quorum.QuorumPeerMain", self.folder + "/zoo.cfg"),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, start_new_session=detached)
-
-    def alive(self):
-        return self.process is not None and self.process.poll() is None
+        self.run(java("-cp", ":".join(os.path.join(JARS, c) for c in CLASSES),
+                      "org.apache.zookeeper.server.quorum.QuorumPeerMain", self.folder + "/zoo.cfg"), detached)
 
     def serves(self):
         return "Mode: " in self.ask("srvr")
@@ -96,21 +89,6 @@ class Server:
                 return said.decode(errors="replace")
         except OSError:
             return ""
-
-    def send(self, number):
-        if self.alive():
-            self.process.send_signal(number)
-
-    def end(self, number=signal.SIGKILL):
-        if self.process is None:
-            return
-        self.send(signal.SIGCONT)
-        self.send(number)
-        self.process.wait(30)
-        self.process = None
-
-    def freeze(self, frozen):
-        self.send(signal.SIGSTOP if frozen else signal.SIGCONT)
 
     def wipe(self):
         """All that it ever knew; it must not run."""
@@ -182,16 +160,16 @@ class ZooKeeper:
 # --- by hand --------------------------------------------------------------------------------------
 
 PLACE = os.path.join(os.path.dirname(os.path.dirname(HERE)), "build", "neighbours", "zookeeper")
+BY_HAND = ByHand(PLACE)
 
 
 def up(servers, tick_ms):
-    if os.path.exists(PLACE + "/running"):
+    if BY_HAND.up():
         print("one is up already: see `zookeeper.py down`")
         return 1
     shutil.rmtree(PLACE, ignore_errors=True)
     zookeeper = ZooKeeper(servers, tick_ms, PLACE).start(detached=True)
-    with open(PLACE + "/running", "w") as f:
-        json.dump([server.process.pid for server in zookeeper.servers], f)
+    BY_HAND.keep(zookeeper.servers)
     print("ZooKeeper 3.8 serves at %s; its data and logs are in %s" % (zookeeper.at, PLACE))
     print("In local.yaml and center.yaml:  discovery: {zookeeper: \"%s\"}" % zookeeper.at)
     print("Look into it:  java -cp %s:%s/commons-cli.jar:%s/jline.jar org.apache.zookeeper.ZooKeeperMain -server %s" % (
@@ -199,30 +177,8 @@ def up(servers, tick_ms):
     return 0
 
 
-def is_ours(pid):
-    try:
-        with open("/proc/%d/cmdline" % pid, "rb") as f:
-            return PLACE.encode() in f.read()
-    except OSError:
-        return False
-
-
 def down():
-    try:
-        with open(PLACE + "/running") as f:
-            pids = json.load(f)
-    except OSError:
-        print("none is up")
-        return 0
-    for pid in filter(is_ours, pids):
-        os.kill(pid, signal.SIGTERM)
-    end = time.monotonic() + 10
-    while any(map(is_ours, pids)) and time.monotonic() < end:
-        time.sleep(0.05)
-    for pid in filter(is_ours, pids):
-        os.kill(pid, signal.SIGKILL)
-    os.unlink(PLACE + "/running")
-    print("ended; its data and logs stay in " + PLACE)
+    print("ended; its data and logs stay in " + PLACE if BY_HAND.down() else "none is up")
     return 0
 
 

@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+"""Hadoop's jars, those that hadoop_pom.xml names, from Maven's central repository by mvn itself. They stay in
+${XDG_CACHE_HOME:-~/.cache}/tailrace, one folder a content of the pom; whoever comes first fetches them, others wait.
+
+  hadoop_jars.py         fetches what is lacking, prints the folder
+"""
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+SKIPPED = 77  # what ctest takes for "skipped"
+POM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hadoop_pom.xml")
+
+
+class Lacking(Exception):
+    """Why there are no jars here; `tools`: what fetches them is not installed."""
+
+    def __init__(self, why, tools=False):
+        super().__init__(why)
+        self.tools = tools
+
+
+def cache():
+    return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "tailrace")
+
+
+def fetch():
+    """The folder with the jars, after fetching them where they are not there yet. Raises Lacking."""
+    with open(POM, "rb") as f:
+        folder = os.path.join(cache(), "hadoop-" + hashlib.sha256(f.read()).hexdigest()[:16])
+    if os.path.isdir(folder):  # it gets its name when it is whole
+        return folder
+    if not shutil.which("mvn") or not shutil.which("java"):
+        raise Lacking("no mvn or no java here (./dev test installs maven and openjdk-17-jre-headless)", tools=True)
+    os.makedirs(cache(), exist_ok=True)
+    with open(folder + ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.isdir(folder):
+            fetch_into(folder)
+    return folder
+
+
+def fetch_into(folder):
+    print("fetching Hadoop's jars (about 65 MiB, once) into " + folder, file=sys.stderr, flush=True)
+    part = tempfile.mkdtemp(prefix=os.path.basename(folder) + ".", dir=cache())
+    try:
+        # A copy of the pom: mvn may write beside it.
+        shutil.copy(POM, part + "/pom.xml")
+        done = subprocess.run(
+            ["mvn", "--quiet", "--batch-mode", "--strict-checksums", "--file", part + "/pom.xml", "dependency:copy-dependencies",
+             "-DoutputDirectory=" + part + "/lib", "-DincludeScope=runtime"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if done.returncode != 0:
+            raise Lacking("mvn could not fetch Hadoop's jars:\n" + done.stdout[-3000:])
+        os.rename(part + "/lib", folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    try:
+        print(fetch())
+    except Lacking as e:
+        print("hadoop_jars.py: %s" % e, file=sys.stderr)
+        sys.exit(SKIPPED if e.tools else 1)

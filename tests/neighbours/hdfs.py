@@ -1,0 +1,312 @@
+#!/usr/bin/env python3
+"""A real HDFS, Hadoop's own NameNode, DataNodes and HttpFS, on free ports of loopback. As a module for tests, or by hand:
+
+  hdfs.py up [--datanodes 2] [--httpfs]    starts one to play with; what is said tells where it is
+  hdfs.py down                             ends it
+
+The jars are fetched once (hadoop_jars.py). Each server is a process of its own; who started it is its superuser.
+"""
+import argparse
+import getpass
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import xml.sax.saxutils
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.join(HERE, "../road"))
+import hadoop_jars  # noqa: E402
+from ports import free_port  # noqa: E402
+from programs import ByHand, Program  # noqa: E402
+from webhdfs_client import WebHdfs, ask  # noqa: E402
+
+STARTS = 60  # seconds, on a machine that is busy
+CLASS = "org.apache.hadoop."
+WEBAPPS = ("hdfs", "datanode", "journal", "secondary", "static")  # they must be there; WebHDFS needs nothing in them
+ON_LOOPBACK = "127.0.0.1"
+LOGGING = """log4j.rootLogger=${lab.log},err
+log4j.appender.err=org.apache.log4j.ConsoleAppender
+log4j.appender.err.target=System.err
+log4j.appender.err.layout=org.apache.log4j.PatternLayout
+log4j.appender.err.layout.ConversionPattern=%d{ISO8601} %p %c{1}: %m%n
+"""
+
+
+def write_xml(path, settings):
+    with open(path, "w") as f:
+        f.write("<?xml version=\"1.0\"?>\n<configuration>\n")
+        for name, value in settings.items():
+            f.write("  <property><name>%s</name><value>%s</value></property>\n" % (name, xml.sax.saxutils.escape(str(value))))
+        f.write("</configuration>\n")
+
+
+class Server(Program):
+    """A JVM of `lab`, in a folder of its own; its ports are the same through all its lives."""
+
+    main = ""
+
+    def __init__(self, lab, name):
+        super().__init__(lab.folder + "/" + name)
+        self.lab, self.name = lab, name
+        self.http_port, self.rpc_port = free_port(), free_port()
+        self.http = "http://%s:%d" % (lab.host, self.http_port)
+
+    def options(self):
+        """Settings of its own, besides those that all have in conf/."""
+        return {}
+
+    def properties(self):
+        """Of its JVM."""
+        return {}
+
+    def words(self, *arguments):
+        options = [word for pair in self.options().items() for word in ("-D", "%s=%s" % pair)]
+        return self.lab.java(CLASS + self.main, *options, *arguments, folder=self.folder, properties=self.properties())
+
+    def start(self, detached=False):
+        os.makedirs(self.folder + "/tmp", exist_ok=True)
+        self.run(self.words(), detached)
+
+    def once(self, *arguments):
+        """Runs it with words like -format, to its end."""
+        os.makedirs(self.folder + "/tmp", exist_ok=True)
+        self.lab.carry_out(self.words(*arguments))
+
+    def beans(self, name):
+        """What /jmx says of one bean of Hadoop's; empty: no answer."""
+        try:
+            answer = ask("GET", "%s/jmx?qry=Hadoop:%s" % (self.http, name), timeout=5)
+            return answer.json()["beans"][0]
+        except (OSError, ValueError, LookupError):
+            return {}
+
+
+class NameNode(Server):
+    main = "hdfs.server.namenode.NameNode"
+
+    def serves(self):
+        state = self.beans("service=NameNode,name=FSNamesystemState")
+        return (state.get("FSState") == "Operational" and
+                state.get("NumLiveDataNodes", 0) >= sum(node.alive() for node in self.lab.datanodes))
+
+
+class DataNode(Server):
+    main = "hdfs.server.datanode.DataNode"
+
+    def __init__(self, lab, name):
+        super().__init__(lab, name)
+        self.data_port = free_port()
+
+    def options(self):
+        at = self.lab.host + ":%d"
+        return {"dfs.datanode.data.dir": "file://" + self.folder + "/data", "dfs.datanode.http.address": at % self.http_port,
+                "dfs.datanode.ipc.address": at % self.rpc_port, "dfs.datanode.address": at % self.data_port,
+                **self.lab.datanode_settings}
+
+    def serves(self):
+        return True  # the NameNode tells
+
+
+class HttpFs(Server):
+    main = "fs.http.server.HttpFSServerWebServer"
+
+    def settings(self):
+        users = {"httpfs.proxyuser.%s.%s" % (user, what): "*" for user in self.lab.proxy_users for what in ("hosts", "groups")}
+        return {"httpfs.http.hostname": self.lab.host, "httpfs.http.port": self.http_port,
+                "httpfs.hadoop.config.dir": self.lab.folder + "/conf", **users}
+
+    def properties(self):
+        return {"httpfs.home.dir": self.folder, "httpfs.config.dir": self.lab.folder + "/conf", "httpfs.log.dir": self.folder,
+                "httpfs.temp.dir": self.folder + "/tmp"}
+
+    def serves(self):
+        try:
+            return WebHdfs(self.http, user=self.lab.superuser, timeout=5).status("/") is not None
+        except Exception:  # whatever: not yet
+            return False
+
+
+class Hdfs:
+    """A NameNode, `datanodes`, and with `httpfs` a HttpFS server. With a `with` it ends, and its folder goes.
+
+    `settings` are added to hdfs-site.xml, `datanode_settings` to those of the DataNodes alone."""
+
+    def __init__(self, datanodes=1, httpfs=False, settings=None, datanode_settings=None, folder=None):
+        try:
+            self.jars = hadoop_jars.fetch()
+        except hadoop_jars.Lacking as e:
+            print("no HDFS here: %s" % e)
+            sys.exit(hadoop_jars.SKIPPED if e.tools else 1)
+        self.own = folder is None
+        self.folder = folder or tempfile.mkdtemp(prefix="tailrace-hdfs-")
+        self.host, self.superuser = ON_LOOPBACK, getpass.getuser()
+        self.proxy_users = {self.superuser, "tailrace"}
+        # 10 ms: else a small CREATE takes 400, as the DataNode's client asks too early whether it is done.
+        self.datanode_settings = {"dfs.client.block.write.locateFollowingBlock.initial.delay.ms": 10,
+                                  **(datanode_settings or {})}
+        self.namenodes = [NameNode(self, "namenode-1")]
+        self.datanodes = [DataNode(self, "datanode-%d" % n) for n in range(1, datanodes + 1)]
+        self.httpfs = HttpFs(self, "httpfs") if httpfs else None
+        self.formatted = False
+        self.configure(settings or {})
+
+    @property
+    def servers(self):
+        return self.namenodes + self.datanodes + ([self.httpfs] if self.httpfs else [])
+
+    @property
+    def urls(self):
+        """Of the NameNodes: http://host:port."""
+        return [node.http for node in self.namenodes]
+
+    def client(self, user=None, timeout=30):
+        """Through the NameNodes; the superuser, unless told."""
+        return WebHdfs(*self.urls, user=user or self.superuser, timeout=timeout)
+
+    def httpfs_client(self, user=None, timeout=30):
+        return WebHdfs(self.httpfs.http, user=user or self.superuser, timeout=timeout)
+
+    # --- what stands in conf/, for clients too ---
+
+    def configure(self, settings):
+        for name in WEBAPPS:
+            os.makedirs(self.folder + "/web/webapps/" + name, exist_ok=True)
+        conf = self.folder + "/conf"
+        os.makedirs(conf, exist_ok=True)
+        write_xml(conf + "/core-site.xml", self.core_site())
+        write_xml(conf + "/hdfs-site.xml", {**self.hdfs_site(), **settings})
+        for name in ("log4j", "httpfs-log4j"):
+            with open("%s/%s.properties" % (conf, name), "w") as f:
+                f.write(LOGGING)
+        if self.httpfs:
+            write_xml(conf + "/httpfs-site.xml", self.httpfs.settings())
+            with open(conf + "/httpfs-signature.secret", "w") as f:
+                f.write("loopback only\n")
+
+    def core_site(self):
+        users = {"hadoop.proxyuser.%s.%s" % (user, what): "*" for user in self.proxy_users for what in ("hosts", "groups")}
+        return {"fs.defaultFS": "hdfs://%s:%d" % (self.host, self.namenodes[0].rpc_port), "hadoop.tmp.dir": self.folder + "/tmp",
+                "hadoop.http.staticuser.user": "nobody", **users}
+
+    def hdfs_site(self):
+        node = self.namenodes[0]
+        return {"dfs.namenode.name.dir": "file://" + node.folder + "/name",
+                "dfs.namenode.http-address": "%s:%d" % (self.host, node.http_port),
+                "dfs.datanode.hostname": self.host, "dfs.namenode.datanode.registration.ip-hostname-check": "false",
+                "dfs.replication": min(3, len(self.datanodes)),
+                "dfs.namenode.safemode.extension": 0, "dfs.namenode.fs-limits.min-block-size": 1024,
+                # A DataNode is dead after 2 * 2 s + 10 * 1 s.
+                "dfs.heartbeat.interval": 1, "dfs.namenode.heartbeat.recheck-interval": 2000}
+
+    # --- running ---
+
+    def java(self, main, *words, folder=None, properties=None, log="INFO"):
+        properties = {"java.net.preferIPv4Stack": "true", "lab.log": log, "java.io.tmpdir": (folder or self.folder) + "/tmp",
+                      **(properties or {})}
+        return ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
+                "--add-opens=java.base/java.lang=ALL-UNNAMED", *("-D%s=%s" % pair for pair in properties.items()),
+                "-cp", "%s/conf:%s/web:%s/*" % (self.folder, self.folder, self.jars), main, *words]
+
+    @staticmethod
+    def carry_out(words):
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              check=False)
+        if done.returncode != 0:
+            raise RuntimeError("%s ended with %d:\n%s" % (" ".join(words[-4:]), done.returncode, (done.stdout + done.stderr)[-2000:]))
+        return done.stdout
+
+    def tool(self, main, *words):
+        """One of Hadoop's own programs, as the superuser: hdfs.tools.DFSAdmin, fs.FsShell; takes a second. Its output."""
+        os.makedirs(self.folder + "/tmp", exist_ok=True)
+        return self.carry_out(self.java(CLASS + main, *words, log="WARN"))
+
+    def safemode(self, on):
+        self.tool("hdfs.tools.DFSAdmin", "-safemode", "enter" if on else "leave")
+
+    def start(self, detached=False):
+        if not self.formatted and not os.path.exists(self.namenodes[0].folder + "/name"):
+            self.namenodes[0].once("-format", "-force", "-nonInteractive")
+        self.formatted = True
+        for server in self.servers:
+            if not server.alive():
+                server.start(detached)
+        self.wait()
+        return self
+
+    def wait(self, seconds=STARTS):
+        """Until each server that runs serves, with the DataNodes that run."""
+        end = time.monotonic() + seconds
+        for server in self.servers:
+            while server.alive() and not server.serves():
+                if time.monotonic() > end:
+                    raise RuntimeError("%s does not serve; %s/log" % (server.name, server.folder))
+                time.sleep(0.05)
+            if server.process is not None and not server.alive():
+                raise RuntimeError("%s has ended; %s/log" % (server.name, server.folder))
+
+    def stop(self):
+        for server in self.servers:
+            server.end()
+
+    def remove(self):
+        self.stop()
+        if self.own:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        try:
+            return self.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __exit__(self, *_):
+        self.remove()
+
+
+# --- by hand --------------------------------------------------------------------------------------
+
+PLACE = os.path.join(os.path.dirname(os.path.dirname(HERE)), "build", "neighbours", "hdfs")
+BY_HAND = ByHand(PLACE)
+
+
+def up(args):
+    if BY_HAND.up():
+        print("one is up already: see `hdfs.py down`")
+        return 1
+    shutil.rmtree(PLACE, ignore_errors=True)
+    hdfs = Hdfs(args.datanodes, args.httpfs, folder=PLACE)
+    try:
+        hdfs.start(detached=True)
+    except BaseException:
+        hdfs.stop()
+        raise
+    BY_HAND.keep(hdfs.servers)
+    print("HDFS (Hadoop 3.4) serves; its data and logs are in %s, its settings for clients in %s/conf" % (PLACE, PLACE))
+    print("WebHDFS:  %s" % "  ".join(hdfs.urls))
+    if hdfs.httpfs:
+        print("HttpFS:   %s" % hdfs.httpfs.http)
+    print("Look into it:  curl '%s/webhdfs/v1/?op=LISTSTATUS&user.name=%s'" % (hdfs.urls[0], hdfs.superuser))
+    return 0
+
+
+def down():
+    print("ended; its data and logs stay in " + PLACE if BY_HAND.down() else "none is up")
+    return 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("up", "down"))
+    parser.add_argument("--datanodes", type=int, default=1)
+    parser.add_argument("--httpfs", action="store_true", help="a HttpFS server too")
+    args = parser.parse_args()
+    return up(args) if args.what == "up" else down()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
