@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """A real HDFS, Hadoop's own NameNode, DataNodes and HttpFS, on free ports of loopback. As a module for tests, or by hand:
 
-  hdfs.py up [--datanodes 2] [--httpfs]    starts one to play with; what is said tells where it is
-  hdfs.py down                             ends it
+  hdfs.py up [--datanodes 2] [--httpfs] [--ha]    starts one to play with; what is said tells where it is
+  hdfs.py down                                    ends it
 
 The jars are fetched once (hadoop_jars.py). Each server is a process of its own; who started it is its superuser.
 """
 import argparse
 import getpass
+import json
 import os
 import shutil
 import subprocess
@@ -28,6 +29,7 @@ STARTS = 60  # seconds, on a machine that is busy
 CLASS = "org.apache.hadoop."
 WEBAPPS = ("hdfs", "datanode", "journal", "secondary", "static")  # they must be there; WebHDFS needs nothing in them
 ON_LOOPBACK = "127.0.0.1"
+NAMESERVICE = "ns"  # where there are two NameNodes
 LOGGING = """log4j.rootLogger=${lab.log},err
 log4j.appender.err=org.apache.log4j.ConsoleAppender
 log4j.appender.err.target=System.err
@@ -88,10 +90,51 @@ class Server(Program):
 class NameNode(Server):
     main = "hdfs.server.namenode.NameNode"
 
+    def __init__(self, lab, name, nameservice_id=""):
+        super().__init__(lab, name)
+        self.id = nameservice_id  # nn1, nn2; empty: the only one
+        self.rpc = "%s:%d" % (lab.host, self.rpc_port)
+
+    def options(self):
+        return {"dfs.ha.namenode.id": self.id} if self.id else {}
+
+    def settings(self):
+        """What stands in hdfs-site.xml, for all."""
+        own = {"dfs.namenode.name.dir": "file://" + self.folder + "/name",
+               "dfs.namenode.http-address": "%s:%d" % (self.lab.host, self.http_port)}
+        if self.id:
+            own["dfs.namenode.rpc-address"] = self.rpc
+        return {name + (".%s.%s" % (NAMESERVICE, self.id) if self.id else ""): value for name, value in own.items()}
+
+    def formatted(self):
+        return os.path.exists(self.folder + "/name/current/VERSION")
+
+    def state(self):
+        """active or standby; empty: no answer."""
+        return self.beans("service=NameNode,name=NameNodeStatus").get("State", "")
+
+    def answers(self):
+        return self.state() != ""
+
     def serves(self):
-        state = self.beans("service=NameNode,name=FSNamesystemState")
-        return (state.get("FSState") == "Operational" and
-                state.get("NumLiveDataNodes", 0) >= sum(node.alive() for node in self.lab.datanodes))
+        """With all DataNodes that run and their room, out of safe mode; also on standby."""
+        state = self.beans("service=NameNode,name=FSNamesystemState").get("FSState")
+        nodes = json.loads(self.beans("service=NameNode,name=NameNodeInfo").get("LiveNodes", "{}"))
+        with_room = {node["xferaddr"] for node in nodes.values() if node["capacity"] > 0}
+        return state == "Operational" and with_room >= {node.data for node in self.lab.datanodes if node.alive()}
+
+
+class JournalNode(Server):
+    main = "hdfs.qjournal.server.JournalNode"
+
+    def settings(self):
+        at = self.lab.host + ":%d"
+        return {"dfs.journalnode.edits.dir": self.folder + "/edits", "dfs.journalnode.rpc-address": at % self.rpc_port,
+                "dfs.journalnode.http-address": at % self.http_port,
+                "dfs.namenode.shared.edits.dir": "qjournal://%s/%s" % (at % self.rpc_port, NAMESERVICE)}
+
+    def serves(self):
+        return self.beans("service=JournalNode,name=JournalNodeInfo") != {}
 
 
 class DataNode(Server):
@@ -99,16 +142,18 @@ class DataNode(Server):
 
     def __init__(self, lab, name):
         super().__init__(lab, name)
-        self.data_port = free_port()
+        self.data = "%s:%d" % (lab.host, free_port())  # by which it is known
 
     def options(self):
         at = self.lab.host + ":%d"
         return {"dfs.datanode.data.dir": "file://" + self.folder + "/data", "dfs.datanode.http.address": at % self.http_port,
-                "dfs.datanode.ipc.address": at % self.rpc_port, "dfs.datanode.address": at % self.data_port,
+                "dfs.datanode.ipc.address": at % self.rpc_port, "dfs.datanode.address": self.data,
                 **self.lab.datanode_settings}
 
     def serves(self):
-        return True  # the NameNode tells
+        """Each NameNode that runs has it; a NameNode alone may mean its life before."""
+        actors = json.loads(self.beans("service=DataNode,name=DataNodeInfo").get("BPServiceActorInfo", "[]"))
+        return sum(a["ActorState"] == "RUNNING" for a in actors) >= sum(node.alive() for node in self.lab.namenodes)
 
 
 class HttpFs(Server):
@@ -133,9 +178,9 @@ class HttpFs(Server):
 class Hdfs:
     """A NameNode, `datanodes`, and with `httpfs` a HttpFS server. With a `with` it ends, and its folder goes.
 
-    `settings` are added to hdfs-site.xml, `datanode_settings` to those of the DataNodes alone."""
+    `ha`: two NameNodes and a JournalNode; who is active is decided by failover() alone. `settings` are added to hdfs-site.xml, `datanode_settings` to those of the DataNodes alone."""
 
-    def __init__(self, datanodes=1, httpfs=False, settings=None, datanode_settings=None, folder=None):
+    def __init__(self, datanodes=1, httpfs=False, ha=False, settings=None, datanode_settings=None, folder=None):
         try:
             self.jars = hadoop_jars.fetch()
         except hadoop_jars.Lacking as e:
@@ -148,15 +193,17 @@ class Hdfs:
         # 10 ms: else a small CREATE takes 400, as the DataNode's client asks too early whether it is done.
         self.datanode_settings = {"dfs.client.block.write.locateFollowingBlock.initial.delay.ms": 10,
                                   **(datanode_settings or {})}
-        self.namenodes = [NameNode(self, "namenode-1")]
+        self.ha = ha
+        self.namenodes = [NameNode(self, "namenode-%d" % n, "nn%d" % n if ha else "") for n in ((1, 2) if ha else (1,))]
+        self.journal = JournalNode(self, "journalnode") if ha else None
         self.datanodes = [DataNode(self, "datanode-%d" % n) for n in range(1, datanodes + 1)]
         self.httpfs = HttpFs(self, "httpfs") if httpfs else None
-        self.formatted = False
         self.configure(settings or {})
 
     @property
     def servers(self):
-        return self.namenodes + self.datanodes + ([self.httpfs] if self.httpfs else [])
+        every = [self.journal, *self.namenodes, *self.datanodes, self.httpfs]
+        return [server for server in every if server]
 
     @property
     def urls(self):
@@ -189,13 +236,18 @@ class Hdfs:
 
     def core_site(self):
         users = {"hadoop.proxyuser.%s.%s" % (user, what): "*" for user in self.proxy_users for what in ("hosts", "groups")}
-        return {"fs.defaultFS": "hdfs://%s:%d" % (self.host, self.namenodes[0].rpc_port), "hadoop.tmp.dir": self.folder + "/tmp",
+        return {"fs.defaultFS": "hdfs://" + (NAMESERVICE if self.ha else self.namenodes[0].rpc), "hadoop.tmp.dir": self.folder + "/tmp",
                 "hadoop.http.staticuser.user": "nobody", **users}
 
     def hdfs_site(self):
-        node = self.namenodes[0]
-        return {"dfs.namenode.name.dir": "file://" + node.folder + "/name",
-                "dfs.namenode.http-address": "%s:%d" % (self.host, node.http_port),
+        own = {name: value for server in [*self.namenodes, self.journal] if server for name, value in server.settings().items()}
+        if self.ha:
+            own.update({
+                "dfs.nameservices": NAMESERVICE, "dfs.ha.namenodes." + NAMESERVICE: "nn1,nn2",
+                "dfs.client.failover.proxy.provider." + NAMESERVICE:
+                    CLASS + "hdfs.server.namenode.ha.ConfiguredFailoverProxyProvider",
+                "dfs.ha.fencing.methods": "shell(/bin/true)", "dfs.ha.tail-edits.period": 1})
+        return {**own,
                 "dfs.datanode.hostname": self.host, "dfs.namenode.datanode.registration.ip-hostname-check": "false",
                 "dfs.replication": min(3, len(self.datanodes)),
                 "dfs.namenode.safemode.extension": 0, "dfs.namenode.fs-limits.min-block-size": 1024,
@@ -227,24 +279,46 @@ class Hdfs:
     def safemode(self, on):
         self.tool("hdfs.tools.DFSAdmin", "-safemode", "enter" if on else "leave")
 
+    def failover(self, to=None):
+        """Makes the NameNode `to` the active one, the other standby; the other one may be dead. None: to the one that is not active."""
+        to = to or next(node for node in self.namenodes if node.alive() and node.state() != "active")
+        other = next(node for node in self.namenodes if node is not to)
+        self.tool("hdfs.tools.DFSHAAdmin", "-failover", other.id, to.id)
+
+    def active(self):
+        """The active NameNode; None: there is none."""
+        return next((node for node in self.namenodes if node.alive() and node.state() == "active"), None)
+
     def start(self, detached=False):
-        if not self.formatted and not os.path.exists(self.namenodes[0].folder + "/name"):
-            self.namenodes[0].once("-format", "-force", "-nonInteractive")
-        self.formatted = True
+        """All that do not run."""
+        if not self.namenodes[-1].formatted():
+            self.format(detached)
         for server in self.servers:
             if not server.alive():
                 server.start(detached)
+        if self.ha and not self.active():
+            self.wait(servers=self.namenodes, check=NameNode.answers)
+            self.tool("hdfs.tools.DFSHAAdmin", "-transitionToActive", "nn1")
         self.wait()
         return self
 
-    def wait(self, seconds=STARTS):
-        """Until each server that runs serves, with the DataNodes that run."""
+    def format(self, detached):
+        if self.journal:
+            self.journal.start(detached)
+            self.wait(servers=[self.journal])
+        first, *others = self.namenodes
+        first.once("-format", "-force", "-nonInteractive")
+        for other in others:  # what -bootstrapStandby fetches, without a JVM
+            shutil.copytree(first.folder + "/name", other.folder + "/name")
+
+    def wait(self, seconds=STARTS, servers=None, check=None):
+        """Until each server that runs serves (or does what `check` tells)."""
         end = time.monotonic() + seconds
-        for server in self.servers:
-            while server.alive() and not server.serves():
+        for server in servers or self.servers:
+            while server.alive() and not (check(server) if check else server.serves()):
                 if time.monotonic() > end:
                     raise RuntimeError("%s does not serve; %s/log" % (server.name, server.folder))
-                time.sleep(0.05)
+                time.sleep(0.1)
             if server.process is not None and not server.alive():
                 raise RuntimeError("%s has ended; %s/log" % (server.name, server.folder))
 
@@ -279,7 +353,7 @@ def up(args):
         print("one is up already: see `hdfs.py down`")
         return 1
     shutil.rmtree(PLACE, ignore_errors=True)
-    hdfs = Hdfs(args.datanodes, args.httpfs, folder=PLACE)
+    hdfs = Hdfs(args.datanodes, args.httpfs, args.ha, folder=PLACE)
     try:
         hdfs.start(detached=True)
     except BaseException:
@@ -304,6 +378,7 @@ def main():
     parser.add_argument("what", choices=("up", "down"))
     parser.add_argument("--datanodes", type=int, default=1)
     parser.add_argument("--httpfs", action="store_true", help="a HttpFS server too")
+    parser.add_argument("--ha", action="store_true", help="two NameNodes, the first one active")
     args = parser.parse_args()
     return up(args) if args.what == "up" else down()
 

@@ -71,6 +71,13 @@ class WebHdfs:
             self.urls.append(self.urls.pop(0))
         raise trouble
 
+    def place(self, path, **parameters):
+        """Where the first step of a CREATE sends to; of the first server only."""
+        answer = self.ask("PUT", self.url(self.urls[0], path, "CREATE", **parameters))
+        if answer.status != 307:
+            raise Refused("CREATE " + path, answer.status, answer.body)
+        return answer.headers["Location"]
+
     # --- looking ---
 
     def status(self, path):
