@@ -60,6 +60,7 @@ namespace tailrace {
   X(final_on_ack, "the agent takes what a Local acknowledged for final")                  \
   X(one_cursor, "a position of one sink moves the cursors of all")                        \
   X(trim_at_fastest, "the spool forgets what the fastest sink has")                       \
+  X(first_commit_told, "of several commits that come at once an agent is told the first") \
   X(final_at_first, "an agent forgets what one sink has")                                 \
   X(file_unsynced, "files are committed that may not be on the store's disk")             \
   X(cas_unsynced, "a record counts as given before its directory is synced")              \

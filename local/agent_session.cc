@@ -321,24 +321,29 @@ void AgentSession::State::ack() {
   unacked.resize(kept);
 }
 
-// With those of the other sinks, so that the agent knows how many there are.
+// With those of the other sinks, so that the agent knows how many there are. Of one stream several
+// may have come at once: the furthest is told.
 void AgentSession::State::tell_committed(const std::vector<SinkPlace>& places) {
+  std::map<std::pair<StreamId, uint64_t>, Position> told;  // (stream, sink)
+  for (const SinkPlace& place : places) {
+    const auto [at, first] = told.try_emplace({place.stream, place.sink}, place.at);
+    if (place.at.seq > at->second.seq && !mutant(Mutant::first_commit_told)) at->second = place.at;
+  }
+  for (const auto& [key, at] : spool.tables().cursors) {
+    const auto& [sink, stream] = key;
+    const auto of = told.lower_bound({stream, 0});
+    if (of != told.end() && of->first.first == stream) told.try_emplace({stream, sink}, at);
+  }
+  if (told.empty()) return;
   proto::Committed committed;
-  std::set<std::pair<StreamId, uint64_t>> said;  // (stream, sink)
-  const auto add = [&](uint64_t sink, StreamId stream, const Position& at) {
-    if (!said.insert({stream, sink}).second) return;
+  for (const auto& [key, at] : told) {
     proto::SinkStreamPosition& p = *committed.add_positions();
-    p.set_sink(hex16(sink));
-    p.set_stream(stream);
+    p.set_sink(hex16(key.second));
+    p.set_stream(key.first);
     p.set_seq(at.seq);
     p.set_chain(at.chain);
-  };
-  for (const SinkPlace& place : places) add(place.sink, place.stream, place.at);
-  for (const auto& [key, at] : spool.tables().cursors) {
-    const auto of = said.lower_bound({key.second, 0});
-    if (of != said.end() && of->first == key.second) add(key.first, key.second, at);
   }
-  if (!committed.positions().empty()) send(FrameType::committed, std::move(committed));
+  send(FrameType::committed, std::move(committed));
 }
 
 void AgentSession::State::end_pauses() {

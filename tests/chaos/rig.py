@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
@@ -58,6 +59,17 @@ class Life:
         """Once all roles stand; before that SIGTERM just ends the start."""
         wait_for("%s to stand" % self.what, seconds, lambda: "publishing into" in self.said() or self.must_live())
 
+    def status(self):
+        """What a program that should have ended, or moved, tells of itself; for a message."""
+        doors = re.findall(r"http://127\.0\.0\.1:\d+/", self.said())
+        if not doors:
+            return "it named no admin port"
+        try:
+            with urllib.request.urlopen(doors[-1] + "api/v1/status", timeout=5) as answer:
+                return answer.read().decode(errors="replace")
+        except OSError as e:
+            return "%s says nothing: %s" % (doors[-1], e)
+
     def must_live(self):
         if not self.alive():
             raise Failure("%s: ended by itself with %d:\n%s" % (self.what, self.process.returncode, self.said()[-3000:]))
@@ -76,9 +88,10 @@ class Life:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             shown = self.said()[-3000:]
+            told = self.status()
             self.process.kill()
             self.process.wait()
-            raise Failure("%s: not ended after %g s:\n%s" % (self.what, seconds, shown)) from None
+            raise Failure("%s: not ended after %g s:\n%s\n%s" % (self.what, seconds, shown, told)) from None
         if expected is not None and code != expected:
             raise Failure("%s: exit %d instead of %d:\n%s" % (self.what, code, expected, self.said()[-3000:]))
         return code

@@ -450,6 +450,19 @@ BOOST_AUTO_TEST_CASE(committed_positions_are_forwarded) {
   BOOST_TEST(committed.positions(1).stream() == 2u);
 }
 
+BOOST_AUTO_TEST_CASE(of_several_commits_at_once_the_furthest_is_told) {
+  PaperSpool paper;
+  AgentHop hop(paper);
+  hop.open();
+  hop.session.committed({{0xABCD, 1, {5, 6}}, {0xABCD, 2, {1, 2}}, {0xABCD, 1, {9, 10}}});
+  hop.answers();
+  const auto committed = hop.said<proto::Committed>(FrameType::committed).at(0);
+  BOOST_REQUIRE_EQUAL(committed.positions_size(), 2);
+  BOOST_TEST(committed.positions(0).seq() == 9u);
+  BOOST_TEST(committed.positions(0).chain() == 10u);
+  BOOST_TEST(committed.positions(1).seq() == 1u);
+}
+
 // A small payload is copied out of the frame, a large one taken: no large buffer is kept for it.
 BOOST_AUTO_TEST_CASE(a_small_batch_does_not_keep_a_large_buffer) {
   PaperSpool paper;

@@ -167,6 +167,10 @@ void LocalProcess::connect_center(const std::string& address) {
   centers_[address] = wire;
   wire->hook(0, {[this, address](Frame& frame) {
                    uplinks_->frame(address, frame, world_.now_ms);
+                   // More may have come already, and what is said about all of it is said at once.
+                   if (world_.rng.chance(0.3))
+                     return after(world_.rng.below(50),
+                                  [this, address] { settle_center(address); });
                    settle_center(address);
                  },
                  [this, address](const std::string& why) { lost_center(address, why); }});
