@@ -55,7 +55,8 @@ class Server(Program):
         super().__init__(lab.folder + "/" + name)
         self.lab, self.name = lab, name
         self.http_port, self.rpc_port = free_port(), free_port()
-        self.http = "http://%s:%d" % (lab.host, self.http_port)
+        self.at = "%s:%d" % (lab.host, self.http_port)
+        self.http = "http://" + self.at
 
     def options(self):
         """Settings of its own, besides those that all have in conf/."""
@@ -101,7 +102,7 @@ class NameNode(Server):
     def settings(self):
         """What stands in hdfs-site.xml, for all."""
         own = {"dfs.namenode.name.dir": "file://" + self.folder + "/name",
-               "dfs.namenode.http-address": "%s:%d" % (self.lab.host, self.http_port)}
+               "dfs.namenode.http-address": self.at}
         if self.id:
             own["dfs.namenode.rpc-address"] = self.rpc
         return {name + (".%s.%s" % (NAMESERVICE, self.id) if self.id else ""): value for name, value in own.items()}
@@ -130,7 +131,7 @@ class JournalNode(Server):
     def settings(self):
         at = self.lab.host + ":%d"
         return {"dfs.journalnode.edits.dir": self.folder + "/edits", "dfs.journalnode.rpc-address": at % self.rpc_port,
-                "dfs.journalnode.http-address": at % self.http_port,
+                "dfs.journalnode.http-address": self.at,
                 "dfs.namenode.shared.edits.dir": "qjournal://%s/%s" % (at % self.rpc_port, NAMESERVICE)}
 
     def serves(self):
@@ -146,7 +147,7 @@ class DataNode(Server):
 
     def options(self):
         at = self.lab.host + ":%d"
-        return {"dfs.datanode.data.dir": "file://" + self.folder + "/data", "dfs.datanode.http.address": at % self.http_port,
+        return {"dfs.datanode.data.dir": "file://" + self.folder + "/data", "dfs.datanode.http.address": self.at,
                 "dfs.datanode.ipc.address": at % self.rpc_port, "dfs.datanode.address": self.data,
                 **self.lab.datanode_settings}
 

@@ -40,6 +40,13 @@ def ask(method, url, body=None, headers=None, timeout=30):
         connection.close()
 
 
+def location(answer):
+    """Where it redirects to."""
+    if not answer.headers["Location"]:  # http.client takes a head that was cut for a whole one
+        raise http.client.IncompleteRead(b"")
+    return answer.headers["Location"]
+
+
 class WebHdfs:
     """At `urls`, http://host:port of NameNodes of one nameservice or of HttpFS servers, as `user`."""
 
@@ -60,7 +67,7 @@ class WebHdfs:
             try:
                 answer = self.ask(method, self.url(at, path, op, **parameters))
                 if answer.status == 307:
-                    answer = self.ask(method, answer.headers["Location"], body, **{"Content-Type": "application/octet-stream"})
+                    answer = self.ask(method, location(answer), body, **{"Content-Type": "application/octet-stream"})
                 if answer.status < 300:
                     return answer
                 trouble = Refused("%s %s" % (op, path), answer.status, answer.body)
@@ -76,7 +83,7 @@ class WebHdfs:
         answer = self.ask("PUT", self.url(self.urls[0], path, "CREATE", **parameters))
         if answer.status != 307:
             raise Refused("CREATE " + path, answer.status, answer.body)
-        return answer.headers["Location"]
+        return location(answer)
 
     # --- looking ---
 
