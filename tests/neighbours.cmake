@@ -2,14 +2,19 @@
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 add_executable(discovery_probe ${CMAKE_CURRENT_SOURCE_DIR}/neighbours/discovery_probe.cc)
 target_link_libraries(discovery_probe PRIVATE tailrace_discovery)
+add_executable(hdfs_conformance ${CMAKE_CURRENT_SOURCE_DIR}/main.cc ${CMAKE_CURRENT_SOURCE_DIR}/neighbours/hdfs_conformance.cc)
+target_compile_definitions(hdfs_conformance PRIVATE BOOST_TEST_DYN_LINK)
+target_link_libraries(hdfs_conformance PRIVATE tailrace_sinks Boost::unit_test_framework)
 
 # neighbours(NAME seconds script arguments...)
 function(neighbours name seconds script)
   add_test(NAME neighbours.${name}
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/neighbours/${script} ${ARGN})
   set_tests_properties(neighbours.${name} PROPERTIES TIMEOUT ${seconds} SKIP_RETURN_CODE 77 LABELS neighbours
-    ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1;PYTHONUNBUFFERED=1;DISCOVERY_PROBE=$<TARGET_FILE:discovery_probe>")
+    ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1;PYTHONUNBUFFERED=1;DISCOVERY_PROBE=$<TARGET_FILE:discovery_probe>;HDFS_CONFORMANCE=$<TARGET_FILE:hdfs_conformance>")
 endfunction()
+
+neighbours(hdfs_store 180 hdfs_store_test.py)
 
 neighbours(zookeeper_sessions 180 zookeeper_test.py Sessions)
 neighbours(zookeeper_rights 120 zookeeper_test.py Rights Sizes LookUps)

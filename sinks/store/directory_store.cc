@@ -2,10 +2,11 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cerrno>
+
+#include "sinks/store/spill.h"
 
 namespace tailrace {
 
@@ -20,43 +21,29 @@ Error not_known(const std::string& what) { return Error{Error::Kind::retry_later
 class DirectoryStagedFile final : public StagedFile {
  public:
   DirectoryStagedFile(std::shared_ptr<const DirectoryRoot> root, std::string path, Fd fd)
-      : root_(std::move(root)), path_(std::move(path)), fd_(std::move(fd)) {}
+      : root_(std::move(root)),
+        path_(std::move(path)),
+        spill_(std::move(fd), root_->shown(path_)) {}
 
-  // After an error nothing of the call counts: the next one writes over what it left.
   Result<void> append(const std::vector<std::string_view>& pieces) override {
-    uint64_t bytes = 0;
-    pieces_.clear();
-    for (std::string_view piece : pieces) {
-      if (piece.empty()) continue;
-      pieces_.push_back({const_cast<char*>(piece.data()), piece.size()});
-      bytes += piece.size();
-    }
-    if (auto r = write_at(fd_.get(), pieces_, size_); !r)
-      return Error{Error::Kind::retry_later, r.error().within(root_->shown(path_)).text};
-    size_ += bytes;
-    return {};
+    return spill_.append(pieces);
   }
-
-  Result<std::string> read(uint64_t offset, size_t n) override {
-    std::string bytes(n, '\0');
-    auto got = read_at(fd_.get(), bytes.data(), n, offset);
-    if (!got) return got.error().within(root_->shown(path_));
-    if (*got != n) return shorter_than_written();
-    return bytes;
-  }
+  Result<std::string> read(uint64_t offset, size_t n) override { return spill_.read(offset, n); }
+  [[nodiscard]] uint64_t size() const override { return spill_.size(); }
 
   Result<void> finish() override {
     struct stat st {};
-    if (::fstat(fd_.get(), &st) != 0) return errno_error(errno, "fstat of " + root_->shown(path_));
+    if (::fstat(spill_.fd(), &st) != 0)
+      return errno_error(errno, "fstat of " + root_->shown(path_));
     const auto length = static_cast<uint64_t>(st.st_size);
-    if (length < size_) return shorter_than_written();
-    if (length > size_ && ::ftruncate(fd_.get(), static_cast<off_t>(size_)) != 0)
+    if (length < spill_.size()) return spill_.shorter_than_written();
+    if (length > spill_.size() && ::ftruncate(spill_.fd(), static_cast<off_t>(spill_.size())) != 0)
       return errno_error(errno, "cutting " + root_->shown(path_), Error::Kind::retry_later);
-    if (auto r = sync_data(fd_.get()); !r) return r.error().within(root_->shown(path_));
+    if (auto r = sync_data(spill_.fd()); !r) return r.error().within(root_->shown(path_));
     const std::string directory = parent_path(path_);
     if (auto r = root_->make_directory(directory, Durability::durable); !r) return r;
     if (auto r = root_->sync_directory(directory); !r) return r;
-    auto mine = root_->is_name_of(path_, fd_.get());
+    auto mine = root_->is_name_of(path_, spill_.fd());
     if (!mine) return mine.error();
     if (!*mine)
       return Error{Error::Kind::rejected,
@@ -64,19 +51,10 @@ class DirectoryStagedFile final : public StagedFile {
     return {};
   }
 
-  [[nodiscard]] uint64_t size() const override { return size_; }
-
  private:
-  [[nodiscard]] Error shorter_than_written() const {
-    return Error{Error::Kind::corrupt,
-                 root_->shown(path_) + " is shorter than what was written to it"};
-  }
-
   std::shared_ptr<const DirectoryRoot> root_;
   std::string path_;
-  Fd fd_;
-  uint64_t size_ = 0;
-  std::vector<iovec> pieces_;  // kept for its memory
+  Spill spill_;
 };
 
 }  // namespace

@@ -21,7 +21,8 @@ class StagedFile {
   virtual Result<void> append(const std::vector<std::string_view>& pieces) = 0;
   // Bytes [offset, offset + n) written so far: what a cut copies. Thread: a worker.
   virtual Result<std::string> read(uint64_t offset, size_t n) = 0;
-  // Makes it whole and durable at its staged path (UPLOAD), checks its length. Thread: a worker.
+  // Makes it whole and durable at its staged path (UPLOAD), checks its length. retry_later: call it
+  // again. Thread: a worker; it may block for minutes.
   virtual Result<void> finish() = 0;
   [[nodiscard]] virtual uint64_t size() const = 0;
 };
@@ -34,7 +35,8 @@ enum class Published {
 class Files {
  public:
   virtual ~Files() = default;
-  // Creates `staged`; fails if it exists (names are used once). Thread: the road.
+  // A file that will be `staged`, a name that is used once: rejected here, or by finish(), where it
+  // is taken. Thread: the road.
   virtual Result<std::unique_ptr<StagedFile>> stage(const std::string& staged) = 0;
   // PUBLISH. retry_later: not possible now, or not known; call again. Thread: a worker.
   virtual Result<Published> publish(const std::string& staged, const std::string& final_path) = 0;

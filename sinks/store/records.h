@@ -1,7 +1,6 @@
 // Small named records that are given away once: the control side of a store (claims, log entries).
 // Thread: a worker, one call at a time per object; every call may block. Implementations:
-// directory_store.h, later WebHDFS; one conformance suite (tests/sinks/conformance.h) runs over
-// all.
+// directory_store.h, hdfs_store.h; one conformance suite (tests/sinks/conformance.h) runs over all.
 #pragma once
 
 #include <optional>

@@ -27,6 +27,7 @@
 #include "flow/frame_reader.h"
 #include "local/spool_record.h"
 #include "local/spool_recovery.h"
+#include "sinks/store/webhdfs.h"
 #include "tests/local/virtual_disk.h"
 
 namespace tailrace::fuzz {
@@ -148,6 +149,26 @@ void member(Bytes bytes) {
   static_cast<void>(believe_member(node, bytes, one->cluster, AddressRules()).ok());
 }
 
+// Whatever speaks in HDFS's place.
+void webhdfs(Bytes bytes) {
+  static_cast<void>(parse_hdfs_url(bytes).ok());
+  if (bytes.size() < 2) return;
+  const HdfsUrl server{"webhdfs", "h", 1, "", ""};
+  static_cast<void>(check_hdfs_redirect(server, bytes).ok());
+  constexpr int kStatuses[] = {200, 201, 307, 401, 403, 404, 500};
+  HttpReply reply;
+  reply.status = kStatuses[static_cast<unsigned char>(bytes[0]) % std::size(kStatuses)];
+  reply.body = bytes.substr(2);
+  reply.location = bytes[1] % 2 == 0 ? "" : reply.body;
+  for (int expects = 0; expects <= static_cast<int>(HdfsExpects::nothing); ++expects) {
+    const HdfsAnswer answer = understand_hdfs(static_cast<HdfsExpects>(expects), reply);
+    for (const HdfsEntry& entry : answer.entries)
+      TAILRACE_CHECK(entry.name.find('/') == std::string::npos || answer.entries.size() == 1,
+                     "a name that leads elsewhere was believed");
+    static_cast<void>(hdfs_error(answer, "x"));
+  }
+}
+
 void http(Bytes bytes) { static_cast<void>(parse_http_request(bytes)); }
 
 const std::map<std::string, void (*)(Bytes)>& targets() {
@@ -168,6 +189,7 @@ const std::map<std::string, void (*)(Bytes)>& targets() {
       {"gzip", inflate<Codec::gzip>},
       {"zstd", inflate<Codec::zstd>},
       {"http", http},
+      {"webhdfs", webhdfs},
   };
   return kTargets;
 }

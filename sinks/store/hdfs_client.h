@@ -1,0 +1,62 @@
+// The calls of HDFS that a store needs, each at whichever NameNode answers. What an answer means to
+// the store is not known here: hdfs_store.h. Paths are absolute ones of HDFS.
+// Thread: a worker, one call at a time per object; every call blocks, some for a minute.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "sinks/store/http_client.h"
+#include "sinks/store/webhdfs.h"
+
+namespace tailrace {
+
+struct HdfsSettings {
+  std::vector<HdfsUrl> servers;  // NameNodes of one HDFS, or HttpFS; the first that answers is used
+  std::string user;              // as whom we act where security is off; empty: not said
+  std::string root;              // "/logs": what a store's relative names stand below
+  std::string spill_dir;         // on this machine: files until they are sent
+};
+
+class HdfsClient {
+ public:
+  explicit HdfsClient(HdfsSettings settings) : settings_(std::move(settings)) {}
+
+  [[nodiscard]] HdfsAnswer status(const std::string& path);
+  // One page, of names behind `after`.
+  [[nodiscard]] HdfsAnswer list(const std::string& directory, const std::string& after);
+  // yes: renamed. No says nothing: it may have been done before.
+  [[nodiscard]] HdfsAnswer rename(const std::string& from, const std::string& to);
+  [[nodiscard]] HdfsAnswer make_directory(const std::string& path);
+  // A file or an empty directory. yes: it was there.
+  [[nodiscard]] HdfsAnswer remove(const std::string& path);
+  // Changes nothing, as only the active NameNode can: absent is certain.
+  [[nodiscard]] HdfsAnswer touch(const std::string& path);
+  // Never over another file. A part of it may be left, and closed as if it were whole.
+  [[nodiscard]] HdfsAnswer create(const std::string& path, const HttpBody& body);
+  // The bytes come in `content`.
+  [[nodiscard]] HdfsAnswer open(const std::string& path, size_t most_bytes, std::string& content);
+
+  [[nodiscard]] const HdfsSettings& settings() const { return settings_; }
+
+ private:
+  struct Operation {
+    std::string method;
+    std::string path;
+    std::string op;
+    HdfsParameters parameters;
+    HdfsExpects expects = HdfsExpects::truth;
+    size_t most_bytes = kMostHdfsAnswerBytes;
+  };
+  [[nodiscard]] HdfsAnswer ask(const Operation& operation, std::string* content = nullptr);
+  [[nodiscard]] HdfsAnswer follow(const Operation& operation, const std::string& location,
+                                  const HttpBody* body, std::string* content);
+
+  HdfsSettings settings_;
+  HttpClient http_;
+  size_t current_ = 0;  // of the servers: the one that answered last
+};
+
+}  // namespace tailrace

@@ -1,0 +1,259 @@
+#include "sinks/store/hdfs_store.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/random.h"
+#include "sinks/store/spill.h"
+
+namespace tailrace {
+
+namespace {
+
+constexpr size_t kMostRecordBytes = 64u << 20;  // a manifest of a long log
+
+Error not_known(std::string what) { return Error{Error::Kind::retry_later, std::move(what)}; }
+
+std::string at(const HdfsClient& client, const std::string& name) {
+  return name.starts_with('/') ? name : client.settings().root + "/" + name;
+}
+
+// Whatever stays, the janitor of its directory takes away.
+void try_to_remove(HdfsClient& client, const std::string& path) {
+  const HdfsAnswer removed = client.remove(path);
+  static_cast<void>(removed);
+}
+
+Result<void> removed(HdfsClient& client, const std::string& path) {
+  const HdfsAnswer answer = client.remove(path);
+  if (answer.outcome == HdfsOutcome::done || answer.outcome == HdfsOutcome::absent) return {};
+  return hdfs_error(answer, "removing " + path);
+}
+
+Result<void> made(HdfsClient& client, const std::string& directory) {
+  const HdfsAnswer answer = client.make_directory(directory);
+  if (answer.outcome == HdfsOutcome::done && answer.yes) return {};
+  return hdfs_error(answer, "making the directory " + directory);
+}
+
+Result<std::vector<std::string>> listed(HdfsClient& client, const std::string& directory) {
+  std::vector<std::string> names;
+  for (;;) {
+    const HdfsAnswer page = client.list(directory, names.empty() ? "" : names.back());
+    if (page.outcome == HdfsOutcome::absent) return names;
+    if (page.outcome != HdfsOutcome::done) return hdfs_error(page, "listing " + directory);
+    for (const HdfsEntry& entry : page.entries) {
+      if (entry.name.empty())
+        return Error{Error::Kind::rejected, directory + " is a file, not a directory"};
+      if (!names.empty() && entry.name <= names.back())
+        return not_known("listing " + directory + ": the names are not in order");
+      names.push_back(entry.name);
+    }
+    if (page.more == 0 || page.entries.empty()) return names;
+  }
+}
+
+// A file with all of `body`, under a name that was never used before; the id it has. After an error
+// a part of it may stand there, now or later: the name is used no more.
+Result<uint64_t> written(HdfsClient& client, const std::string& path, const HttpBody& body) {
+  const std::string doing = "writing " + path;
+  const HdfsAnswer created = client.create(path, body);
+  if (created.outcome != HdfsOutcome::done) {
+    try_to_remove(client, path);
+    return hdfs_error(created, doing);
+  }
+  const HdfsAnswer stands = client.status(path);
+  if (stands.outcome != HdfsOutcome::done) return hdfs_error(stands, doing);
+  const HdfsEntry& file = stands.entries.front();
+  if (!file.directory && file.length == body.length) return file.file_id;
+  try_to_remove(client, path);
+  return not_known(doing + ": of " + std::to_string(body.length) + " bytes " +
+                   std::to_string(file.length) + " came");
+}
+
+HttpBody body_of(std::string_view bytes) {
+  return {bytes.size(), [bytes](uint64_t offset, char* into, size_t n) -> Result<size_t> {
+            std::memcpy(into, bytes.data() + offset, n);
+            return n;
+          }};
+}
+
+class HdfsStagedFile final : public StagedFile {
+ public:
+  HdfsStagedFile(std::shared_ptr<HdfsClient> client, std::string path, Fd fd)
+      : client_(std::move(client)),
+        path_(std::move(path)),
+        spill_(std::move(fd), "the spill of " + path_) {}
+
+  Result<void> append(const std::vector<std::string_view>& pieces) override {
+    return spill_.append(pieces);
+  }
+  Result<std::string> read(uint64_t offset, size_t n) override { return spill_.read(offset, n); }
+  [[nodiscard]] uint64_t size() const override { return spill_.size(); }
+
+  Result<void> finish() override {
+    const std::string part = path_ + "." + std::to_string(++tries_);
+    const HttpBody body = {spill_.size(), [this](uint64_t offset, char* into, size_t n) {
+                             return read_at(spill_.fd(), into, n, offset);
+                           }};
+    const auto file_id = written(*client_, part, body);
+    if (!file_id) return file_id.error();
+    ours_.push_back(*file_id);
+    const HdfsAnswer renamed = client_->rename(part, path_);
+    if (renamed.outcome == HdfsOutcome::done && renamed.yes) return {};
+    // Not known, or the name is taken: by an earlier try of ours whose answer was lost, or not.
+    const HdfsAnswer holder = client_->status(path_);
+    try_to_remove(*client_, part);
+    if (holder.outcome == HdfsOutcome::absent) return hdfs_error(renamed, "renaming " + part);
+    if (holder.outcome != HdfsOutcome::done) return hdfs_error(holder, "looking at " + path_);
+    const uint64_t id = holder.entries.front().file_id;
+    if (id != 0 && std::find(ours_.begin(), ours_.end(), id) != ours_.end()) return {};
+    return Error{Error::Kind::rejected, path_ + " is taken by a file that is not ours"};
+  }
+
+ private:
+  std::shared_ptr<HdfsClient> client_;
+  std::string path_;
+  Spill spill_;
+  uint64_t tries_ = 0;
+  std::vector<uint64_t> ours_;  // ids of whole files that may have got the name
+};
+
+// Without a name on the disk, so that nothing is left of it whatever ends this process.
+Result<Fd> nameless_file(const std::string& directory) {
+  const std::string name = directory + "/" + hex16(os_random());
+  auto fd = open_file(name, O_RDWR | O_CREAT | O_EXCL, 0600);
+  if (fd && ::unlink(name.c_str()) != 0) return errno_error(errno, "unlinking " + name);
+  return fd;
+}
+
+}  // namespace
+
+Result<Cas> HdfsRecords::cas(const std::string& name, std::string_view record, Parent parent,
+                             const std::string& tmp) {
+  const std::string to = at(*client_, name), from = at(*client_, tmp);
+  if (parent == Parent::make)
+    if (auto r = made(*client_, parent_path(to)); !r) return r.error();
+  const auto file_id = written(*client_, from, body_of(record));
+  if (!file_id) return file_id.error();
+  const HdfsAnswer renamed = client_->rename(from, to);
+  auto cas = whose(to, record, *file_id, renamed);
+  if (renamed.outcome == HdfsOutcome::done && renamed.yes) {
+    // A directory of somebody's in the record's place takes it in instead of refusing it.
+    if (!cas && cas.error().kind == Error::Kind::rejected)
+      try_to_remove(*client_, to + from.substr(from.rfind('/')));
+  } else {
+    try_to_remove(*client_, from);
+  }
+  return cas;
+}
+
+Result<Cas> HdfsRecords::whose(const std::string& name, std::string_view record, uint64_t file_id,
+                               const HdfsAnswer& renamed) {
+  const HdfsAnswer holder = client_->status(name);
+  if (holder.outcome == HdfsOutcome::done) {
+    const HdfsEntry& entry = holder.entries.front();
+    if (entry.directory)
+      return Error{Error::Kind::rejected, name + " is a directory: no record of ours"};
+    if (file_id != 0 && entry.file_id == file_id) return Cas::won;
+    auto theirs = read(name);
+    if (!theirs) return theirs.error();
+    if (theirs->has_value()) return **theirs == record ? Cas::won : Cas::lost;
+    return not_known(name + " was taken and then removed");
+  }
+  if (holder.outcome != HdfsOutcome::absent) return hdfs_error(holder, "looking at " + name);
+  const std::string directory = parent_path(name);
+  const HdfsAnswer above = client_->status(directory);
+  if (above.outcome == HdfsOutcome::absent) return Cas::no_directory;
+  if (above.outcome != HdfsOutcome::done) return hdfs_error(above, "looking at " + directory);
+  return hdfs_error(renamed, "giving a record the name " + name);
+}
+
+Result<std::optional<std::string>> HdfsRecords::read(const std::string& name) {
+  const std::string path = at(*client_, name), doing = "reading " + path;
+  const HdfsAnswer stands = client_->status(path);
+  if (stands.outcome == HdfsOutcome::absent) return std::optional<std::string>();
+  if (stands.outcome != HdfsOutcome::done) return hdfs_error(stands, doing);
+  const HdfsEntry& file = stands.entries.front();
+  if (file.directory || file.length > kMostRecordBytes)
+    return Error{Error::Kind::rejected, path + " is no record of ours: too large, or no file"};
+  std::string bytes;
+  if (file.length == 0) return std::optional<std::string>(bytes);
+  const HdfsAnswer opened = client_->open(path, kMostRecordBytes, bytes);
+  if (opened.outcome == HdfsOutcome::absent) return std::optional<std::string>();
+  if (opened.outcome != HdfsOutcome::done) return hdfs_error(opened, doing);
+  if (bytes.size() != file.length)
+    return not_known(doing + ": of " + std::to_string(file.length) + " bytes " +
+                     std::to_string(bytes.size()) + " came");
+  return std::optional<std::string>(std::move(bytes));
+}
+
+Result<std::vector<std::string>> HdfsRecords::list(const std::string& directory) {
+  return listed(*client_, at(*client_, directory));
+}
+
+Result<void> HdfsRecords::remove(const std::string& name) {
+  return removed(*client_, at(*client_, name));
+}
+
+Result<void> HdfsRecords::make_directory(const std::string& directory) {
+  return made(*client_, at(*client_, directory));
+}
+
+Result<std::unique_ptr<StagedFile>> HdfsFiles::stage(const std::string& staged) {
+  auto fd = nameless_file(uploads_->settings().spill_dir);
+  if (!fd) return Error{Error::Kind::retry_later, fd.error().text};
+  return std::unique_ptr<StagedFile>(
+      std::make_unique<HdfsStagedFile>(uploads_, at(*uploads_, staged), *std::move(fd)));
+}
+
+Result<Published> HdfsFiles::publish(const std::string& staged, const std::string& final_path) {
+  const std::string from = at(*calls_, staged), to = at(*calls_, final_path);
+  const std::string doing = "publishing " + to;
+  HdfsAnswer renamed = calls_->rename(from, to);
+  if (renamed.outcome == HdfsOutcome::done && renamed.yes) return Published::now;
+  if (renamed.outcome != HdfsOutcome::done) return hdfs_error(renamed, doing);
+  // The name is taken, the staged file is gone, or there is no directory yet.
+  HdfsAnswer stands = calls_->status(to);
+  if (stands.outcome == HdfsOutcome::absent) {
+    if (auto r = made(*calls_, parent_path(to)); !r) return r.error();
+    renamed = calls_->rename(from, to);
+    if (renamed.outcome == HdfsOutcome::done && renamed.yes) return Published::now;
+    // Only a call that would change it can be sure that the staged file is gone; and then nobody
+    // gives it the name any more.
+    const HdfsAnswer gone = calls_->touch(from);
+    stands = calls_->status(to);
+    if (gone.outcome == HdfsOutcome::absent && stands.outcome == HdfsOutcome::absent)
+      return Published::before;
+  }
+  if (stands.outcome == HdfsOutcome::absent) return hdfs_error(renamed, doing);
+  if (stands.outcome != HdfsOutcome::done) return hdfs_error(stands, doing);
+  // Presence is proof: names are never given twice.
+  if (auto r = removed(*calls_, from); !r) return r.error();
+  return Published::now;
+}
+
+Result<void> HdfsFiles::remove(const std::string& staged) {
+  return removed(*calls_, at(*calls_, staged));
+}
+
+Result<std::vector<std::string>> HdfsFiles::list(const std::string& directory) {
+  return listed(*calls_, at(*calls_, directory));
+}
+
+Result<HdfsStore> open_hdfs_store(const HdfsSettings& settings) {
+  if (auto r = make_directories(settings.spill_dir); !r) return r.error();
+  const auto calls = std::make_shared<HdfsClient>(settings);
+  const auto uploads = std::make_shared<HdfsClient>(settings);
+  HdfsStore store;
+  store.records = std::make_unique<HdfsRecords>(calls);
+  store.files = std::make_unique<HdfsFiles>(calls, uploads);
+  return store;
+}
+
+}  // namespace tailrace
