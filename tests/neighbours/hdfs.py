@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A real HDFS, Hadoop's own NameNode, DataNodes and HttpFS, on free ports of loopback. As a module for tests, or by hand:
 
-  hdfs.py up [--datanodes 2] [--httpfs] [--ha]    starts one to play with; what is said tells where it is
-  hdfs.py down                                    ends it
+  hdfs.py up [--datanodes 2] [--httpfs] [--ha] [--kerberos]    starts one to play with; what is said tells where it is
+  hdfs.py down                                                 ends it
 
 The jars are fetched once (hadoop_jars.py). Each server is a process of its own; who started it is its superuser.
 """
@@ -21,6 +21,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "../road"))
 import hadoop_jars  # noqa: E402
+from hdfs_security import Kerberos  # noqa: E402
+from kerberos import missing  # noqa: E402
 from ports import free_port  # noqa: E402
 from programs import ByHand, Program  # noqa: E402
 from webhdfs_client import WebHdfs, ask  # noqa: E402
@@ -82,8 +84,7 @@ class Server(Program):
     def beans(self, name):
         """What /jmx says of one bean of Hadoop's; empty: no answer."""
         try:
-            answer = ask("GET", "%s/jmx?qry=Hadoop:%s" % (self.http, name), timeout=5)
-            return answer.json()["beans"][0]
+            return json.loads(self.lab.look("%s/jmx?qry=Hadoop:%s" % (self.http, name)))["beans"][0]
         except (OSError, ValueError, LookupError):
             return {}
 
@@ -143,7 +144,7 @@ class DataNode(Server):
 
     def __init__(self, lab, name):
         super().__init__(lab, name)
-        self.data = "%s:%d" % (lab.host, free_port())  # by which it is known
+        self.data = "%s:%d" % (ON_LOOPBACK, free_port())  # by which it is known
 
     def options(self):
         at = self.lab.host + ":%d"
@@ -163,7 +164,8 @@ class HttpFs(Server):
     def settings(self):
         users = {"httpfs.proxyuser.%s.%s" % (user, what): "*" for user in self.lab.proxy_users for what in ("hosts", "groups")}
         return {"httpfs.http.hostname": self.lab.host, "httpfs.http.port": self.http_port,
-                "httpfs.hadoop.config.dir": self.lab.folder + "/conf", **users}
+                "httpfs.hadoop.config.dir": self.lab.folder + "/conf", **users,
+                **(self.lab.kerberos.httpfs_site() if self.lab.kerberos else {})}
 
     def properties(self):
         return {"httpfs.home.dir": self.folder, "httpfs.config.dir": self.lab.folder + "/conf", "httpfs.log.dir": self.folder,
@@ -171,7 +173,7 @@ class HttpFs(Server):
 
     def serves(self):
         try:
-            return WebHdfs(self.http, user=self.lab.superuser, timeout=5).status("/") is not None
+            return self.lab.httpfs_client(timeout=5).status("/") is not None
         except Exception:  # whatever: not yet
             return False
 
@@ -179,9 +181,13 @@ class HttpFs(Server):
 class Hdfs:
     """A NameNode, `datanodes`, and with `httpfs` a HttpFS server. With a `with` it ends, and its folder goes.
 
-    `ha`: two NameNodes and a JournalNode; who is active is decided by failover() alone. `settings` are added to hdfs-site.xml, `datanode_settings` to those of the DataNodes alone."""
+    `ha`: two NameNodes and a JournalNode; who is active is decided by failover() alone. `kerberos`: nobody is believed. `settings` are added to hdfs-site.xml, `datanode_settings` to those of the DataNodes alone."""
 
-    def __init__(self, datanodes=1, httpfs=False, ha=False, settings=None, datanode_settings=None, folder=None):
+    def __init__(self, datanodes=1, httpfs=False, ha=False, kerberos=False, settings=None, datanode_settings=None, folder=None):
+        lacking = kerberos and missing()
+        if lacking:
+            print("no Kerberos here: %s (./dev test takes it out of Debian's packages)" % lacking)
+            sys.exit(hadoop_jars.SKIPPED)
         try:
             self.jars = hadoop_jars.fetch()
         except hadoop_jars.Lacking as e:
@@ -189,8 +195,9 @@ class Hdfs:
             sys.exit(hadoop_jars.SKIPPED if e.tools else 1)
         self.own = folder is None
         self.folder = folder or tempfile.mkdtemp(prefix="tailrace-hdfs-")
-        self.host, self.superuser = ON_LOOPBACK, getpass.getuser()
-        self.proxy_users = {self.superuser, "tailrace"}
+        self.kerberos = Kerberos(self.folder) if kerberos else None
+        self.host, self.superuser = (Kerberos.host, Kerberos.superuser) if kerberos else (ON_LOOPBACK, getpass.getuser())
+        self.proxy_users = {self.superuser, "httpfs", "tailrace"}
         # 10 ms: else a small CREATE takes 400, as the DataNode's client asks too early whether it is done.
         self.datanode_settings = {"dfs.client.block.write.locateFollowingBlock.initial.delay.ms": 10,
                                   **(datanode_settings or {})}
@@ -213,10 +220,20 @@ class Hdfs:
 
     def client(self, user=None, timeout=30):
         """Through the NameNodes; the superuser, unless told."""
-        return WebHdfs(*self.urls, user=user or self.superuser, timeout=timeout)
+        return self.client_of(self.urls, (self.active() or self.namenodes[0]).http, user or self.superuser, timeout)
 
     def httpfs_client(self, user=None, timeout=30):
-        return WebHdfs(self.httpfs.http, user=user or self.superuser, timeout=timeout)
+        return self.client_of([self.httpfs.http], self.httpfs.http, user or self.superuser, timeout)
+
+    def client_of(self, urls, active, user, timeout):
+        token = self.kerberos and self.kerberos.token(user, active)
+        return WebHdfs(*urls, user=user, timeout=timeout, token=token)
+
+    def look(self, url):
+        """What stands there, for the superuser."""
+        if self.kerberos:
+            return self.kerberos.curl(self.superuser, url)
+        return ask("GET", url, timeout=5).body
 
     # --- what stands in conf/, for clients too ---
 
@@ -237,7 +254,7 @@ class Hdfs:
 
     def core_site(self):
         users = {"hadoop.proxyuser.%s.%s" % (user, what): "*" for user in self.proxy_users for what in ("hosts", "groups")}
-        return {"fs.defaultFS": "hdfs://" + (NAMESERVICE if self.ha else self.namenodes[0].rpc), "hadoop.tmp.dir": self.folder + "/tmp",
+        return {**(self.kerberos.core_site() if self.kerberos else {}), "fs.defaultFS": "hdfs://" + (NAMESERVICE if self.ha else self.namenodes[0].rpc), "hadoop.tmp.dir": self.folder + "/tmp",
                 "hadoop.http.staticuser.user": "nobody", **users}
 
     def hdfs_site(self):
@@ -248,6 +265,8 @@ class Hdfs:
                 "dfs.client.failover.proxy.provider." + NAMESERVICE:
                     CLASS + "hdfs.server.namenode.ha.ConfiguredFailoverProxyProvider",
                 "dfs.ha.fencing.methods": "shell(/bin/true)", "dfs.ha.tail-edits.period": 1})
+        if self.kerberos:
+            own.update(self.kerberos.hdfs_site())
         return {**own,
                 "dfs.datanode.hostname": self.host, "dfs.namenode.datanode.registration.ip-hostname-check": "false",
                 "dfs.replication": min(3, len(self.datanodes)),
@@ -259,15 +278,15 @@ class Hdfs:
 
     def java(self, main, *words, folder=None, properties=None, log="INFO"):
         properties = {"java.net.preferIPv4Stack": "true", "lab.log": log, "java.io.tmpdir": (folder or self.folder) + "/tmp",
-                      **(properties or {})}
+                      **(self.kerberos.properties() if self.kerberos else {}), **(properties or {})}
         return ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
                 "--add-opens=java.base/java.lang=ALL-UNNAMED", *("-D%s=%s" % pair for pair in properties.items()),
                 "-cp", "%s/conf:%s/web:%s/*" % (self.folder, self.folder, self.jars), main, *words]
 
     @staticmethod
-    def carry_out(words):
+    def carry_out(words, **environment):
         done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                              check=False)
+                              env={**os.environ, **environment}, check=False)
         if done.returncode != 0:
             raise RuntimeError("%s ended with %d:\n%s" % (" ".join(words[-4:]), done.returncode, (done.stdout + done.stderr)[-2000:]))
         return done.stdout
@@ -275,7 +294,8 @@ class Hdfs:
     def tool(self, main, *words):
         """One of Hadoop's own programs, as the superuser: hdfs.tools.DFSAdmin, fs.FsShell; takes a second. Its output."""
         os.makedirs(self.folder + "/tmp", exist_ok=True)
-        return self.carry_out(self.java(CLASS + main, *words, log="WARN"))
+        return self.carry_out(self.java(CLASS + main, *words, log="WARN"),
+                              **(self.kerberos.as_superuser() if self.kerberos else {}))
 
     def safemode(self, on):
         self.tool("hdfs.tools.DFSAdmin", "-safemode", "enter" if on else "leave")
@@ -292,6 +312,8 @@ class Hdfs:
 
     def start(self, detached=False):
         """All that do not run."""
+        if self.kerberos:
+            self.kerberos.start(detached)
         if not self.namenodes[-1].formatted():
             self.format(detached)
         for server in self.servers:
@@ -326,6 +348,8 @@ class Hdfs:
     def stop(self):
         for server in self.servers:
             server.end()
+        if self.kerberos:
+            self.kerberos.kdc.end()
 
     def remove(self):
         self.stop()
@@ -354,18 +378,23 @@ def up(args):
         print("one is up already: see `hdfs.py down`")
         return 1
     shutil.rmtree(PLACE, ignore_errors=True)
-    hdfs = Hdfs(args.datanodes, args.httpfs, args.ha, folder=PLACE)
+    hdfs = Hdfs(args.datanodes, args.httpfs, args.ha, args.kerberos, folder=PLACE)
     try:
         hdfs.start(detached=True)
     except BaseException:
         hdfs.stop()
         raise
-    BY_HAND.keep(hdfs.servers)
+    BY_HAND.keep(hdfs.servers + ([hdfs.kerberos.kdc] if hdfs.kerberos else []))
     print("HDFS (Hadoop 3.4) serves; its data and logs are in %s, its settings for clients in %s/conf" % (PLACE, PLACE))
     print("WebHDFS:  %s" % "  ".join(hdfs.urls))
     if hdfs.httpfs:
         print("HttpFS:   %s" % hdfs.httpfs.http)
-    print("Look into it:  curl '%s/webhdfs/v1/?op=LISTSTATUS&user.name=%s'" % (hdfs.urls[0], hdfs.superuser))
+    look = "curl '%s/webhdfs/v1/?op=LISTSTATUS&user.name=%s'" % (hdfs.urls[0], hdfs.superuser)
+    if hdfs.kerberos:
+        environment = hdfs.kerberos.kdc.environment(hdfs.kerberos.keytab("tailrace"))
+        look = "%s curl --negotiate -u : '%s/webhdfs/v1/?op=LISTSTATUS'" % (
+            " ".join("%s=%s" % pair for pair in environment.items()), hdfs.urls[0])
+    print("Look into it:  " + look)
     return 0
 
 
@@ -380,6 +409,7 @@ def main():
     parser.add_argument("--datanodes", type=int, default=1)
     parser.add_argument("--httpfs", action="store_true", help="a HttpFS server too")
     parser.add_argument("--ha", action="store_true", help="two NameNodes, the first one active")
+    parser.add_argument("--kerberos", action="store_true", help="all by Kerberos, in a realm of its own")
     args = parser.parse_args()
     return up(args) if args.what == "up" else down()
 

@@ -50,20 +50,22 @@ def location(answer):
 class WebHdfs:
     """At `urls`, http://host:port of NameNodes of one nameservice or of HttpFS servers, as `user`."""
 
-    def __init__(self, *urls, user, timeout=30, headers=None):
-        self.urls, self.user, self.timeout, self.headers = list(urls), user, timeout, headers or {}
+    def __init__(self, *urls, user, timeout=30, token=None):
+        """`token`: a delegation token, where `user` alone is not believed."""
+        self.urls, self.timeout = list(urls), timeout
+        self.user, self.identity = user, {"delegation": token} if token else {"user.name": user}
 
     def url(self, at, path, op, **parameters):
-        words = {"op": op, "user.name": self.user, **{k: flat(v) for k, v in parameters.items() if v is not None}}
+        words = {"op": op, **self.identity, **{k: flat(v) for k, v in parameters.items() if v is not None}}
         return at + "/webhdfs/v1" + urllib.parse.quote(path) + "?" + urllib.parse.urlencode(words)
 
     def ask(self, method, url, body=None, **headers):
-        return ask(method, url, body, {**self.headers, **headers}, self.timeout)
+        return ask(method, url, body, headers, self.timeout)
 
     def call(self, method, path, op, body=None, **parameters):
         """The answer after a redirect, if it is a success, of the first server that is neither dead nor on standby."""
         trouble = None
-        for at in list(self.urls):
+        for at in self.urls + (self.urls[:1] if method == "GET" else []):
             try:
                 answer = self.ask(method, self.url(at, path, op, **parameters))
                 if answer.status == 307:
@@ -71,7 +73,8 @@ class WebHdfs:
                 if answer.status < 300:
                     return answer
                 trouble = Refused("%s %s" % (op, path), answer.status, answer.body)
-                if trouble.name != "StandbyException":
+                # A DataNode whose NameNode was restarted says EOFException once.
+                if trouble.name != "StandbyException" and not (method == "GET" and trouble.name == "EOFException"):
                     raise trouble
             except (OSError, http.client.HTTPException) as e:
                 trouble = e
