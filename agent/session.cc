@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/buggify.h"
 #include "base/check.h"
 #include "base/mutant.h"
 #include "base/units.h"
@@ -330,6 +331,7 @@ bool Session::window_full() const {
     all += lane.window_bytes;
     if (!lane.paused && !lane.refused) moving += lane.window_bytes;
   }
+  if (moving > 0 && buggify(Rare::window_closed)) return true;
   return moving >= window_limit_ || all >= 3 * window_limit_;
 }
 

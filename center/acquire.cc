@@ -1,5 +1,6 @@
 #include "center/acquire.h"
 
+#include "base/buggify.h"
 #include "base/mutant.h"
 #include "center/placement.h"
 
@@ -152,7 +153,8 @@ void Acquire::on_claim(const StoreReply& reply) {
   owner_ = claim->incarnation;
   owner_address_ = claim->address;
   const auto known = sealed_.find(owner_);
-  if (known != sealed_.end() && known->second->from_entry <= claim->claim_entry) {
+  if (known != sealed_.end() && known->second->from_entry <= claim->claim_entry &&
+      !buggify(Rare::sealed_again)) {
     known->second->fold_into(lane_, table_);
     step_ = Step::write_claim;
     return;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/buggify.h"
 #include "base/mutant.h"
 #include "center/ranges.h"
 
@@ -112,7 +113,7 @@ std::optional<int64_t> Category::due(const RollPolicy& policy, Moment now) const
     const bool idle = policy.idle_ms >= 0 && now.mono_ms - file.last_ms >= policy.idle_ms;
     const bool ended = key.directory_end_ms != INT64_MAX &&
                        now.wall_ms >= key.directory_end_ms + policy.grace_ms + file.jitter_ms;
-    if (full || old || idle || ended)
+    if (full || old || idle || ended || buggify(Rare::roll_early))
       newest = std::max(newest.value_or(INT64_MIN), key.directory_end_ms);
   }
   return newest;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/buggify.h"
 #include "base/mutant.h"
 #include "center/ranges.h"
 
@@ -39,7 +40,8 @@ std::optional<CommitLog::Attempt> CommitLog::begin(uint64_t uuid, int64_t now_ms
     name_files(queued_.front(), more);
     join_ranges(queued_.front().lanes, more.lanes);
     std::string encoded = more.encode();
-    if (!bytes.empty() && encoded.size() > limits_.record_bytes) break;
+    if (!bytes.empty() && (encoded.size() > limits_.record_bytes || buggify(Rare::commit_alone)))
+      break;
     for (const Closing::ClosedFile& f : queued_.front().files) {
       pending_category_[f.file.stage] = queued_.front().category;
       ++pending_count_[queued_.front().category];

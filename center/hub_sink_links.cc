@@ -1,6 +1,7 @@
 // What a sink takes of Locals, and what it tells them.
 #include <algorithm>
 
+#include "base/buggify.h"
 #include "base/units.h"
 #include "center/hub_state.h"
 
@@ -11,7 +12,8 @@ namespace {
 // but each may always send a batch.
 constexpr uint64_t kMostCreditBytes = 8u << 20;
 constexpr uint64_t kLeastCreditBytes = 1u << 20;
-constexpr uint64_t kCreditShare = 2;  // of limits.memory all credit is a half
+constexpr uint64_t kSmallCreditBytes = 64;  // one batch overdraws it
+constexpr uint64_t kCreditShare = 2;        // of limits.memory all credit is a half
 }  // namespace
 
 proto::SinkStreamPosition Hub::Sink::position_message(uint32_t number,
@@ -88,9 +90,11 @@ void Hub::Sink::give_credit(LocalLink& link, const std::string& category, const 
   LocalLink::AtSink& here = link.at[at];
   LocalLink::Credit& credit = here.credits[category];
   const uint64_t most =
-      std::clamp<uint64_t>(hub.settings.limits.memory_bytes / kCreditShare / hub.sinks.size() /
-                               std::max<size_t>(1, hub.links.size()),
-                           kLeastCreditBytes, kMostCreditBytes);
+      buggify(Rare::credit_small)
+          ? kSmallCreditBytes
+          : std::clamp<uint64_t>(hub.settings.limits.memory_bytes / kCreditShare /
+                                     hub.sinks.size() / std::max<size_t>(1, hub.links.size()),
+                                 kLeastCreditBytes, kMostCreditBytes);
   if (credit.allowed >= credit.used + most / 2) return;
   if (!incarnation->takes(category, key)) {
     // Once its lane is owned that is told, and it gets its credit then.

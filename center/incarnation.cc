@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/buggify.h"
 #include "base/mutant.h"
 #include "center/ranges.h"
 #include "center/remove_staged.h"
@@ -162,7 +163,7 @@ Incarnation::Verdict Incarnation::judge(const std::string& name, const StreamKey
       fields.chain_after == next_chain(fields.chain_before, fields.payload_crc, fields.count);
   if (fields.first_seq < row.received.seq || !(same_chain || mutant(Mutant::no_chain_check))) {
     verdict.kind = Kind::chain;
-  } else if (stopping_ != Stopping::no || held_up(name)) {
+  } else if (stopping_ != Stopping::no || held_up(name) || buggify(Rare::not_now)) {
     verdict.kind = Kind::later;
   } else {
     verdict.kind = Kind::take;
@@ -411,7 +412,7 @@ void Incarnation::commit_done(Result<Cas> outcome, Moment now) {
 void Incarnation::start_publishing(Moment now) {
   // A file that can't be published waits alone; its category's later ones are tried beside it.
   for (auto& [stage, p] : publishing_) {
-    if (p.under_way || now.mono_ms < p.again_ms) continue;
+    if (p.under_way || now.mono_ms < p.again_ms || buggify(Rare::publish_late)) continue;
     p.under_way = true;
     actions_.push_back(PublishFile{p.file});
   }

@@ -2,6 +2,7 @@
 // goes.
 #include <algorithm>
 
+#include "base/buggify.h"
 #include "base/mutant.h"
 #include "center/incarnation.h"
 
@@ -103,12 +104,13 @@ void Incarnation::move_lanes(Moment now) {
   if (unsure_) return;
   for (auto& [lane, owned] : lanes_) {
     if (owned.leaving == Leaving::no) {
-      if (!place_of(lane)) {
+      const bool for_nothing = buggify(Rare::lane_given_back);
+      if (!place_of(lane) && !for_nothing) {
         owned.misplaced_ms = -1;
         continue;
       }
       if (owned.misplaced_ms < 0) owned.misplaced_ms = now.mono_ms;
-      const bool due = now.mono_ms - owned.misplaced_ms >= me_.takeover_after_ms;
+      const bool due = for_nothing || now.mono_ms - owned.misplaced_ms >= me_.takeover_after_ms;
       if (due && !paused_ && !reclaim_ && !log_.blocked(lane.category)) begin_release(lane, owned);
     }
     if (owned.leaving != Leaving::emptying) continue;

@@ -2,6 +2,7 @@
 // reclaiming, collecting, stopping.
 #include <algorithm>
 
+#include "base/buggify.h"
 #include "base/hash.h"
 #include "base/mutant.h"
 #include "base/units.h"
@@ -38,7 +39,7 @@ bool Incarnation::wish(const std::string& category, const StreamKey& stream, Mom
   wished_.insert(category);
   const Lane lane = lane_now(category, stream);
   if (lanes_.contains(lane)) return true;  // it leaves
-  if (place_of(lane)) {
+  if (place_of(lane) && !buggify(Rare::wish_misplaced)) {
     look_at(lane, now);
     return true;
   }
@@ -108,6 +109,7 @@ void Incarnation::doubt(const std::string& category, const StreamKey& stream) {
 void Incarnation::start_roll_call(Moment now) {
   if (roll_call_ || now.mono_ms < next_roll_call_ms_) return;
   next_roll_call_ms_ = now.mono_ms + me_.takeover_after_ms / 3;
+  if (buggify(Rare::roll_call_late)) next_roll_call_ms_ += me_.takeover_after_ms;
   const bool announce = missing_ == Missing::unexplained && stopping_ == Stopping::no;
   roll_call_ =
       std::make_shared<RollCall>(me_, announced_, announce ? std::optional(mine_) : std::nullopt);
@@ -117,7 +119,7 @@ void Incarnation::start_roll_call(Moment now) {
 // Not while a record is under way: that one proves it, and what is read may be that one.
 void Incarnation::start_proof(Moment now) {
   if (proof_ || log_.under_way() || now.mono_ms < next_proof_ms_) return;
-  const bool old = !lanes_.empty() && now.mono_ms - proved_ms_ >= kProofMs;
+  const bool old = !lanes_.empty() && (unsure_ || now.mono_ms - proved_ms_ >= kProofMs);
   if (!old && doubts_.empty() && missing_ != Missing::found) return;
   proof_ = std::make_shared<Proof>(me_.names.entry(me_.incarnation, log_.next_entry()),
                                    log_.next_entry());
@@ -128,7 +130,8 @@ void Incarnation::start_proof(Moment now) {
 // It may have been sealed meanwhile, and its Locals would wait for it in vain.
 void Incarnation::look_whether_unsure(Moment now) {
   if (unsure_ || lanes_.empty() || mutant(Mutant::always_sure)) return;
-  if (now.mono_ms - proved_ms_ < kProofMs + me_.takeover_after_ms) return;
+  const bool late = now.mono_ms - proved_ms_ >= kProofMs + me_.takeover_after_ms;
+  if (!late && !buggify(Rare::unsure_early)) return;
   unsure_ = true;
   for (const auto& [lane, owned] : lanes_) actions_.push_back(TellReleased{lane});
   trouble("unsure", "the store has not answered for " + show_duration(now.mono_ms - proved_ms_) +
@@ -271,7 +274,8 @@ void Incarnation::start_upkeep(Moment now) {
   const bool moving = std::any_of(lanes_.begin(), lanes_.end(), [](const auto& lane) {
     return lane.second.leaving != Leaving::no;
   });
-  if ((many || old) && acquiring_.empty() && !moving) {
+  const bool early = log_.next_entry() > first_entry_ && buggify(Rare::reclaim_early);
+  if ((many || old || early) && acquiring_.empty() && !moving) {
     Reclaim::Plan plan;
     for (const auto& [lane, owned] : lanes_) plan.lanes.push_back(lane);
     plan.log_epoch = log_epoch_;

@@ -1,5 +1,6 @@
 #include "center/janitor.h"
 
+#include "base/buggify.h"
 #include "base/mutant.h"
 namespace tailrace {
 
@@ -145,6 +146,7 @@ void Janitor::on_published(const StoreReply& reply) {
   to_publish_.pop_front();
   if (!to_publish_.empty()) return;
   if (!gone_.empty() && !told_ && !mutant(Mutant::gone_unsaid)) return end(Outcome::gone);
+  if (buggify(Rare::janitor_stops)) return end(Outcome::later);
   step_ = Step::write_done;
 }
 

@@ -1,12 +1,17 @@
 #include "local/local_welcome_writer.h"
 
+#include "base/buggify.h"
 #include "base/random.h"
 
 namespace tailrace {
 
 namespace {
 constexpr size_t kFrameBytes = 256u << 10;  // about 1,000 files
+
+bool room(size_t used) {
+  return used < kFrameBytes && !(used > 0 && buggify(Rare::welcome_in_parts));
 }
+}  // namespace
 
 void LocalWelcomeWriter::next(proto::LocalWelcome& into) {
   into.set_local_id(spool_.local_id());
@@ -21,7 +26,7 @@ void LocalWelcomeWriter::next(proto::LocalWelcome& into) {
 size_t LocalWelcomeWriter::tell_streams(proto::LocalWelcome& into, size_t used) {
   const auto& streams = spool_.tables().streams;
   auto it = streams.lower_bound(stream_);
-  for (; it != streams.end() && used < kFrameBytes; ++it) {
+  for (; it != streams.end() && room(used); ++it) {
     const StreamInfo& info = it->second;
     proto::StreamState& s = *into.add_streams();
     s.set_stream(info.stream);
@@ -39,7 +44,7 @@ size_t LocalWelcomeWriter::tell_streams(proto::LocalWelcome& into, size_t used) 
 size_t LocalWelcomeWriter::tell_cursors(proto::LocalWelcome& into, size_t used) {
   const auto& cursors = spool_.tables().cursors;
   auto it = cursors.lower_bound(cursor_);
-  for (; it != cursors.end() && used < kFrameBytes; ++it) {
+  for (; it != cursors.end() && room(used); ++it) {
     proto::SinkStreamPosition& p = *into.add_committed();
     p.set_sink(hex16(it->first.first));
     p.set_stream(it->first.second);
@@ -55,7 +60,7 @@ size_t LocalWelcomeWriter::tell_cursors(proto::LocalWelcome& into, size_t used) 
 void LocalWelcomeWriter::tell_files(proto::LocalWelcome& into, size_t used) {
   const auto& files = spool_.tables().files;
   auto it = files.lower_bound(file_);
-  for (; it != files.end() && used < kFrameBytes; ++it) {
+  for (; it != files.end() && room(used); ++it) {
     const FileInfo& info = it->second;
     proto::FileState& f = *into.add_files();
     f.set_file(info.file);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/buggify.h"
 #include "base/hash.h"
 #include "base/mutant.h"
 #include "local/spool_log.h"
@@ -153,7 +154,8 @@ int64_t Spool::group_due_ms(bool push, int64_t now_ms) const {
   if (s.log.under_way()) return -1;
   const int64_t files_ms = s.log.files_due_ms(now_ms);
   if (files_ms == 0 || s.log.blocked() || !s.anything_pending()) return files_ms;
-  if (push || !s.served || s.log.pending_bytes() >= s.options.group_bytes) return 0;
+  const bool waited_for = push && !buggify(Rare::group_late);
+  if (waited_for || !s.served || s.log.pending_bytes() >= s.options.group_bytes) return 0;
   const int64_t wait_ms =
       std::max<int64_t>(0, s.pending_since_ms + s.options.group_wait_ms - now_ms);
   return files_ms < 0 ? wait_ms : std::min(wait_ms, files_ms);
@@ -163,7 +165,7 @@ SpoolGroup Spool::begin_group(int64_t now_ms) {
   State& s = *state_;
   if (s.served && s.log.files_due_ms(now_ms) != 0) {
     s.write_cursors();
-    if (s.snapshot_due()) s.write_snapshot();
+    if (s.snapshot_due() || buggify(Rare::snapshot_early)) s.write_snapshot();
   }
   return s.begin(now_ms);
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/buggify.h"
+
 namespace tailrace {
 
 namespace {
@@ -71,7 +73,11 @@ void SpoolLog::open(uint64_t record_bytes) {
 SpoolLog::Place SpoolLog::place(RecordType type, uint64_t body_len, uint64_t payload_len,
                                 const Batch* batch) {
   const uint64_t bytes = kRecordHeaderBytes + body_len + payload_len;
-  if (segments_.rbegin()->second.used + bytes > segments_.rbegin()->second.file.bytes) open(bytes);
+  // Not the first one of this start, which is whole or not at all, and only where a file is ready.
+  const SpoolSegment& newest = segments_.rbegin()->second;
+  const bool early = first_era_ == 0 && !spares_.empty() && newest.used > kSegmentHeaderBytes &&
+                     buggify(Rare::segment_early);
+  if (early || newest.used + bytes > newest.file.bytes) open(bytes);
   SpoolSegment& segment = segments_.rbegin()->second;
   Pending p;
   p.header.type = type;

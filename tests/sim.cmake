@@ -2,7 +2,7 @@
 # is built optimised in build/sim (./dev test does that); here it is only started.
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 set(sim ${CMAKE_SOURCE_DIR}/build/sim/bin/tailrace_sim)
-add_test(NAME sim.seeds COMMAND ${sim} --seeds 3000 --jobs 1)
+add_test(NAME sim.seeds COMMAND ${sim} --seeds 3000 --jobs 1 --points)
 add_test(NAME sim.repeats COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/sim/repeats_test.py ${sim})
 add_test(NAME sim.mutants COMMAND ${sim} --mutants --medians ${CMAKE_CURRENT_SOURCE_DIR}/sim/medians.txt)
 add_test(NAME long.sim CONFIGURATIONS Long COMMAND ${sim} --seeds 100000)

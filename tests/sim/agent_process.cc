@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "agent/messages.h"
+#include "base/buggify.h"
 #include "base/hash.h"
 #include "base/mutant.h"
 #include "flow/codec.h"
@@ -194,7 +195,15 @@ void AgentProcess::carry_out() {
 }
 
 void AgentProcess::keep_journal() {
+  if (placed_ && buggify(Rare::journal_folded)) fold();
   sync([this] { after(kJournalMs, [this] { keep_journal(); }); });
+}
+
+// The file that takes the old one's place is synced before.
+void AgentProcess::fold() {
+  journal_.encode_all(storage_.journal);
+  storage_.synced = storage_.journal.size();
+  journal_.unwritten().clear();
 }
 
 // It takes its time; what is written meanwhile is not in it.

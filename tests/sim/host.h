@@ -66,6 +66,7 @@ class AgentProcess final : public Process {
   bool read_some(const std::string& category);
   void carry_out();
   void keep_journal();
+  void fold();
   void sync(std::function<void()> then);
 
   std::vector<LogFile>& logs_;

@@ -21,6 +21,8 @@ constexpr const char* kUsage =
     R"(Runs the agent's, the Local's and the Center's machines in a simulated cluster: one seed, one run.
 
   ./dev sim --seeds N [--first K] [--jobs J]    runs N seeds (fresh ones without --first)
+  ./dev sim --seeds N --points                  the same, and how often each point of base/buggify.h
+                                                fired; 1 if one never did
   ./dev sim --seed K [--trace] [--shrink]       runs one; tells what happens; looks for less that fails
   ./dev sim --mutants [--only NAME] [--times T] [--most M]
                                                 plants each deliberate mistake, and says how many
@@ -62,6 +64,19 @@ int one(const Arguments& args) {
   return outcome.violation.empty() ? 0 : 1;
 }
 
+// False: one never fired.
+bool show_points(const Totals& totals) {
+  bool all = true;
+  for (size_t point = 0; point < kRarePoints; ++point) {
+    const RareCount& count = totals.rare[point];
+    std::printf("%-18s %8llu times in %llu seeds\n", name_of_rare(point),
+                static_cast<unsigned long long>(count.fired),
+                static_cast<unsigned long long>(count.seeds));
+    all = all && count.fired > 0;
+  }
+  return all;
+}
+
 int many(const Arguments& args) {
   const uint64_t first = args.number("first", fresh());
   const auto began = std::chrono::steady_clock::now();
@@ -72,7 +87,8 @@ int many(const Arguments& args) {
       std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   std::printf("%s (first seed %llu, %.0f seeds a second)\n", totals.text().c_str(),
               static_cast<unsigned long long>(first), static_cast<double>(totals.seeds) / seconds);
-  return totals.failures.empty() ? 0 : 1;
+  const bool all_fired = !args.has("points") || show_points(totals);
+  return totals.failures.empty() && all_fired ? 0 : 1;
 }
 
 // "name median" a line.

@@ -1,6 +1,7 @@
 #include "tests/sim/plan.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 
 namespace tailrace::sim {
@@ -91,7 +92,28 @@ void draw_split(Rng& rng, Plan& plan) {
       draw(Disaster::Kind::lose_host, std::max<int64_t>(0, at_ms - 15'000 + some(18'000)));
   }
 }
+
+struct RarePoint {
+  const char* name;
+  double chance;
+};
+constexpr std::array<RarePoint, kRarePoints> kRare = {{
+#define TAILRACE_RARE_POINT(name, chance, text) {#name, chance},
+    TAILRACE_RARE_LIST(TAILRACE_RARE_POINT)
+#undef TAILRACE_RARE_POINT
+}};
+
+// One seed in four has none; else each is there in one of four.
+void draw_rare(Rng& rng, Plan& plan) {
+  if (rng.chance(0.25)) return;
+  for (size_t point = 0; point < kRarePoints; ++point)
+    if (rng.chance(0.25)) plan.rare[point] = kRare[point].chance;
+  // Half of what each segment could hold is left empty: what waits for a dead sink needs the room.
+  if (plan.dead_sink >= 0) plan.rare[static_cast<size_t>(Rare::segment_early)] = 0;
+}
 }  // namespace
+
+const char* name_of_rare(size_t point) { return kRare[point].name; }
 
 const char* name_of(Disaster::Kind kind) {
   static constexpr const char* kNames[Disaster::kKinds] = {
@@ -147,6 +169,7 @@ Plan draw_plan(uint64_t seed) {
     }
   }
   if (rng.chance(0.4)) plan.faults.wrong_view = rate(rng, 0.05);
+  draw_rare(rng, plan);
   std::stable_sort(plan.disasters.begin(), plan.disasters.end(),
                    [](const Disaster& a, const Disaster& b) { return a.at_ms < b.at_ms; });
   return plan;
@@ -170,6 +193,8 @@ std::string Plan::text() const {
                 faults.call_lost, faults.call_late, faults.answer_lost, faults.slow,
                 faults.store_trouble, faults.second_trouble, faults.wrong_view, disasters.size());
   std::string out = line;
+  for (size_t point = 0; point < kRarePoints; ++point)
+    if (rare[point] > 0) out += std::string("  ") + name_of_rare(point) + "\n";
   for (const Disaster& d : disasters) {
     std::snprintf(line, sizeof line, "  %9.3f %s %u, %lld ms\n",
                   static_cast<double>(d.at_ms) / 1000, name_of(d.kind), d.who,

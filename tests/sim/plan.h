@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/buggify.h"
 #include "center/loudness.h"
 #include "flow/batch.h"
 #include "tests/sim/world.h"
@@ -75,11 +76,14 @@ struct Plan {
   SplitPolicy split;
   Codec codec = Codec::none;  // of published files
   Faults faults;
+  RareChances rare{};               // of what machines do seldom; not once all is calm
   std::vector<Disaster> disasters;  // in order
 
   [[nodiscard]] std::string text() const;
 };
 
+// The name of a point of base/buggify.h.
+[[nodiscard]] const char* name_of_rare(size_t point);
 [[nodiscard]] Plan draw_plan(uint64_t seed);
 
 }  // namespace tailrace::sim

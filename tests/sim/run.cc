@@ -25,6 +25,7 @@ struct Board {
   uint64_t splits = 0;
   uint64_t cuts = 0;
   uint64_t fingerprint = 0;
+  std::array<RareCount, kRarePoints> rare{};
   char failed[1'000] = {};  // not empty: `next` is wrong, and nothing more is run
 };
 
@@ -48,6 +49,10 @@ void run_on(Board& board, const Plan& plan) {
   board.splits += o.splits;
   board.cuts += o.cuts;
   board.fingerprint += o.fingerprint;
+  for (size_t point = 0; point < kRarePoints; ++point) {
+    board.rare[point].fired += o.fired[point];
+    board.rare[point].seeds += o.fired[point] > 0 ? 1 : 0;
+  }
   if (!o.violation.empty())
     std::snprintf(board.failed, sizeof board.failed, "%s", o.violation.c_str());
 }
@@ -124,6 +129,10 @@ Totals run_seeds(uint64_t first, uint64_t seeds, unsigned jobs, size_t most_fail
     totals.splits += boards[i].splits;
     totals.cuts += boards[i].cuts;
     totals.fingerprint += boards[i].fingerprint;
+    for (size_t point = 0; point < kRarePoints; ++point) {
+      totals.rare[point].fired += boards[i].rare[point].fired;
+      totals.rare[point].seeds += boards[i].rare[point].seeds;
+    }
   }
   munmap(boards, jobs * sizeof(Board));
   return totals;
@@ -162,6 +171,12 @@ Plan shrink(Plan plan) {
       if (plan.faults.*rate == 0) continue;
       Plan without = plan;
       without.faults.*rate = 0;
+      less = keep_if(std::move(without)) || less;
+    }
+    for (double& chance : plan.rare) {
+      if (chance == 0) continue;
+      Plan without = plan;
+      without.rare[static_cast<size_t>(&chance - plan.rare.data())] = 0;
       less = keep_if(std::move(without)) || less;
     }
     // Disasters: halves first, then quarters, at last one by one.

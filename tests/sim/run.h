@@ -2,6 +2,7 @@
 // mutants. Thread: one.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -16,6 +17,10 @@ struct Failure {
   uint64_t seed = 0;
   std::string what;
 };
+struct RareCount {
+  uint64_t fired = 0;
+  uint64_t seeds = 0;  // in which it did
+};
 struct Totals {
   uint64_t seeds = 0;
   uint64_t lines = 0;
@@ -26,6 +31,7 @@ struct Totals {
   uint64_t splits = 0;
   uint64_t cuts = 0;
   uint64_t fingerprint = 0;  // the same whenever the same happened
+  std::array<RareCount, kRarePoints> rare{};
   std::vector<Failure> failures;
 
   [[nodiscard]] std::string text() const;  // one line

@@ -22,6 +22,7 @@ std::string center_name(size_t n) { return "center-" + std::to_string(n); }
 Simulation::Simulation(const Plan& plan, bool trace) : plan_(plan), world_(plan.seed) {
   world_.trace = trace;
   world_.faults = plan.faults;
+  rare_run = RareRun{plan.rare, Rng(mix64(plan.seed)), {}};
   make_sinks();
   well_ = world_.rng.below(plan.centers);
   for (uint32_t h = 0; h < plan.hosts; ++h) {
@@ -248,6 +249,7 @@ void Simulation::calm() {
   calm_ = true;
   world_.say("CALM", plan_.core ? "some Centers stay ill" : "nothing more goes wrong");
   world_.faults = {};
+  rare_run.chances = {};
   for (Sink& sink : sinks_) {
     sink.blocked_until_ms.clear();
     sink.away_until_ms = 0;
@@ -399,6 +401,7 @@ Outcome Simulation::run() {
   outcome_.lines = sinks_.front().judge->written();
   for (const Sink& sink : sinks_) outcome_.files += sink.judge->files();
   outcome_.virtual_ms = world_.now_ms;
+  outcome_.fired = rare_run.fired;
   outcome_.fingerprint = fingerprint();
   for (Machine& machine : machines_)
     if (machine.center) count(*machine.center);

@@ -2,6 +2,7 @@
 // calm, in which everything must arrive; then the judges. Thread: one.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -30,6 +31,7 @@ struct Outcome {
   uint64_t cuts = 0;  // files that something was cut out of
   int64_t virtual_ms = 0;
   uint64_t fingerprint = 0;  // of all that happened
+  std::array<uint64_t, kRarePoints> fired{};
 };
 
 class Simulation {
