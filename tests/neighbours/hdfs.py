@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
 """A real HDFS, Hadoop's own NameNode, DataNodes and HttpFS, on free ports of loopback. As a module for tests, or by hand:
 
-  hdfs.py up [--datanodes 2] [--httpfs] [--ha] [--kerberos]    starts one to play with; what is said tells where it is
-  hdfs.py down                                                 ends it
+  hdfs.py up [--datanodes 2] [--httpfs] [--ha] [--kerberos] [--tls]    starts one to play with; what is said tells where it is
+  hdfs.py down                                                         ends it
 
 The jars are fetched once (hadoop_jars.py). Each server is a process of its own; who started it is its superuser.
 """
 import argparse
 import getpass
-import json
 import os
 import shutil
 import subprocess
@@ -21,17 +20,14 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "../road"))
 import hadoop_jars  # noqa: E402
-from hdfs_security import Kerberos  # noqa: E402
+from hdfs_security import Kerberos, Tls  # noqa: E402
+from hdfs_servers import CLASS, NAMESERVICE, ON_LOOPBACK, DataNode, HttpFs, JournalNode, NameNode  # noqa: E402
 from kerberos import missing  # noqa: E402
-from ports import free_port  # noqa: E402
-from programs import ByHand, Program  # noqa: E402
+from programs import ByHand  # noqa: E402
 from webhdfs_client import WebHdfs, ask  # noqa: E402
 
 STARTS = 60  # seconds, on a machine that is busy
-CLASS = "org.apache.hadoop."
 WEBAPPS = ("hdfs", "datanode", "journal", "secondary", "static")  # they must be there; WebHDFS needs nothing in them
-ON_LOOPBACK = "127.0.0.1"
-NAMESERVICE = "ns"  # where there are two NameNodes
 LOGGING = """log4j.rootLogger=${lab.log},err
 log4j.appender.err=org.apache.log4j.ConsoleAppender
 log4j.appender.err.target=System.err
@@ -48,142 +44,15 @@ def write_xml(path, settings):
         f.write("</configuration>\n")
 
 
-class Server(Program):
-    """A JVM of `lab`, in a folder of its own; its ports are the same through all its lives."""
-
-    main = ""
-
-    def __init__(self, lab, name):
-        super().__init__(lab.folder + "/" + name)
-        self.lab, self.name = lab, name
-        self.http_port, self.rpc_port = free_port(), free_port()
-        self.at = "%s:%d" % (lab.host, self.http_port)
-        self.http = "http://" + self.at
-
-    def options(self):
-        """Settings of its own, besides those that all have in conf/."""
-        return {}
-
-    def properties(self):
-        """Of its JVM."""
-        return {}
-
-    def words(self, *arguments):
-        options = [word for pair in self.options().items() for word in ("-D", "%s=%s" % pair)]
-        return self.lab.java(CLASS + self.main, *options, *arguments, folder=self.folder, properties=self.properties())
-
-    def start(self, detached=False):
-        os.makedirs(self.folder + "/tmp", exist_ok=True)
-        self.run(self.words(), detached)
-
-    def once(self, *arguments):
-        """Runs it with words like -format, to its end."""
-        os.makedirs(self.folder + "/tmp", exist_ok=True)
-        self.lab.carry_out(self.words(*arguments))
-
-    def beans(self, name):
-        """What /jmx says of one bean of Hadoop's; empty: no answer."""
-        try:
-            return json.loads(self.lab.look("%s/jmx?qry=Hadoop:%s" % (self.http, name)))["beans"][0]
-        except (OSError, ValueError, LookupError):
-            return {}
-
-
-class NameNode(Server):
-    main = "hdfs.server.namenode.NameNode"
-
-    def __init__(self, lab, name, nameservice_id=""):
-        super().__init__(lab, name)
-        self.id = nameservice_id  # nn1, nn2; empty: the only one
-        self.rpc = "%s:%d" % (lab.host, self.rpc_port)
-
-    def options(self):
-        return {"dfs.ha.namenode.id": self.id} if self.id else {}
-
-    def settings(self):
-        """What stands in hdfs-site.xml, for all."""
-        own = {"dfs.namenode.name.dir": "file://" + self.folder + "/name",
-               "dfs.namenode.http-address": self.at}
-        if self.id:
-            own["dfs.namenode.rpc-address"] = self.rpc
-        return {name + (".%s.%s" % (NAMESERVICE, self.id) if self.id else ""): value for name, value in own.items()}
-
-    def formatted(self):
-        return os.path.exists(self.folder + "/name/current/VERSION")
-
-    def state(self):
-        """active or standby; empty: no answer."""
-        return self.beans("service=NameNode,name=NameNodeStatus").get("State", "")
-
-    def answers(self):
-        return self.state() != ""
-
-    def serves(self):
-        """With all DataNodes that run and their room, out of safe mode; also on standby."""
-        state = self.beans("service=NameNode,name=FSNamesystemState").get("FSState")
-        nodes = json.loads(self.beans("service=NameNode,name=NameNodeInfo").get("LiveNodes", "{}"))
-        with_room = {node["xferaddr"] for node in nodes.values() if node["capacity"] > 0}
-        return state == "Operational" and with_room >= {node.data for node in self.lab.datanodes if node.alive()}
-
-
-class JournalNode(Server):
-    main = "hdfs.qjournal.server.JournalNode"
-
-    def settings(self):
-        at = self.lab.host + ":%d"
-        return {"dfs.journalnode.edits.dir": self.folder + "/edits", "dfs.journalnode.rpc-address": at % self.rpc_port,
-                "dfs.journalnode.http-address": self.at,
-                "dfs.namenode.shared.edits.dir": "qjournal://%s/%s" % (at % self.rpc_port, NAMESERVICE)}
-
-    def serves(self):
-        return self.beans("service=JournalNode,name=JournalNodeInfo") != {}
-
-
-class DataNode(Server):
-    main = "hdfs.server.datanode.DataNode"
-
-    def __init__(self, lab, name):
-        super().__init__(lab, name)
-        self.data = "%s:%d" % (ON_LOOPBACK, free_port())  # by which it is known
-
-    def options(self):
-        at = self.lab.host + ":%d"
-        return {"dfs.datanode.data.dir": "file://" + self.folder + "/data", "dfs.datanode.http.address": self.at,
-                "dfs.datanode.ipc.address": at % self.rpc_port, "dfs.datanode.address": self.data,
-                **self.lab.datanode_settings}
-
-    def serves(self):
-        """Each NameNode that runs has it; a NameNode alone may mean its life before."""
-        actors = json.loads(self.beans("service=DataNode,name=DataNodeInfo").get("BPServiceActorInfo", "[]"))
-        return sum(a["ActorState"] == "RUNNING" for a in actors) >= sum(node.alive() for node in self.lab.namenodes)
-
-
-class HttpFs(Server):
-    main = "fs.http.server.HttpFSServerWebServer"
-
-    def settings(self):
-        users = {"httpfs.proxyuser.%s.%s" % (user, what): "*" for user in self.lab.proxy_users for what in ("hosts", "groups")}
-        return {"httpfs.http.hostname": self.lab.host, "httpfs.http.port": self.http_port,
-                "httpfs.hadoop.config.dir": self.lab.folder + "/conf", **users,
-                **(self.lab.kerberos.httpfs_site() if self.lab.kerberos else {})}
-
-    def properties(self):
-        return {"httpfs.home.dir": self.folder, "httpfs.config.dir": self.lab.folder + "/conf", "httpfs.log.dir": self.folder,
-                "httpfs.temp.dir": self.folder + "/tmp"}
-
-    def serves(self):
-        try:
-            return self.lab.httpfs_client(timeout=5).status("/") is not None
-        except Exception:  # whatever: not yet
-            return False
-
-
 class Hdfs:
     """A NameNode, `datanodes`, and with `httpfs` a HttpFS server. With a `with` it ends, and its folder goes.
 
-    `ha`: two NameNodes and a JournalNode; who is active is decided by failover() alone. `kerberos`: nobody is believed. `settings` are added to hdfs-site.xml, `datanode_settings` to those of the DataNodes alone."""
+    `ha`: two NameNodes and a JournalNode; who is active is decided by failover() alone. `kerberos`: nobody is believed.
+    `tls`: all HTTP is HTTPS, by certificates that the authority `tls.ca` signed. `settings` are added to hdfs-site.xml,
+    `datanode_settings` to those of the DataNodes alone."""
 
-    def __init__(self, datanodes=1, httpfs=False, ha=False, kerberos=False, settings=None, datanode_settings=None, folder=None):
+    def __init__(self, datanodes=1, httpfs=False, ha=False, kerberos=False, tls=False, settings=None, datanode_settings=None,
+                 folder=None):
         lacking = kerberos and missing()
         if lacking:
             print("no Kerberos here: %s (./dev test takes it out of Debian's packages)" % lacking)
@@ -195,7 +64,8 @@ class Hdfs:
             sys.exit(hadoop_jars.SKIPPED if e.tools else 1)
         self.own = folder is None
         self.folder = folder or tempfile.mkdtemp(prefix="tailrace-hdfs-")
-        self.kerberos = Kerberos(self.folder) if kerberos else None
+        self.tls = Tls(self.folder + "/tls") if tls else None
+        self.kerberos = Kerberos(self.folder, self.tls) if kerberos else None
         self.host, self.superuser = (Kerberos.host, Kerberos.superuser) if kerberos else (ON_LOOPBACK, getpass.getuser())
         self.proxy_users = {self.superuser, "httpfs", "tailrace"}
         # 10 ms: else a small CREATE takes 400, as the DataNode's client asks too early whether it is done.
@@ -220,20 +90,23 @@ class Hdfs:
 
     def client(self, user=None, timeout=30):
         """Through the NameNodes; the superuser, unless told."""
-        return self.client_of(self.urls, (self.active() or self.namenodes[0]).http, user or self.superuser, timeout)
+        return self.client_of(self.urls, user or self.superuser, timeout)
 
     def httpfs_client(self, user=None, timeout=30):
-        return self.client_of([self.httpfs.http], self.httpfs.http, user or self.superuser, timeout)
+        return self.client_of([self.httpfs.http], user or self.superuser, timeout)
 
-    def client_of(self, urls, active, user, timeout):
-        token = self.kerberos and self.kerberos.token(user, active)
-        return WebHdfs(*urls, user=user, timeout=timeout, token=token)
+    def client_of(self, urls, user, timeout):
+        token = None
+        if self.kerberos:
+            active = self.active() if self.ha else None
+            token = self.kerberos.token(user, active.http if active and active.http in urls else urls[0])
+        return WebHdfs(*urls, user=user, timeout=timeout, token=token, ca=self.tls and self.tls.ca)
 
     def look(self, url):
         """What stands there, for the superuser."""
         if self.kerberos:
             return self.kerberos.curl(self.superuser, url)
-        return ask("GET", url, timeout=5).body
+        return ask("GET", url, timeout=5, ca=self.tls and self.tls.ca).body
 
     # --- what stands in conf/, for clients too ---
 
@@ -244,6 +117,9 @@ class Hdfs:
         os.makedirs(conf, exist_ok=True)
         write_xml(conf + "/core-site.xml", self.core_site())
         write_xml(conf + "/hdfs-site.xml", {**self.hdfs_site(), **settings})
+        if self.tls:
+            for side in ("server", "client"):
+                write_xml("%s/ssl-%s.xml" % (conf, side), self.tls.stores(side))
         for name in ("log4j", "httpfs-log4j"):
             with open("%s/%s.properties" % (conf, name), "w") as f:
                 f.write(LOGGING)
@@ -254,8 +130,9 @@ class Hdfs:
 
     def core_site(self):
         users = {"hadoop.proxyuser.%s.%s" % (user, what): "*" for user in self.proxy_users for what in ("hosts", "groups")}
-        return {**(self.kerberos.core_site() if self.kerberos else {}), "fs.defaultFS": "hdfs://" + (NAMESERVICE if self.ha else self.namenodes[0].rpc), "hadoop.tmp.dir": self.folder + "/tmp",
-                "hadoop.http.staticuser.user": "nobody", **users}
+        return {"fs.defaultFS": "hdfs://" + (NAMESERVICE if self.ha else self.namenodes[0].rpc),
+                "hadoop.tmp.dir": self.folder + "/tmp", "hadoop.http.staticuser.user": "nobody", **users,
+                **(self.kerberos.core_site() if self.kerberos else {})}
 
     def hdfs_site(self):
         own = {name: value for server in [*self.namenodes, self.journal] if server for name, value in server.settings().items()}
@@ -267,6 +144,8 @@ class Hdfs:
                 "dfs.ha.fencing.methods": "shell(/bin/true)", "dfs.ha.tail-edits.period": 1})
         if self.kerberos:
             own.update(self.kerberos.hdfs_site())
+        if self.tls:
+            own["dfs.http.policy"] = "HTTPS_ONLY"
         return {**own,
                 "dfs.datanode.hostname": self.host, "dfs.namenode.datanode.registration.ip-hostname-check": "false",
                 "dfs.replication": min(3, len(self.datanodes)),
@@ -288,7 +167,8 @@ class Hdfs:
         done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                               env={**os.environ, **environment}, check=False)
         if done.returncode != 0:
-            raise RuntimeError("%s ended with %d:\n%s" % (" ".join(words[-4:]), done.returncode, (done.stdout + done.stderr)[-2000:]))
+            said = (done.stdout + done.stderr)[-2000:]
+            raise RuntimeError("%s ended with %d:\n%s" % (" ".join(words[-4:]), done.returncode, said))
         return done.stdout
 
     def tool(self, main, *words):
@@ -301,7 +181,7 @@ class Hdfs:
         self.tool("hdfs.tools.DFSAdmin", "-safemode", "enter" if on else "leave")
 
     def failover(self, to=None):
-        """Makes the NameNode `to` the active one, the other standby; the other one may be dead. None: to the one that is not active."""
+        """Makes the NameNode `to` (None: one that is not active) the active one, the other standby; that may be dead."""
         to = to or next(node for node in self.namenodes if node.alive() and node.state() != "active")
         other = next(node for node in self.namenodes if node is not to)
         self.tool("hdfs.tools.DFSHAAdmin", "-failover", other.id, to.id)
@@ -378,7 +258,7 @@ def up(args):
         print("one is up already: see `hdfs.py down`")
         return 1
     shutil.rmtree(PLACE, ignore_errors=True)
-    hdfs = Hdfs(args.datanodes, args.httpfs, args.ha, args.kerberos, folder=PLACE)
+    hdfs = Hdfs(args.datanodes, args.httpfs, args.ha, args.kerberos, args.tls, folder=PLACE)
     try:
         hdfs.start(detached=True)
     except BaseException:
@@ -389,12 +269,11 @@ def up(args):
     print("WebHDFS:  %s" % "  ".join(hdfs.urls))
     if hdfs.httpfs:
         print("HttpFS:   %s" % hdfs.httpfs.http)
-    look = "curl '%s/webhdfs/v1/?op=LISTSTATUS&user.name=%s'" % (hdfs.urls[0], hdfs.superuser)
+    before, options = "", " --cacert " + hdfs.tls.ca if hdfs.tls else ""
     if hdfs.kerberos:
         environment = hdfs.kerberos.kdc.environment(hdfs.kerberos.keytab("tailrace"))
-        look = "%s curl --negotiate -u : '%s/webhdfs/v1/?op=LISTSTATUS'" % (
-            " ".join("%s=%s" % pair for pair in environment.items()), hdfs.urls[0])
-    print("Look into it:  " + look)
+        before, options = " ".join("%s=%s" % pair for pair in environment.items()) + " ", options + " --negotiate -u :"
+    print("Look into it:  %scurl%s '%s/webhdfs/v1/?op=LISTSTATUS&user.name=%s'" % (before, options, hdfs.urls[0], hdfs.superuser))
     return 0
 
 
@@ -410,6 +289,7 @@ def main():
     parser.add_argument("--httpfs", action="store_true", help="a HttpFS server too")
     parser.add_argument("--ha", action="store_true", help="two NameNodes, the first one active")
     parser.add_argument("--kerberos", action="store_true", help="all by Kerberos, in a realm of its own")
+    parser.add_argument("--tls", action="store_true", help="HTTPS only, by an authority of its own")
     args = parser.parse_args()
     return up(args) if args.what == "up" else down()
 

@@ -1,21 +1,23 @@
-"""What a HDFS needs to trust nobody: Kerberos for its servers and those who ask them."""
+"""What a HDFS needs to trust nobody: Kerberos for its servers and those who ask them, certificates."""
 import json
 import os
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from certificates import Certificates  # noqa: E402
 from kerberos import REALM, Kdc, program  # noqa: E402
 
 
 class Kerberos:
-    """The realm of one HDFS in `folder`; its servers are nn/localhost (also the JournalNode), dn/, httpfs/ and HTTP/, the superuser is nn."""
+    """The realm of one HDFS in `folder`; its servers are nn/localhost (NameNodes, JournalNode), dn/, httpfs/ and HTTP/, the
+    superuser is nn."""
 
     host, superuser = "localhost", "nn"
     servers = ("nn", "dn", "httpfs", "HTTP")
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder, tls=None):
+        self.folder, self.tls = folder, tls
         self.kdc = Kdc(folder + "/kdc")
         self.server_keytab = folder + "/server.keytab"
 
@@ -84,7 +86,9 @@ class Kerberos:
 
     def curl(self, user, *words):
         """What curl says by SPNEGO as `user`."""
-        done = subprocess.run([program("curl"), "--silent", "--show-error", "--fail", "--max-time", "10", "--negotiate", "-u", ":", *words],
+        ca = ["--cacert", self.tls.ca] if self.tls else []
+        done = subprocess.run([program("curl"), "--silent", "--show-error", "--fail", "--max-time", "10", *ca,
+                               "--negotiate", "-u", ":", *words],
                               env={**os.environ, **self.kdc.environment(cache="FILE:" + self.ticket(user))},
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
         if done.returncode != 0:
@@ -94,3 +98,23 @@ class Kerberos:
     def token(self, user, url):
         """A delegation token of the NameNode or HttpFS at `url`, for those who cannot negotiate."""
         return json.loads(self.curl(user, url + "/webhdfs/v1/?op=GETDELEGATIONTOKEN"))["Token"]["urlString"]
+
+
+class Tls:
+    """An authority in `folder`, and what it signed for all servers: `ca` is its certificate, `stranger` that of one that signed
+    nothing."""
+
+    password = "loopback only"
+
+    def __init__(self, folder):
+        certificates = Certificates(folder)
+        certificates.issue("server", "localhost", "IP:127.0.0.1")
+        self.ca, self.stranger = certificates.at("ca.pem"), certificates.at("stranger.pem")
+        self.keys, self.trust = certificates.java_stores("server", self.password)
+
+    def stores(self, side):
+        """What stands in ssl-server.xml and ssl-client.xml."""
+        trust = {"location": self.trust, "password": self.password, "type": "pkcs12"}
+        keys = {"location": self.keys, "password": self.password, "keypassword": self.password, "type": "pkcs12"}
+        return {**{"ssl.%s.truststore.%s" % (side, name): value for name, value in trust.items()},
+                **{"ssl.%s.keystore.%s" % (side, name): value for name, value in keys.items()}}

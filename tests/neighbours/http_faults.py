@@ -1,5 +1,5 @@
-"""A proxy in front of each server of a HDFS that does to requests and answers what networks do: cuts at byte n, comes late, repeats,
-swallows. Redirects to a DataNode lead through it too.
+"""A proxy in front of each server of a HDFS that does to requests and answers what networks do: cuts at byte n, comes late,
+repeats, swallows. Redirects to a DataNode lead through it too.
 """
 import dataclasses
 import os
@@ -26,7 +26,8 @@ MOST_REPEATED = 1 << 20
 
 @dataclasses.dataclass
 class Fault:
-    """What is done to the next `times` requests of that `op` (None: any) with `part` in their path and query, to a server with `to` in its name."""
+    """What is done to the next `times` requests of that `op` (None: any) with `part` in their path and query, to a server with
+    `to` in its name."""
     kind: str
     op: str = None
     part: str = ""

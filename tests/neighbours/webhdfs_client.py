@@ -5,6 +5,7 @@ RemoteException as it came (Refused).
 """
 import http.client
 import json
+import ssl
 import urllib.parse
 
 
@@ -29,10 +30,18 @@ class Answer:
         return json.loads(self.body)
 
 
-def ask(method, url, body=None, headers=None, timeout=30):
+def connect(url, timeout, ca=None):
+    """`ca`: the PEM file of the authority that is believed, of https://."""
+    at = urllib.parse.urlsplit(url)
+    if at.scheme == "https":
+        return http.client.HTTPSConnection(at.hostname, at.port, timeout=timeout, context=ssl.create_default_context(cafile=ca))
+    return http.client.HTTPConnection(at.hostname, at.port, timeout=timeout)
+
+
+def ask(method, url, body=None, headers=None, timeout=30, ca=None):
     """One request as it stands; no redirect is followed, no answer judged."""
     at = urllib.parse.urlsplit(url)
-    connection = http.client.HTTPConnection(at.hostname, at.port, timeout=timeout)
+    connection = connect(url, timeout, ca)
     try:
         connection.request(method, (at.path or "/") + ("?" + at.query if at.query else ""), body, headers or {})
         return Answer(connection.getresponse())
@@ -50,9 +59,9 @@ def location(answer):
 class WebHdfs:
     """At `urls`, http://host:port of NameNodes of one nameservice or of HttpFS servers, as `user`."""
 
-    def __init__(self, *urls, user, timeout=30, token=None):
-        """`token`: a delegation token, where `user` alone is not believed."""
-        self.urls, self.timeout = list(urls), timeout
+    def __init__(self, *urls, user, timeout=30, token=None, ca=None):
+        """`token`: a delegation token, where `user` alone is not believed. `ca`: the authority's file, where it is https://."""
+        self.urls, self.timeout, self.ca = list(urls), timeout, ca
         self.user, self.identity = user, {"delegation": token} if token else {"user.name": user}
 
     def url(self, at, path, op, **parameters):
@@ -60,7 +69,7 @@ class WebHdfs:
         return at + "/webhdfs/v1" + urllib.parse.quote(path) + "?" + urllib.parse.urlencode(words)
 
     def ask(self, method, url, body=None, **headers):
-        return ask(method, url, body, headers, self.timeout)
+        return ask(method, url, body, headers, self.timeout, self.ca)
 
     def call(self, method, path, op, body=None, **parameters):
         """The answer after a redirect, if it is a success, of the first server that is neither dead nor on standby."""
@@ -141,9 +150,10 @@ class WebHdfs:
         self.call("PUT", path, "SETOWNER", owner=owner, group=group)
 
     def set_quota(self, path, names=None, space=None):
-        """`names` of files and directories, `space` in bytes times replicas; -1: none. The superuser's to do, at a NameNode: HttpFS has no such call."""
+        """`names` of files and directories, `space` in bytes times replicas; -1: none. The superuser's to do, at a
+        NameNode: HttpFS has no such call."""
         self.call("PUT", path, "SETQUOTA", namespacequota=names, storagespacequota=space)
 
 
 def flat(value):
-    return {True: "true", False: "false"}.get(value, value) if isinstance(value, bool) else value
+    return str(value).lower() if isinstance(value, bool) else value

@@ -12,6 +12,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from zookeeper import SKIPPED, ZooKeeper, free_port  # noqa: E402
 from zookeeper_test import CENTERS, Probe, wait_for  # noqa: E402
+from certificates import Certificates  # noqa: E402
 from zoo_client import Client  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -32,34 +33,13 @@ def section(name, accept, connect, folder, ca="ca"):
     return text
 
 
-class Certificates:
-    def __init__(self, folder):
-        self.folder = folder
-        for ca in ("ca", "stranger"):
-            self.openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=" + ca,
-                         "-keyout", ca + ".key", "-out", ca + ".pem")
-        for name, subject in (("server", "zoo.test"), ("host", "center1.test")):
-            self.openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=" + subject, "-addext",
-                         "subjectAltName=DNS:" + subject, "-keyout", name + ".key", "-out", name + ".csr")
-            self.openssl("x509", "-req", "-in", name + ".csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
-                         "-copy_extensions", "copy", "-out", name + ".crt")
-            with open(self.at(name + ".pem"), "w") as out:
-                for part in (name + ".crt", name + ".key"):
-                    with open(self.at(part)) as f:
-                        out.write(f.read())
-
-    def at(self, name):
-        return os.path.join(self.folder, name)
-
-    def openssl(self, *words):
-        subprocess.run(["openssl", *words], cwd=self.folder, check=True, capture_output=True, timeout=60)
-
-
 class Tunnels(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.mkdtemp(prefix="tailrace-tls-")
-        Certificates(cls.folder)
+        certificates = Certificates(cls.folder)
+        certificates.issue("server", "zoo.test")
+        certificates.issue("host", "center1.test")
         cls.zoo = ZooKeeper(3, tls={"server": cls.folder + "/server.pem", "ca": cls.folder + "/ca.pem"}).start()
 
     @classmethod

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""What the store relies on where Kerberos guards the HDFS, asked of real servers and a real KDC. curl is the client that can SPNEGO."""
+"""What the store relies on where Kerberos and TLS guard the HDFS, asked of real servers and a real KDC. curl is the client that can
+SPNEGO.
+"""
 import http.client
 import io
 import json
 import os
 import re
+import ssl
 import subprocess
 import sys
 import time
@@ -158,6 +161,31 @@ class Guarded(unittest.TestCase):
         finally:
             self.kdc.start()
         self.assertEqual(self.curl(*NEGOTIATE, url, keytab=self.alice).status, 200)
+
+
+class Encrypted(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.hdfs = Hdfs(httpfs=True, tls=True)
+        cls.addClassCleanup(cls.hdfs.remove)
+        cls.hdfs.start()
+
+    def test_the_bytes_too(self):
+        for client in (self.hdfs.client(), self.hdfs.httpfs_client()):
+            self.assertTrue(client.place("/new", overwrite=False).startswith("https://127.0.0.1:"))
+            client.create("/a", b"abc", overwrite=True)
+            self.assertEqual(client.read("/a"), b"abc")
+
+    def test_only_the_authority_is_believed(self):
+        for client in (self.hdfs.client(), self.hdfs.httpfs_client()):
+            client.ca = self.hdfs.tls.stranger
+            with self.assertRaises(ssl.SSLCertVerificationError):
+                client.status("/")
+
+    def test_nothing_speaks_plain_http(self):
+        for server in (self.hdfs.namenodes[0], self.hdfs.datanodes[0], self.hdfs.httpfs):
+            with self.assertRaises((OSError, http.client.HTTPException)):
+                ask("GET", "http://%s/webhdfs/v1/?op=LISTSTATUS&user.name=x" % server.at)
 
 
 if __name__ == "__main__":
