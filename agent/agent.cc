@@ -329,7 +329,9 @@ AgentStatus Agent::State::status() const {
   s.unreadable_count = table->unreadable_count();
   s.held = !session->held().empty() ? session->held() : refusal;
   s.retiring = session->retiring();
-  if (s.held.empty() && retiring_ms >= 0 && mono_ms() - retiring_ms >= kRetireAlarmMs)
+  const bool unanswered = !s.retiring.empty();
+  if (!unanswered) s.retiring = session->rereading();
+  if (unanswered && s.held.empty() && retiring_ms >= 0 && mono_ms() - retiring_ms >= kRetireAlarmMs)
     s.held = s.retiring;
   s.connected = session->live();
   s.refused = refused;

@@ -57,6 +57,7 @@ std::optional<size_t> Agent::State::next_due() {
   for (size_t i = 0; i < due.size(); ++i) {
     const size_t c = (turn + i) % due.size();
     if (due[c] == Due::no || !session->may_read(table->category(c))) continue;
+    table->sort_out(c);
     if (table->queue(c).empty()) {
       due[c] = Due::no;
       continue;

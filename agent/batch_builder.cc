@@ -83,7 +83,7 @@ BatchBuilder::Step BatchBuilder::read_some(TailedFile& file, size_t share, Error
     }
     CutRules rules;
     rules.max_record = max_record_;
-    rules.ends_here = read.at_end && file.ends_here();
+    rules.ends_here = read.at_stop || (read.at_end && file.ends_here());
     rules.continues = !read.after_newline;
     const CutPlan plan = plan_cut({at, read.n}, rules, cuts_);
     if (plan.taken == 0) {

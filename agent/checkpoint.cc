@@ -7,12 +7,25 @@ namespace tailrace {
 namespace {
 FilePosition end_of(const SourceRange& s) { return {s.end, s.head_hash, s.tail_hash}; }
 
+// What a sink has that is ahead is said in bytes of files: it holds in any spool.
 void start_over(StreamRecord& s, uint64_t spool) {
   s.open.clear();
   s.ranges.clear();
+  s.begins.clear();
   s.acked_open = s.acked_ranges = 0;
   s.next_seq = s.acked_seq = s.final_seq = 0;
   s.spool = spool;
+}
+
+// Which bytes the stream's lines [from, to) were.
+std::map<FileId, uint64_t> ends_of(const StreamRecord& s, uint64_t from, uint64_t to) {
+  std::map<FileId, uint64_t> ends;
+  size_t range = 0;
+  for (const StreamRecord::OpenBatch& b : s.open)
+    for (uint32_t i = 0; i < b.ranges; ++i, ++range)
+      if (b.first_seq >= from && b.end_seq() <= to)
+        ends[s.ranges[range].file] = s.ranges[range].end;
+  return ends;
 }
 }  // namespace
 
@@ -103,9 +116,16 @@ void Checkpoint::strike(StreamId stream, uint64_t seq) {
   s.next_seq = s.acked_seq = seq;
 }
 
-void Checkpoint::restart(StreamId stream, uint64_t seq) {
+void Checkpoint::restart(StreamId stream, uint64_t seq, const Further& further) {
   const auto it = streams.find(stream);
   if (it == streams.end()) return;
+  std::vector<std::pair<uint64_t, std::string>> nearest;
+  for (const auto& [sink, to] : further) nearest.emplace_back(to, sink);
+  std::sort(nearest.begin(), nearest.end());
+  std::vector<StreamRecord::Ahead> ahead;
+  for (const auto& [to, sink] : nearest) ahead.push_back({sink, ends_of(it->second, seq, to)});
+  // Those that were not even reached have still more.
+  it->second.ahead.insert(it->second.ahead.begin(), ahead.begin(), ahead.end());
   final_at(stream, seq);
   std::set<FileId> seen;
   for (const SourceRange& range : it->second.ranges) {
@@ -120,9 +140,22 @@ void Checkpoint::restart(StreamId stream, uint64_t seq) {
   start_over(it->second, local_id);
 }
 
-std::string Checkpoint::cannot_restart(const StreamRecord& s, uint64_t seq) const {
+void Checkpoint::begin_sink(StreamId stream, const std::string& sink, uint64_t seq) {
+  const auto it = streams.find(stream);
+  if (it == streams.end()) return;
+  std::erase_if(it->second.ahead, [&](const auto& ahead) { return ahead.sink == sink; });
+  it->second.begins[sink] = seq;
+}
+
+std::string Checkpoint::cannot_restart(const StreamRecord& s, uint64_t seq,
+                                       const Further& further) const {
   if (seq < s.final_seq)
     return "that is less than the " + std::to_string(s.final_seq) + " that were final before";
+  for (const auto& [sink, to] : further)
+    if (to != s.next_seq && std::none_of(s.open.begin(), s.open.end(),
+                                         [to = to](const auto& b) { return b.end_seq() == to; }))
+      return "sink " + sink + " has all below " + std::to_string(to) +
+             ", where no batch of the journal ends";
   uint64_t known = s.open.empty() ? s.final_seq : s.open.front().first_seq;
   size_t range = 0;
   bool begun = seq == known;  // what follows is read again

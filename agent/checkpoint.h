@@ -53,6 +53,14 @@ struct StreamRecord {
   std::deque<SourceRange> ranges;
   size_t acked_open = 0;    // the first so many of `open` are acked
   size_t acked_ranges = 0;  // and of `ranges`
+  // A sink that had got further than others when a spool was lost: of what is read again for these
+  // it has all bytes of each file below the one named; of files that are not named, none.
+  struct Ahead {
+    std::string sink;
+    std::map<FileId, uint64_t> up_to;
+  };
+  std::vector<Ahead> ahead;                // that have not been reached yet, nearest first
+  std::map<std::string, uint64_t> begins;  // by sink: that were: it has all below that line
   [[nodiscard]] bool all_final() const { return open.empty() && final_seq >= next_seq; }
 };
 
@@ -80,10 +88,15 @@ struct Checkpoint {
   // old one.
   void set_spool(uint64_t id);
   // Of a lost stream all below `seq` is final. What follows is to be read again: the stream starts
-  // over in the present spool, its files go back.
-  void restart(StreamId stream, uint64_t seq);
+  // over in the present spool, its files go back. `further`: sinks, and below which line they have
+  // all; above `seq`.
+  using Further = std::map<std::string, uint64_t>;
+  void restart(StreamId stream, uint64_t seq, const Further& further = {});
   // Empty, or why that cannot be done exactly.
-  [[nodiscard]] std::string cannot_restart(const StreamRecord& stream, uint64_t seq) const;
+  [[nodiscard]] std::string cannot_restart(const StreamRecord& stream, uint64_t seq,
+                                           const Further& further = {}) const;
+  // The sink is ahead no more: it has all below that line.
+  void begin_sink(StreamId stream, const std::string& sink, uint64_t seq);
   void put_file(FileRecord file);
   void erase_file(FileId id);
   // False: unknown stream, or not at its next.

@@ -27,7 +27,7 @@ FileTable::FileTable(const SourceRules& rules, const std::vector<AgentSource>& s
     const auto same = [&](const Category& c) { return c.name == source.category; };
     auto it = std::find_if(categories_.begin(), categories_.end(), same);
     category_of_.push_back(static_cast<size_t>(it - categories_.begin()));
-    if (it == categories_.end()) categories_.push_back({source.category, source.codec, {}});
+    if (it == categories_.end()) categories_.push_back({source.category, source.codec, {}, {}});
   }
 }
 

@@ -64,7 +64,11 @@ class FileTable {
   [[nodiscard]] const std::string& category(size_t i) const { return categories_[i].name; }
   [[nodiscard]] Codec codec(size_t i) const { return categories_[i].codec; }
   [[nodiscard]] std::deque<TailedFile*>& queue(size_t i) { return categories_[i].queue; }
-  // Unread bytes in the queue, as far as they are known; stops counting at `enough`.
+  // Sorts out which files of the queue may be read now, and how far (Session::read_to); the others
+  // come back once they may.
+  void sort_out(size_t i);
+  // Unread bytes in the queue and of those that wait, as far as they are known; stops counting at
+  // `enough`.
   [[nodiscard]] uint64_t unread(size_t i, uint64_t enough = UINT64_MAX) const;
   [[nodiscard]] bool all_read() const;
 
@@ -88,6 +92,8 @@ class FileTable {
     std::string name;
     Codec codec = Codec::gzip;
     std::deque<TailedFile*> queue;
+    std::deque<TailedFile*> stopped;  // queued too, but what they have is not to be read yet
+    bool partly = false;              // some files' reading stops somewhere
   };
 
   // --- names: file_table.cc

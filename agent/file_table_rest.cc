@@ -217,6 +217,9 @@ void FileTable::drained(TailedFile& file) {
     open_.push_back(&file);
   }
   if (open_.size() > options_.most_open) close_some();
+  if (!file.stopped()) return;
+  file.notes.queued = true;
+  categories_[category_of_[file.source()]].stopped.push_back(&file);
 }
 
 void FileTable::look_at_size(TailedFile& file) {
@@ -230,10 +233,25 @@ void FileTable::enqueue(TailedFile& file, Clock now) {
   if (file.notes.queued) return;
   look_at_size(file);
   file.notes.queued = true;
+  file.stop_at(UINT64_MAX);  // sort_out() knows
   file.notes.partial = false;
   file.notes.grew_ms = now.mono_ms;
   file.note_unread(now.wall_ms);
   categories_[category_of_[file.source()]].queue.push_back(&file);
+}
+
+void FileTable::sort_out(size_t i) {
+  Category& c = categories_[i];
+  const bool whole = session_.read_to(c.name, 0) == UINT64_MAX;
+  if (whole && c.stopped.empty() && !c.partly) return;
+  c.partly = !whole;
+  c.queue.insert(c.queue.end(), c.stopped.begin(), c.stopped.end());
+  c.stopped.clear();
+  for (TailedFile* file : c.queue) file->stop_at(session_.read_to(c.name, file->id()));
+  const auto rest = std::stable_partition(c.queue.begin(), c.queue.end(),
+                                          [](const TailedFile* file) { return !file->stopped(); });
+  c.stopped.assign(rest, c.queue.end());
+  c.queue.erase(rest, c.queue.end());
 }
 
 // --- how files end
@@ -429,7 +447,7 @@ void FileTable::drain(Clock now, bool ends) {
 bool FileTable::all_read() const {
   if (!placed_ || scans_ == 0 || !again_.empty()) return false;
   for (const Category& c : categories_)
-    if (!c.queue.empty()) return false;
+    if (!c.queue.empty() || !c.stopped.empty()) return false;
   if (!options_.once && !draining_) return true;
   for (const TailedFile* file : restless_)
     if (file->unread() > 0 && !file->notes.partial) return false;
@@ -438,17 +456,19 @@ bool FileTable::all_read() const {
 
 uint64_t FileTable::unread(size_t i, uint64_t enough) const {
   uint64_t n = 0;
-  for (const TailedFile* file : categories_[i].queue)
-    if ((n += file->unread()) >= enough) break;
+  for (const auto* files : {&categories_[i].queue, &categories_[i].stopped})
+    for (const TailedFile* file : *files)
+      if ((n += file->unread()) >= enough) return n;
   return n;
 }
 
 int64_t FileTable::oldest_unread_ms() const {
   int64_t oldest = -1;
   for (const Category& c : categories_)
-    for (const TailedFile* file : c.queue)
-      if (file->notes.unread_ms >= 0 && (oldest < 0 || file->notes.unread_ms < oldest))
-        oldest = file->notes.unread_ms;
+    for (const auto* files : {&c.queue, &c.stopped})
+      for (const TailedFile* file : *files)
+        if (file->notes.unread_ms >= 0 && (oldest < 0 || file->notes.unread_ms < oldest))
+          oldest = file->notes.unread_ms;
   return oldest;
 }
 

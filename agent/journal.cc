@@ -12,9 +12,14 @@ void Journal::set_spool(uint64_t local_id) {
   write_spool_record(state_, unwritten_);
 }
 
-void Journal::restart(StreamId stream, uint64_t seq) {
-  write_seq_record(JournalRecord::restart, stream, seq, unwritten_);
-  state_.restart(stream, seq);
+void Journal::restart(StreamId stream, uint64_t seq, const Checkpoint::Further& further) {
+  write_restart_record(stream, seq, further, unwritten_);
+  state_.restart(stream, seq, further);
+}
+
+void Journal::begin_sink(StreamId stream, const std::string& sink, uint64_t seq) {
+  write_begins_record(stream, sink, seq, unwritten_);
+  state_.begin_sink(stream, sink, seq);
 }
 
 StreamId Journal::add_stream(const std::string& category, uint8_t sub, StreamId id) {
@@ -101,6 +106,8 @@ void Journal::encode_all(std::string& out) const {
   for (const auto& [id, s] : state_.streams) {
     write_stream_record(s, out);
     if (state_.lost(s)) write_lost_record(s, out);
+    for (const StreamRecord::Ahead& ahead : s.ahead) write_ahead_records(id, ahead, out);
+    for (const auto& [sink, seq] : s.begins) write_begins_record(id, sink, seq, out);
   }
   // In order, so that equal states give equal files.
   std::vector<const FileRecord*> files;
@@ -136,7 +143,7 @@ Result<Journal::Replay> Journal::replay(std::string_view file) {
   const uint8_t version = head.u8();
   if (version < kOldestJournalVersion || version > kJournalVersion)
     return Error{Error::Kind::rejected, "the journal has version " + std::to_string(version) +
-                                            ", this program reads versions 1 and 2"};
+                                            ", this program reads versions 1 to 3"};
   uint64_t at = kJournalHeaderBytes;
   while (at < file.size()) {
     const RawJournalRecord r = read_journal_record(file.substr(at));

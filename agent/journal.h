@@ -21,7 +21,8 @@ class Journal {
   // A spool is ours from now on. What is not final of another one before is lost with it.
   void set_spool(uint64_t local_id);
   // As Checkpoint::restart, which must be possible.
-  void restart(StreamId stream, uint64_t seq);
+  void restart(StreamId stream, uint64_t seq, const Checkpoint::Further& further = {});
+  void begin_sink(StreamId stream, const std::string& sink, uint64_t seq);
   StreamId add_stream(const std::string& category, uint8_t sub,
                       StreamId id = 0);   // 0: the next free
   void put_file(const FileRecord& file);  // new, or replaces all that is stored of it

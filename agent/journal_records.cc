@@ -7,8 +7,9 @@
 namespace tailrace {
 
 namespace {
-constexpr auto kLastRecord = static_cast<uint8_t>(JournalRecord::restart);
+constexpr auto kLastRecord = static_cast<uint8_t>(JournalRecord::begins);
 constexpr size_t kRangeBytes = 32;
+constexpr size_t kMostAheadFiles = 50'000;  // of one record
 // Bits of a file's record.
 constexpr uint8_t kParked = 1;
 constexpr uint8_t kRewound = 2;
@@ -110,6 +111,44 @@ bool apply_lost(ByteReader& r, Checkpoint& state) {
   return true;
 }
 
+// Of version 2 nothing follows the line.
+bool apply_restart(ByteReader& r, Checkpoint& state) {
+  const StreamId stream = r.u32();
+  const uint64_t seq = r.u64();
+  Checkpoint::Further further;
+  for (uint16_t n = r.remaining() > 0 ? r.u16() : 0; n > 0 && r.ok(); --n) {
+    std::string sink(r.text16());
+    further[std::move(sink)] = r.u64();
+  }
+  if (!r.done() || !state.stream(stream)) return false;
+  state.restart(stream, seq, further);
+  return true;
+}
+
+bool apply_ahead(ByteReader& r, Checkpoint& state) {
+  const auto s = state.streams.find(r.u32());
+  const std::string sink(r.text16());
+  std::map<FileId, uint64_t> up_to;
+  while (r.ok() && r.remaining() > 0) {
+    const FileId file = r.u32();
+    up_to[file] = r.u64();
+  }
+  if (!r.done() || s == state.streams.end()) return false;
+  auto& ahead = s->second.ahead;
+  if (ahead.empty() || ahead.back().sink != sink) ahead.push_back({sink, {}});
+  ahead.back().up_to.merge(up_to);
+  return true;
+}
+
+bool apply_begins(ByteReader& r, Checkpoint& state) {
+  const StreamId stream = r.u32();
+  const std::string sink(r.text16());
+  const uint64_t seq = r.u64();
+  if (!r.done() || !state.stream(stream)) return false;
+  state.begin_sink(stream, sink, seq);
+  return true;
+}
+
 bool apply_spool(ByteReader& r, Checkpoint& state) {
   const uint64_t id = r.u64();
   const FileId next_file = r.u32();
@@ -184,6 +223,38 @@ void write_former_record(uint64_t local_id, std::string& out) {
   JournalRecordWriter(out, JournalRecord::former)->u64(local_id);
 }
 
+void write_restart_record(StreamId stream, uint64_t seq, const Checkpoint::Further& further,
+                          std::string& out) {
+  JournalRecordWriter w(out, JournalRecord::restart);
+  w->u32(stream);
+  w->u64(seq);
+  w->u16(static_cast<uint16_t>(further.size()));
+  for (const auto& [sink, to] : further) {
+    w->text16(sink);
+    w->u64(to);
+  }
+}
+
+void write_ahead_records(StreamId stream, const StreamRecord::Ahead& ahead, std::string& out) {
+  auto file = ahead.up_to.begin();
+  do {
+    JournalRecordWriter w(out, JournalRecord::ahead);
+    w->u32(stream);
+    w->text16(ahead.sink);
+    for (size_t n = 0; n < kMostAheadFiles && file != ahead.up_to.end(); ++n, ++file) {
+      w->u32(file->first);
+      w->u64(file->second);
+    }
+  } while (file != ahead.up_to.end());
+}
+
+void write_begins_record(StreamId stream, const std::string& sink, uint64_t seq, std::string& out) {
+  JournalRecordWriter w(out, JournalRecord::begins);
+  w->u32(stream);
+  w->text16(sink);
+  w->u64(seq);
+}
+
 void write_seq_record(JournalRecord type, StreamId stream, uint64_t seq, std::string& out) {
   JournalRecordWriter w(out, type);
   w->u32(stream);
@@ -226,7 +297,9 @@ bool apply_journal_record(const RawJournalRecord& record, Checkpoint& state) {
     case JournalRecord::durable: r.u64(); return r.done();
     case JournalRecord::former: return apply_former(r, state);
     case JournalRecord::lost: return apply_lost(r, state);
-    case JournalRecord::restart: return seq_record(&Checkpoint::restart);
+    case JournalRecord::restart: return apply_restart(r, state);
+    case JournalRecord::ahead: return apply_ahead(r, state);
+    case JournalRecord::begins: return apply_begins(r, state);
   }
   return false;
 }

@@ -27,10 +27,12 @@ enum class JournalRecord : uint8_t {
   former = 12,
   lost = 13,
   restart = 14,
+  ahead = 15,
+  begins = 16,
 };
 
 inline constexpr uint32_t kJournalMagic = 0x4A524C54;  // "TLRJ"
-inline constexpr uint8_t kJournalVersion = 2;
+inline constexpr uint8_t kJournalVersion = 3;
 inline constexpr uint8_t kOldestJournalVersion = 1;  // that is read
 inline constexpr size_t kJournalHeaderBytes = 8;
 inline constexpr size_t kJournalRecordHead = 9;  // length u32, crc32c u32, type u8
@@ -63,6 +65,11 @@ void write_batch_record(StreamId stream, const StreamRecord::OpenBatch& batch, B
 void write_notice_record(const Notice& notice, std::string& out);
 void write_lost_record(const StreamRecord& stream, std::string& out);
 void write_former_record(uint64_t local_id, std::string& out);
+void write_restart_record(StreamId stream, uint64_t seq, const Checkpoint::Further& further,
+                          std::string& out);
+// One or, of very many files, several.
+void write_ahead_records(StreamId stream, const StreamRecord::Ahead& ahead, std::string& out);
+void write_begins_record(StreamId stream, const std::string& sink, uint64_t seq, std::string& out);
 void write_seq_record(JournalRecord type, StreamId stream, uint64_t seq, std::string& out);
 
 struct RawJournalRecord {

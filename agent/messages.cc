@@ -16,7 +16,11 @@ WelcomePart to_part(const proto::LocalWelcome& w) {
   part.last = w.last();
   part.replaces.assign(w.replaces().begin(), w.replaces().end());
   for (const proto::StreamState& s : w.streams())
-    part.streams.push_back({s.stream(), s.category(), static_cast<uint8_t>(s.sub()), s.next_seq()});
+    part.streams.push_back({s.stream(),
+                            s.category(),
+                            static_cast<uint8_t>(s.sub()),
+                            s.next_seq(),
+                            {s.waits().begin(), s.waits().end()}});
   for (const proto::FileState& f : w.files())
     part.files.push_back({f.file(),
                           f.identity().SerializeAsString(),
@@ -58,6 +62,8 @@ Outgoing hello_frame(const Checkpoint& state) {
   hello.set_version(TAILRACE_VERSION);
   hello.set_frame_version_max(kFrameVersion);
   for (const uint64_t former : state.former) hello.add_given_up(former);
+  for (const auto& [id, s] : state.streams)
+    if (!s.ahead.empty() || !s.begins.empty()) hello.set_features(kSinksApart);
   return outgoing(FrameType::hello, std::move(hello));
 }
 
@@ -73,6 +79,7 @@ std::optional<Outgoing> frame_of(const SessionAction& action, const Checkpoint& 
       def.set_stream(s.id);
       def.set_category(s.category);
       def.set_sub(s.sub);
+      for (const std::string& sink : action.sinks) def.add_ahead(sink);
       return outgoing(FrameType::stream_def, std::move(def));
     }
     case SessionAction::Kind::file_def:
@@ -97,7 +104,15 @@ std::optional<Outgoing> frame_of(const SessionAction& action, const Checkpoint& 
       retire.set_local_id(s.spool);
       retire.set_category(s.category);
       retire.set_sub(s.sub);
+      retire.set_each_sink(true);
       return outgoing(FrameType::retire, std::move(retire));
+    }
+    case SessionAction::Kind::origin: {
+      proto::Origin origin;
+      origin.set_stream(action.stream);
+      origin.set_sink(action.sinks.at(0));
+      origin.set_seq(action.seq);
+      return outgoing(FrameType::origin, std::move(origin));
     }
     case SessionAction::Kind::flush: return outgoing(FrameType::flush, proto::Flush());
   }
@@ -141,8 +156,9 @@ Result<void> take_frame(const Frame& frame, Session& session, int64_t now_ms) {
     case FrameType::retired: {
       proto::Retired m;
       if (auto r = parse_message(frame, m); !r) return r;
-      session.retired(m.local_id(), m.category(), static_cast<uint8_t>(m.sub()),
-                      m.position().seq());
+      Session::Finals finals{m.position().seq(), {}};
+      for (const proto::SinkPosition& p : m.finals()) finals.of[p.sink()] = p.seq();
+      session.retired(m.local_id(), m.category(), static_cast<uint8_t>(m.sub()), finals);
       return {};
     }
     case FrameType::reject: return take_reject(frame, session);

@@ -78,6 +78,7 @@ bool Session::take_ack(StreamId stream, Lane& lane, uint64_t next_seq) {
   journal_.acked(stream, next_seq);
   if (mutant(Mutant::final_on_ack)) journal_.final_at(stream, next_seq);
   confirm_notices(order);
+  settle_ahead();
   return true;
 }
 
@@ -223,7 +224,10 @@ void Session::send(Lane& lane, InFlight& f, bool push) {
 void Session::tell_stream(StreamId stream, Lane& lane) {
   if (lane.told) return;
   lane.told = true;
-  actions_.push_back({.kind = SessionAction::Kind::stream_def, .stream = stream});
+  std::vector<std::string> ahead;
+  for (const StreamRecord::Ahead& a : state().stream(stream)->ahead) ahead.push_back(a.sink);
+  actions_.push_back(
+      {.kind = SessionAction::Kind::stream_def, .stream = stream, .sinks = std::move(ahead)});
 }
 
 void Session::tell_files_of(const Batch& batch) {
@@ -249,6 +253,7 @@ void Session::gone(FileId file, uint64_t read_to) {
   if (!gone_.insert(file).second) return;
   journal_.add_notice({.file = file, .gone = true, .start = read_to, .reason = {}});
   send_notices();
+  settle_ahead();
 }
 
 void Session::moved(FileId file, const std::string& path, bool parked) {
@@ -318,7 +323,7 @@ bool Session::may_read(const std::string& category) const {
   if (losses_ > 1 && durable_losses_ < losses_) return false;  // see losses()
   const StreamRecord* s = state().stream_of(category);
   if (s && state().lost(*s)) return false;
-  if (waiting_too_.contains(category) && !files_of_lost().empty()) return false;
+  if (waiting_too_.contains(category) && (any_ahead() || !files_of_lost().empty())) return false;
   const auto lane = s ? lanes_.find(s->id) : lanes_.end();
   if (lane == lanes_.end()) return true;
   return !lane->second.fresh && !lane->second.paused && !lane->second.refused &&

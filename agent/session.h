@@ -27,6 +27,7 @@ struct WelcomePart {
     std::string category;
     uint8_t sub = 0;
     uint64_t next_seq = 0;
+    std::vector<std::string> waits{};  // sinks that are still to be told where they begin
   };
   struct File {
     FileId id = 0;
@@ -48,9 +49,13 @@ struct WelcomePart {
 
 // A frame to send.
 struct SessionAction {
-  enum class Kind { stream_def, file_def, file_gap, file_gone, append, flush, retire };
+  enum class Kind { stream_def, file_def, file_gap, file_gone, append, flush, retire, origin };
   Kind kind{};
-  StreamId stream = 0;  // stream_def, retire
+  StreamId stream = 0;  // stream_def, retire, origin
+  // stream_def: those that have the first of its lines already, up to an origin that will be said.
+  // origin: the one that has all below `seq`.
+  std::vector<std::string> sinks{};
+  uint64_t seq = 0;
   FileId file = 0;      // file_*
   FilePosition next{};  // file_def
   Notice gap{};         // file_gap
@@ -74,8 +79,12 @@ class Session {
   void credit(const std::string& category, bool paused, int64_t now_ms);
   // The Local refuses a stream for good (REJECT that names it).
   void refused(StreamId stream, const std::string& text);
-  // RETIRED: all lines of a lost stream below `seq` are final, and no other ever will be.
-  void retired(uint64_t local_id, const std::string& category, uint8_t sub, uint64_t seq);
+  // RETIRED: of a lost stream each sink has what lies below its final, and will never have more.
+  struct Finals {
+    uint64_t least = 0;
+    Checkpoint::Further of{};  // by sink; empty: they are all at that line
+  };
+  void retired(uint64_t local_id, const std::string& category, uint8_t sub, const Finals& finals);
   void disconnected();
   void tick(int64_t now_ms);
 
@@ -112,6 +121,9 @@ class Session {
   [[nodiscard]] std::vector<std::string>& alarms() { return alarms_; }
   // Files whose positions went back, or were learnt anew: to be placed again before they are read.
   [[nodiscard]] std::set<FileId> take_moved();
+  // Below which byte the file may be read now, as what follows is for other sinks; what stands
+  // before it is whole lines. UINT64_MAX: all of it. `file` 0: one without a number yet.
+  [[nodiscard]] uint64_t read_to(const std::string& category, FileId file) const;
   // Files of the category belong to a lost stream of another one: it is not read before that.
   void wait_with(const std::string& category) { waiting_too_.insert(category); }
   // Streams have started over, and what the Local has of them is to be heard: connect again.
@@ -125,6 +137,8 @@ class Session {
   [[nodiscard]] const Checkpoint& state() const { return journal_.state(); }
   // Lines of lost spools of which it is not known yet whether they are final; empty: none.
   [[nodiscard]] std::string retiring() const;
+  // What is read again and has not come to where a sink stands; empty: nothing.
+  [[nodiscard]] std::string rereading() const;
   [[nodiscard]] bool live() const { return phase_ == Phase::live; }
   // Welcomed at least once: positions are known.
   [[nodiscard]] bool placed() const { return placed_; }
@@ -153,7 +167,8 @@ class Session {
   struct Lane {  // one stream
     std::deque<InFlight> window;
     size_t window_bytes = 0;
-    bool told = false;  // STREAM_DEF
+    bool told = false;    // STREAM_DEF
+    bool untold = false;  // nor did it say which sinks are ahead
     bool paused = false;
     bool refused = false;
     bool resend = false;  // the Local wants all from resend_from on, again
@@ -170,11 +185,18 @@ class Session {
   // session_loss.cc
   void leave_spool(uint64_t theirs);
   bool settle_lost();
-  bool restart(StreamId stream, uint64_t seq, const std::string& said);
+  bool restart(StreamId stream, uint64_t seq, const Checkpoint::Further& further,
+               const std::string& said);
   void give_up(StreamId stream);
   void give_up_rest(Notice notice);
   void ask_retires();
   std::set<FileId> files_of_lost() const;
+  // session_ahead.cc
+  bool judge_sinks(const WelcomePart::Stream& theirs);
+  [[nodiscard]] bool reached(const StreamRecord::Ahead& ahead) const;
+  void settle_ahead();
+  void say_origin(StreamId stream, const std::string& sink, uint64_t seq);
+  [[nodiscard]] bool any_ahead() const;
   bool judge_stream(const WelcomePart::Stream& stream);
   bool judge_files();
   void judge_notices();

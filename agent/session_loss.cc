@@ -11,6 +11,17 @@ namespace tailrace {
 
 namespace {
 uint64_t not_final(const StreamRecord& s) { return s.next_seq - s.final_seq; }
+
+// Those that stand above the line, but for those of which that is known anyway.
+Checkpoint::Further further_than(const StreamRecord& s, uint64_t seq,
+                                 const Checkpoint::Further& all) {
+  Checkpoint::Further out;
+  for (const auto& [sink, to] : all)
+    if (to > seq && std::none_of(s.ahead.begin(), s.ahead.end(),
+                                 [&sink = sink](const auto& a) { return a.sink == sink; }))
+      out.emplace(sink, to);
+  return out;
+}
 }  // namespace
 
 bool Session::judge_spool() {
@@ -67,9 +78,11 @@ bool Session::settle_lost() {
     const std::string what = show_count(not_final(s)) + " lines of " + name(id) +
                              " that were given to the spool " + hex16(spool);
     if (std::find(replaces.begin(), replaces.end(), spool) != replaces.end()) {
-      if (!restart(id, s.final_seq, what + ", which was reset, are read again")) return false;
+      if (!restart(id, s.final_seq, further_than(s, s.final_seq, s.begins),
+                   what + ", which was reset, are read again"))
+        return false;
     } else if (loss_ == SpoolLoss::resend) {
-      if (!restart(id, s.final_seq,
+      if (!restart(id, s.final_seq, further_than(s, s.final_seq, s.begins),
                    what + ", which is gone, are read again: some may be PUBLISHED TWICE "
                           "(on_spool_loss: resend)"))
         return false;
@@ -91,9 +104,10 @@ bool Session::settle_lost() {
 }
 
 // What is not final is read again from the log files. False: holding, since that cannot be exact.
-bool Session::restart(StreamId stream, uint64_t seq, const std::string& said) {
+bool Session::restart(StreamId stream, uint64_t seq, const Checkpoint::Further& further,
+                      const std::string& said) {
   const StreamRecord& s = *state().stream(stream);
-  const std::string why = state().cannot_restart(s, seq);
+  const std::string why = state().cannot_restart(s, seq, further);
   if (!why.empty()) {
     hold("the spool " + hex16(s.spool) + " is gone, and of " + name(stream) + " the lines below " +
          std::to_string(seq) + " are final, but " + why +
@@ -112,7 +126,7 @@ bool Session::restart(StreamId stream, uint64_t seq, const std::string& said) {
       if (b.first_seq < seq) continue;
       if (!state().file(source.file) || gone_.contains(source.file)) gone_lines += source.lines;
     }
-  journal_.restart(stream, seq);
+  journal_.restart(stream, seq, further);
   Lane& lane = lanes_[stream];
   if (placed_) lane.earlier += seq - std::min(seq, lane.base_seq);
   lane.base_seq = 0;
@@ -164,15 +178,33 @@ void Session::give_up_rest(Notice notice) {
   journal_.add_notice(std::move(notice));
 }
 
-void Session::retired(uint64_t local_id, const std::string& category, uint8_t sub, uint64_t seq) {
+// A sink that began in the middle of the stream and has committed nothing since does not know that
+// it has what came before; one that is still ahead has all of it.
+void Session::retired(uint64_t local_id, const std::string& category, uint8_t sub,
+                      const Finals& finals) {
   if (phase_ != Phase::live) return;
   const StreamRecord* s = state().lost_stream(local_id, category, sub);
   if (!s) return;
-  const std::string said = "of " + name(s->id) + " the lines below " + std::to_string(seq) +
-                           " of the spool " + hex16(local_id) + " are published; the " +
-                           show_count(s->next_seq - std::min(seq, s->next_seq)) +
-                           " behind them are read again";
-  greet_again_ = restart(s->id, seq, said) || greet_again_;
+  Checkpoint::Further all = finals.of;
+  for (const StreamRecord::Ahead& ahead : s->ahead) all.erase(ahead.sink);
+  uint64_t least = finals.of.empty() ? finals.least : s->next_seq;
+  for (auto& [sink, to] : all) {
+    if (const auto begins = s->begins.find(sink);
+        begins != s->begins.end() && !mutant(Mutant::begins_forgotten))
+      to = std::max(to, begins->second);
+    least = std::min(least, to);
+  }
+  if (mutant(Mutant::retired_at_fastest))
+    for (const auto& [sink, to] : all) least = std::max(least, to);
+  const Checkpoint::Further further =
+      mutant(Mutant::ahead_forgotten) ? Checkpoint::Further{} : further_than(*s, least, all);
+  std::string said = "of " + name(s->id) + " the lines below " + std::to_string(least) +
+                     " of the spool " + hex16(local_id) + " are published; the " +
+                     show_count(s->next_seq - std::min(least, s->next_seq)) +
+                     " behind them are read again";
+  for (const auto& [sink, to] : further)
+    said += "; sink " + sink + " has the first " + show_count(to - least) + " of these already";
+  greet_again_ = restart(s->id, least, further, said) || greet_again_;
 }
 
 void Session::losses_durable(uint64_t losses) {

@@ -29,6 +29,8 @@ void Session::welcome(WelcomePart part) {
     if (!known.contains(id) && !judge_stream({id, s.category, s.sub, 0})) return;
   for (auto& [id, lane] : lanes_)
     if (const StreamRecord* s = state().stream(id); s && !state().lost(*s)) lane.fresh = false;
+  for (const WelcomePart::Stream& s : all.streams)
+    if (!judge_sinks(s)) return;
   if (!judge_files()) return;
   judge_notices();
   begin();
@@ -148,11 +150,17 @@ void Session::judge_notices() {
 }
 
 void Session::begin() {
-  for (const WelcomePart::Stream& s : greeting_.streams) lanes_[s.id].told = true;
   phase_ = Phase::live;
   placed_ = true;
   greet_again_ = false;
   held_.clear();
+  for (const WelcomePart::Stream& s : greeting_.streams) {
+    lanes_[s.id].told = !std::exchange(lanes_[s.id].untold, false);
+    const StreamRecord& mine = *state().stream(s.id);
+    for (const std::string& sink : s.waits)
+      if (const auto at = mine.begins.find(sink); at != mine.begins.end())
+        say_origin(s.id, sink, at->second);
+  }
   for (auto& [id, lane] : lanes_)
     for (size_t i = 0; i < lane.window.size(); ++i)
       send(lane, lane.window[i], i + 1 == lane.window.size());
@@ -160,6 +168,7 @@ void Session::begin() {
   committed(greeting_.committed);
   send_notices();
   ask_retires();
+  settle_ahead();
   if (flushing_ && phase_ == Phase::live) actions_.push_back({.kind = SessionAction::Kind::flush});
 }
 

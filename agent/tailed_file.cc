@@ -34,6 +34,7 @@ void TailedFile::place(FilePosition at, FileId id, uint32_t generation) {
 
 void TailedFile::start_over() {
   position_ = {};
+  stop_ = UINT64_MAX;
   id_ = 0;
   ++generation_;
   notes.partial = false;
@@ -121,10 +122,8 @@ TailedFile::Read TailedFile::read(char* into, size_t room) {
     return r;
   };
   const uint64_t at = position_.offset;
-  if (at < limit_)
-    room = static_cast<size_t>(std::min<uint64_t>(room, limit_ - at));
-  else
-    room = 0;
+  const uint64_t limit = std::min(limit_, stop_);
+  room = at < limit ? static_cast<size_t>(std::min<uint64_t>(room, limit - at)) : 0;
 
   char tail[kTailHashBytes];
   const size_t before = std::min<size_t>(at, sizeof tail);
@@ -155,7 +154,8 @@ TailedFile::Read TailedFile::read(char* into, size_t room) {
     n += *rest;
   }
   r.n = n;
-  r.at_end = n < room || at + n >= std::min(size(), limit_);
+  r.at_end = n < room || at + n >= std::min(size(), limit);
+  r.at_stop = at + n == stop_;
   r.after_newline = before == 0 || tail[before - 1] == '\n';
   return r;
 }

@@ -67,6 +67,7 @@ class TailedFile {
     size_t n = 0;               // bytes now at `into`; 0: nothing new
     bool at_end = false;        // they reach the end of the file, or the limit; else there are
                                 // as many as there is room for
+    bool at_stop = false;       // and a line ends there
     bool after_newline = true;  // a line starts with them
     std::string why;            // failed
   };
@@ -76,6 +77,9 @@ class TailedFile {
   // False: the head can no longer be trusted (changed); nothing moved.
   [[nodiscard]] bool take(const char* bytes, size_t n);
 
+  // Nothing at or beyond it is read for now; what stands before it is whole lines.
+  void stop_at(uint64_t offset) { stop_ = offset; }
+  [[nodiscard]] bool stopped() const { return position_.offset >= stop_; }
   // Nothing at or beyond it is read (--once, drain).
   void limit_to(uint64_t offset) { limit_ = offset; }
   [[nodiscard]] bool limited() const { return limit_ != UINT64_MAX; }
@@ -113,6 +117,7 @@ class TailedFile {
   uint32_t generation_ = 0;
   FilePosition position_;
   uint64_t limit_ = UINT64_MAX;
+  uint64_t stop_ = UINT64_MAX;
   Fd fd_;
 };
 

@@ -68,7 +68,15 @@ namespace tailrace {
   X(gone_unsaid, "a janitor passes over files that are nowhere")                          \
   X(moved_is_dead, "a log without its directory is taken for one that never lived")       \
   X(unsure_never_stops, "what waited while a Center was unsure holds up its stop")        \
-  X(copies_unchecked, "what a start copied is sent from memory, damaged or not")
+  X(copies_unchecked, "what a start copied is sent from memory, damaged or not")          \
+  X(ahead_forgotten, "what a sink has of a lost spool it gets again with the others")     \
+  X(retired_at_fastest, "of a lost spool only what no sink has is read again")            \
+  X(ahead_uncut, "what is read again is not cut where a sink stands")                     \
+  X(others_read_on, "files of which a sink has nothing are read before it begins")        \
+  X(waits_unwritten, "which sinks are ahead is not on the Local's disk")                  \
+  X(begins_forgotten, "where a sink began is forgotten with the next spool")              \
+  X(origin_untold, "Centers are not told that a sink begins in the middle")               \
+  X(lone_origin, "an origin counts before a Local has heard of the other sinks")
 
 enum class Mutant : uint8_t {
   none,

@@ -12,6 +12,9 @@ namespace tailrace {
 
 inline constexpr uint32_t kFrameMagic = 0x31524C54;  // "TLR1": its first byte is not 0x16 (TLS)
 inline constexpr uint8_t kFrameVersion = 1;
+// Features of HELLO that the other end must know. kSinksApart: streams that are read again for some
+// sinks only, up to an ORIGIN.
+inline constexpr uint64_t kSinksApart = 1;
 inline constexpr size_t kFramePrefixBytes = 20;
 inline constexpr uint32_t kMaxFrameBytes = 4u << 20;  // header and payload together
 
@@ -44,6 +47,7 @@ enum class FrameType : uint8_t {
   retired = 28,
   centers = 29,
   drain = 30,
+  origin = 31,  // agent > Local: a sink begins here
   report = 128,
   status = 129,  // Center > operator
 };

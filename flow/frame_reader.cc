@@ -25,7 +25,7 @@ bool known(FrameType type) {
   return (t >= static_cast<uint8_t>(FrameType::hello) &&
           t <= static_cast<uint8_t>(FrameType::pong)) ||
          (t >= static_cast<uint8_t>(FrameType::stream_def) &&
-          t <= static_cast<uint8_t>(FrameType::drain));
+          t <= static_cast<uint8_t>(FrameType::origin));
 }
 
 Error refused(Error::Kind kind, const FramePrefix& p, const char* why) {

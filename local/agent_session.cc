@@ -19,6 +19,7 @@ constexpr size_t kWelcomeQueueBytes = 512u << 10;  // a long welcome waits above
 constexpr size_t kMostPathBytes = 4096;
 const std::string kNoCategory = "_other";  // for figures: no category is named so
 constexpr size_t kMostIdentityBytes = 256;
+constexpr size_t kMostSinksAhead = 32;
 constexpr int64_t kPauseAlarmMs = 5'000;
 // Below it a payload is copied, so that a large buffer is never kept for a few bytes.
 constexpr size_t kSwapBytes = 32u << 10;
@@ -41,6 +42,7 @@ void AgentActions::clear() {
   flush_streams.clear();
   set_aside = false;
   retires.clear();
+  origins.clear();
   alarms.clear();
   refusals.clear();
 }
@@ -52,7 +54,7 @@ void AgentSession::State::hello(const Frame& frame) {
   if (!parse(frame, hello)) return;
   if (hello.role() != proto::ROLE_AGENT)
     return malformed("only an agent may connect here; a Local answers its host's agent");
-  if (hello.features() != 0)
+  if ((hello.features() & ~kSinksApart) != 0)
     return reject(
         proto::Reject::VERSION,
         "the agent asks for features that this Local does not know; upgrade the Local first");
@@ -117,6 +119,7 @@ void AgentSession::State::dispatch(Frame& frame, int64_t now_ms) {
     case FrameType::file_gap: return file_gap(frame, now_ms);
     case FrameType::flush: return flush(frame);
     case FrameType::retire: return retire(frame);
+    case FrameType::origin: return origin(frame, now_ms);
     default:
       return malformed("frame type " + std::to_string(static_cast<int>(frame.type)) +
                        " has no meaning between an agent and its Local");
@@ -137,9 +140,17 @@ void AgentSession::State::define_stream(const Frame& frame, int64_t now_ms) {
         def.stream());
   }
   if (def.sub() > UINT8_MAX) return malformed("a stream's sub is above 255");
+  std::set<uint64_t> ahead;
+  for (const std::string& sink : def.ahead()) ahead.insert(parse_hex16(sink));
+  if (ahead.contains(0) || ahead.size() > kMostSinksAhead)
+    return malformed("a stream has too many sinks that are ahead, or one without a uuid");
   const auto known = streams.find(def.stream());
   if (known != streams.end()) {
-    if (known->second.category == def.category() && known->second.sub == def.sub()) return;
+    if (known->second.category == def.category() && known->second.sub == def.sub()) {
+      if (!spool.await_origins(def.stream(), ahead, now_ms))
+        malformed("lines of '" + def.category() + "' were taken before it was said who is ahead");
+      return;
+    }
     return malformed("stream " + std::to_string(def.stream()) + " is '" + known->second.category +
                      "' here, the agent says '" + def.category() + "'");
   }
@@ -162,8 +173,22 @@ void AgentSession::State::define_stream(const Frame& frame, int64_t now_ms) {
   info.stream = def.stream();
   info.category = def.category();
   info.sub = static_cast<uint8_t>(def.sub());
-  const Result<void> defined = spool.define_stream(info, now_ms);
+  const Result<void> defined = spool.define_stream(info, now_ms, ahead);
   if (!defined) malformed(defined.error().text);
+}
+
+// A second time it changes nothing.
+void AgentSession::State::origin(const Frame& frame, int64_t now_ms) {
+  proto::Origin said;
+  if (!parse(frame, said)) return;
+  const uint64_t sink = parse_hex16(said.sink());
+  if (!spool.tables().streams.contains(said.stream()) || sink == 0)
+    return malformed("an origin of no stream, or of no sink");
+  if (!spool.tables().waits.contains({sink, said.stream()})) return;
+  if (!spool.set_origin(sink, said.stream(), said.seq(), now_ms))
+    return malformed("an origin at line " + std::to_string(said.seq()) + ", where no batch ends");
+  out.origins.push_back({sink, said.stream(), spool.cursor(sink, said.stream())});
+  tell_committed(out.origins);
 }
 
 void AgentSession::State::define_file(const Frame& frame, int64_t now_ms) {
@@ -233,7 +258,11 @@ void AgentSession::State::retire(const Frame& frame) {
   if (asked.local_id() == 0 || asked.local_id() == spool.local_id() || asked.sub() > UINT8_MAX ||
       !valid_category(asked.category()))
     return malformed("RETIRE of no stream of another spool");
-  out.retires.push_back({asked.local_id(), asked.category(), static_cast<uint8_t>(asked.sub()), 0});
+  RetiredStream& of = out.retires.emplace_back();
+  of.local_id = asked.local_id();
+  of.category = asked.category();
+  of.sub = static_cast<uint8_t>(asked.sub());
+  of.each_sink = asked.each_sink();
 }
 
 void AgentSession::State::append(Frame& frame, int64_t now_ms) {
@@ -334,16 +363,16 @@ void AgentSession::State::tell_committed(const std::vector<SinkPlace>& places) {
     const auto of = told.lower_bound({stream, 0});
     if (of != told.end() && of->first.first == stream) told.try_emplace({stream, sink}, at);
   }
-  if (told.empty()) return;
   proto::Committed committed;
   for (const auto& [key, at] : told) {
+    if (!sinks_known(spool.tables(), key.first)) continue;  // final is what all have
     proto::SinkStreamPosition& p = *committed.add_positions();
     p.set_sink(hex16(key.second));
     p.set_stream(key.first);
     p.set_seq(at.seq);
     p.set_chain(at.chain);
   }
-  send(FrameType::committed, std::move(committed));
+  if (!committed.positions().empty()) send(FrameType::committed, std::move(committed));
 }
 
 void AgentSession::State::end_pauses() {
@@ -419,6 +448,11 @@ void AgentSession::retired(const std::vector<RetiredStream>& streams) {
     said.set_category(stream.category);
     said.set_sub(stream.sub);
     said.mutable_position()->set_seq(stream.seq);
+    for (const auto& [sink, seq] : stream.finals) {
+      proto::SinkPosition& p = *said.add_finals();
+      p.set_sink(hex16(sink));
+      p.set_seq(seq);
+    }
     s.send(FrameType::retired, std::move(said));
   }
 }

@@ -30,7 +30,8 @@ struct AgentActions {
   bool flush = false;  // pass FLUSH on, for `flush_streams` up to what was taken of them
   std::vector<StreamId> flush_streams;
   bool set_aside = false;  // this spool must never be used again: another one takes its place
-  std::vector<RetiredStream> retires;  // Uplinks::retire; `seq` means nothing
+  std::vector<RetiredStream> retires;  // Uplinks::retire; no finals yet
+  std::vector<SinkPlace> origins;      // Uplinks::begin_at
   std::vector<std::string> alarms;     // to be logged, once
   std::vector<std::string> refusals;   // to be logged once in a while
 

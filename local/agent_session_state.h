@@ -90,6 +90,7 @@ struct AgentSession::State {
   void file_gone(const Frame& frame, int64_t now_ms);
   void flush(const Frame& frame);
   void retire(const Frame& frame);
+  void origin(const Frame& frame, int64_t now_ms);
   void append(Frame& frame, int64_t now_ms);
   void refuse(const BatchHead& head, bool no_room, int64_t now_ms);
   void count_refused(const std::string& category, const BatchFields& fields);

@@ -36,8 +36,9 @@ struct Delivery {
     uint64_t local_id = 0;
     std::string category;
     uint8_t sub = 0;
-    std::map<uint64_t, Position> finals;  // by sink
-    bool differ = false;                  // they do, and it was said
+    bool each_sink = false;                 // they may differ
+    std::map<uint64_t, Position> finals{};  // by sink
+    bool differ = false;                    // they do, may not, and it was said
   };
   using LinesLost = std::map<std::pair<std::string, std::string>, uint64_t>;
 

@@ -288,14 +288,15 @@ void Local::State::settle_agent() {
   }
   if (agent_actions.close) agent->close();
   for (const RetiredStream& asked : agent_actions.retires)
-    uplinks->retire(asked.local_id, asked.category, asked.sub);
+    uplinks->retire(asked.local_id, asked.category, asked.sub, asked.each_sink);
+  for (const SinkPlace& origin : agent_actions.origins) uplinks->begin_at(origin.sink);
+  const bool settle = agent_actions.flush || !agent_actions.origins.empty();
   if (agent_actions.set_aside) {
     aside = true;
     leave();
   }
-  if (!agent_actions.flush) return;
-  uplinks->flush(agent_actions.flush_streams);
-  settle_centers();
+  if (agent_actions.flush) uplinks->flush(agent_actions.flush_streams);
+  if (settle) settle_centers();
 }
 
 // --- the door --------------------------------------------------------------------------------

@@ -34,7 +34,9 @@ size_t LocalWelcomeWriter::tell_streams(proto::LocalWelcome& into, size_t used) 
     s.set_sub(info.sub);
     s.set_first_seq(info.oldest.seq);
     s.set_next_seq(info.next.seq);
-    used += 32 + info.category.size();
+    for (const auto& [sink, stream] : spool_.tables().waits)
+      if (stream == info.stream) s.add_waits(hex16(sink));
+    used += 32 + info.category.size() + 20 * static_cast<size_t>(s.waits_size());
   }
   streams_told_ = it == streams.end();
   if (!streams_told_) stream_ = it->first;
@@ -45,6 +47,7 @@ size_t LocalWelcomeWriter::tell_cursors(proto::LocalWelcome& into, size_t used) 
   const auto& cursors = spool_.tables().cursors;
   auto it = cursors.lower_bound(cursor_);
   for (; it != cursors.end() && room(used); ++it) {
+    if (!sinks_known(spool_.tables(), it->first.second)) continue;
     proto::SinkStreamPosition& p = *into.add_committed();
     p.set_sink(hex16(it->first.first));
     p.set_stream(it->first.second);

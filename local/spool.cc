@@ -52,7 +52,8 @@ Spool::Taken Spool::append(std::shared_ptr<Batch> batch, int64_t now_ms) {
   return Taken::appended;
 }
 
-Result<void> Spool::define_stream(const StreamInfo& stream, int64_t now_ms) {
+Result<void> Spool::define_stream(const StreamInfo& stream, int64_t now_ms,
+                                  const std::set<uint64_t>& ahead) {
   State& s = *state_;
   const auto refuse = [&](const char* why) {
     return Error{Error::Kind::rejected, "stream " + std::to_string(stream.stream) + " (category '" +
@@ -69,11 +70,45 @@ Result<void> Spool::define_stream(const StreamInfo& stream, int64_t now_ms) {
   made.stream = stream.stream;
   made.category = stream.category;
   made.sub = stream.sub;
-  s.write(RecordType::stream_def, [&](std::string& out) { encode_stream_def(made, out); });
+  s.write(RecordType::stream_def, [&](std::string& out) { encode_stream_def(made, ahead, out); });
   s.tables.streams.emplace(made.stream, made);
-  for (const uint64_t sink : s.sinks) s.set_cursor(sink, made.stream, made.oldest);
+  for (const uint64_t sink : ahead) s.wait_for_origin(sink, made.stream);
+  for (const uint64_t sink : s.sinks)
+    if (!ahead.contains(sink)) s.set_cursor(sink, made.stream, made.oldest);
   s.changed(now_ms);
   return {};
+}
+
+bool Spool::await_origins(StreamId stream, const std::set<uint64_t>& ahead, int64_t now_ms) {
+  State& s = *state_;
+  const StreamInfo& info = s.tables.streams.at(stream);
+  const bool all = std::all_of(ahead.begin(), ahead.end(), [&](uint64_t sink) {
+    return s.tables.waits.contains({sink, stream});
+  });
+  if (all) return true;
+  if (info.next.seq != 0) return false;
+  s.write(RecordType::stream_def, [&](std::string& out) { encode_stream_def(info, ahead, out); });
+  for (const uint64_t sink : ahead) s.wait_for_origin(sink, stream);
+  s.changed(now_ms);
+  return true;
+}
+
+bool Spool::set_origin(uint64_t sink, StreamId stream, uint64_t seq, int64_t now_ms) {
+  State& s = *state_;
+  const std::pair key{sink, stream};
+  const auto chain = chain_at(stream, seq);
+  if (!s.tables.waits.contains(key) || !chain) return false;
+  const Position at{seq, *chain};
+  s.tables.waits.erase(key);
+  s.sinks.insert(sink);
+  s.set_cursor(sink, stream, at);
+  s.dirty.erase(key);
+  s.origins.insert(key);
+  s.tables.origins.insert(key);
+  s.write(RecordType::origin, [&](std::string& out) { encode_cursor({sink, stream, at}, out); });
+  s.cursors_pending.emplace_back(key, at);
+  s.changed(now_ms);
+  return true;
 }
 
 Result<void> Spool::define_file(const FileInfo& file, int64_t now_ms) {
@@ -225,7 +260,8 @@ Position Spool::cursor(uint64_t sink, StreamId stream) const {
   const auto cursor = state_->tables.cursors.find({sink, stream});
   if (cursor != state_->tables.cursors.end()) return cursor->second;
   const auto info = state_->tables.streams.find(stream);
-  return info == state_->tables.streams.end() ? Position{} : info->second.oldest;
+  if (info == state_->tables.streams.end()) return {};
+  return state_->tables.waits.contains({sink, stream}) ? info->second.next : info->second.oldest;
 }
 
 std::optional<Spool::Place> Spool::find(StreamId stream, uint64_t seq) const {

@@ -76,7 +76,15 @@ class Spool {
   };
   // `batch` is an APPEND as received; on `appended` its head carries the chains from now on.
   Taken append(std::shared_ptr<Batch> batch, int64_t now_ms);
-  Result<void> define_stream(const StreamInfo& stream, int64_t now_ms);
+  // `ahead`: sinks that have all that is taken of it before set_origin(); they have no cursor.
+  Result<void> define_stream(const StreamInfo& stream, int64_t now_ms,
+                             const std::set<uint64_t>& ahead = {});
+  // The same of a stream that is defined. False: lines of it were taken before one was named.
+  [[nodiscard]] bool await_origins(StreamId stream, const std::set<uint64_t>& ahead,
+                                   int64_t now_ms);
+  // A sink that waits has all of the stream below `seq`, and gets the rest. False: no batch ends
+  // there.
+  [[nodiscard]] bool set_origin(uint64_t sink, StreamId stream, uint64_t seq, int64_t now_ms);
   Result<void> define_file(const FileInfo& file, int64_t now_ms);
   void forget_file(FileId file, int64_t now_ms);
   void file_gap(const FileGapInfo& gap, int64_t now_ms);
@@ -117,7 +125,8 @@ class Spool {
   [[nodiscard]] bool all_durable() const;
   // The position's chain if a batch of this stream ends (or starts) there and is still known.
   [[nodiscard]] std::optional<uint64_t> chain_at(StreamId stream, uint64_t seq) const;
-  // Where the stream stands for a sink: its cursor (or origin).
+  // Where the stream stands for a sink: its cursor (or origin); of one that waits for an origin,
+  // the stream's next.
   [[nodiscard]] Position cursor(uint64_t sink, StreamId stream) const;
   // (sink, stream) whose cursor is an origin that is not the stream's beginning: nothing was
   // committed there yet, so the sink's store may know of no position.

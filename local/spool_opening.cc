@@ -50,6 +50,8 @@ Result<void> forget_other_sinks(SpoolTables& tables, const std::vector<uint64_t>
     const auto stream = tables.streams.find(key.second);
     owed[key.first] += stream == tables.streams.end() ? 0 : stream->second.next.seq - at.seq;
   }
+  for (const auto& [sink, stream] : tables.waits)
+    if (std::find(sinks.begin(), sinks.end(), sink) == sinks.end()) owed.try_emplace(sink, 0);
   for (const auto& [sink, lines] : owed) {
     if (lines > 0)
       return Error{Error::Kind::rejected, "it holds lines for another output (sink " + hex16(sink) +
@@ -58,7 +60,7 @@ Result<void> forget_other_sinks(SpoolTables& tables, const std::vector<uint64_t>
                                               "another state"};
     log::info("the spool's former output (sink " + hex16(sink) + ") has got all; it is forgotten");
   }
-  std::erase_if(tables.cursors, [&owed](const auto& c) { return owed.contains(c.first.first); });
+  for (const auto& [sink, lines] : owed) erase_sink(tables, sink);
   return {};
 }
 
@@ -69,7 +71,7 @@ std::map<std::string, uint64_t> forget_sink(SpoolTables& tables, uint64_t sink) 
     if (key.first != sink || stream == tables.streams.end()) continue;
     owed[stream->second.category] += stream->second.next.seq - at.seq;
   }
-  std::erase_if(tables.cursors, [sink](const auto& c) { return c.first.first == sink; });
+  erase_sink(tables, sink);
   return owed;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/hash.h"
+#include "base/mutant.h"
 
 namespace tailrace {
 
@@ -92,6 +93,25 @@ void put_gap(ByteWriter& w, const GapInfo& g) {
   for (const uint64_t sink : g.sinks) w.u64(sink);
 }
 
+using Ways = std::set<std::pair<uint64_t, StreamId>>;
+
+void put_ways(ByteWriter& w, const Ways& ways) {
+  w.u32(static_cast<uint32_t>(ways.size()));
+  for (const auto& [sink, stream] : ways) {
+    w.u64(sink);
+    w.u32(stream);
+  }
+}
+
+Ways take_ways(ByteReader& r) {
+  Ways ways;
+  for (uint32_t n = r.u32(); n > 0 && r.ok(); --n) {
+    const uint64_t sink = r.u64();
+    ways.emplace(sink, r.u32());
+  }
+  return ways;
+}
+
 GapInfo take_gap(ByteReader& r) {
   GapInfo g;
   g.stream = r.u32();
@@ -115,7 +135,7 @@ std::optional<T> whole(const ByteReader& r, T value) {
 
 bool known_record_type(uint8_t type) {
   return type >= static_cast<uint8_t>(RecordType::snapshot) &&
-         type <= static_cast<uint8_t>(RecordType::clean_shutdown);
+         type <= static_cast<uint8_t>(RecordType::origin);
 }
 
 std::string spool_name(SpoolName kind, uint64_t number) {
@@ -253,6 +273,9 @@ void encode_snapshot(const SpoolTables& t, std::string& out) {
   for (const auto& [key, at] : t.cursors) put_cursor(w, {key.first, key.second, at});
   w.u32(static_cast<uint32_t>(t.gaps.size()));
   for (const auto& [key, g] : t.gaps) put_gap(w, g);
+  if ((t.waits.empty() && t.origins.empty()) || mutant(Mutant::waits_unwritten)) return;
+  put_ways(w, t.waits);
+  put_ways(w, t.origins);
 }
 
 std::optional<SpoolTables> decode_snapshot(std::string_view body) {
@@ -279,13 +302,20 @@ std::optional<SpoolTables> decode_snapshot(std::string_view body) {
     GapInfo g = take_gap(r);
     t.gaps.emplace(std::pair(g.stream, g.first_seq), std::move(g));
   }
+  if (r.ok() && r.remaining() > 0) {
+    t.waits = take_ways(r);
+    t.origins = take_ways(r);
+  }
   return whole(r, std::move(t));
 }
 
 void encode_start(uint64_t start, std::string& out) { ByteWriter(out).u64(start); }
-void encode_stream_def(const StreamInfo& s, std::string& out) {
+void encode_stream_def(const StreamInfo& s, const std::set<uint64_t>& ahead, std::string& out) {
   ByteWriter w(out);
   put_stream(w, s);
+  if (ahead.empty() || mutant(Mutant::waits_unwritten)) return;
+  w.u16(static_cast<uint16_t>(ahead.size()));
+  for (const uint64_t sink : ahead) w.u64(sink);
 }
 void encode_file_def(const FileInfo& f, std::string& out) {
   ByteWriter w(out);
@@ -319,10 +349,12 @@ std::optional<uint64_t> decode_start(std::string_view body) {
   const uint64_t start = r.u64();
   return whole(r, start);
 }
-std::optional<StreamInfo> decode_stream_def(std::string_view body) {
+std::optional<StreamDefined> decode_stream_def(std::string_view body) {
   ByteReader r(body);
-  StreamInfo s = take_stream(r);
-  return whole(r, std::move(s));
+  StreamDefined d{take_stream(r), {}};
+  for (uint16_t n = r.ok() && r.remaining() > 0 ? r.u16() : 0; n > 0 && r.ok(); --n)
+    d.ahead.insert(r.u64());
+  return whole(r, std::move(d));
 }
 std::optional<FileInfo> decode_file_def(std::string_view body) {
   ByteReader r(body);

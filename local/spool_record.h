@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -29,6 +30,7 @@ enum class RecordType : uint8_t {
   watermark = 10,  // layout fixed, not written yet
   retire = 11,     // layout fixed, not written yet
   clean_shutdown = 12,
+  origin = 13,
 };
 [[nodiscard]] bool known_record_type(uint8_t type);
 
@@ -88,7 +90,8 @@ struct CursorInfo {
 };
 void encode_snapshot(const SpoolTables& tables, std::string& out);
 void encode_start(uint64_t start, std::string& out);
-void encode_stream_def(const StreamInfo& stream, std::string& out);
+// `ahead`: sinks that wait to be told where it begins for them.
+void encode_stream_def(const StreamInfo& stream, const std::set<uint64_t>& ahead, std::string& out);
 void encode_file_def(const FileInfo& file, std::string& out);
 void encode_file_gone(FileId file, std::string& out);
 void encode_cursor(const CursorInfo& cursor, std::string& out);
@@ -101,7 +104,11 @@ void encode_retire(uint64_t local_id, std::string& out);
 // are passed over.
 [[nodiscard]] std::optional<SpoolTables> decode_snapshot(std::string_view body);
 [[nodiscard]] std::optional<uint64_t> decode_start(std::string_view body);
-[[nodiscard]] std::optional<StreamInfo> decode_stream_def(std::string_view body);
+struct StreamDefined {
+  StreamInfo stream;
+  std::set<uint64_t> ahead;
+};
+[[nodiscard]] std::optional<StreamDefined> decode_stream_def(std::string_view body);
 [[nodiscard]] std::optional<FileInfo> decode_file_def(std::string_view body);
 [[nodiscard]] std::optional<FileId> decode_file_gone(std::string_view body);
 [[nodiscard]] std::optional<CursorInfo> decode_cursor(std::string_view body);

@@ -227,9 +227,14 @@ bool Recovery::apply_control(RecordType type, std::string_view body) {
       return true;
     }
     case RecordType::stream_def: {
-      auto stream = decode_stream_def(body);
-      if (!stream) return false;
-      t.streams.emplace(stream->stream, std::move(*stream));
+      auto defined = decode_stream_def(body);
+      if (!defined) return false;
+      const StreamId id = defined->stream.stream;
+      t.streams.emplace(id, std::move(defined->stream));
+      for (const uint64_t sink : defined->ahead) {
+        t.cursors.erase({sink, id});
+        t.waits.emplace(sink, id);
+      }
       return true;
     }
     case RecordType::file_def: {
@@ -245,8 +250,18 @@ bool Recovery::apply_control(RecordType type, std::string_view body) {
     }
     case RecordType::cursor: {
       const auto c = decode_cursor(body);
-      if (c) t.cursors[{c->sink, c->stream}] = c->at;
-      return c.has_value();
+      if (!c) return false;
+      t.cursors[{c->sink, c->stream}] = c->at;
+      t.origins.erase({c->sink, c->stream});
+      return true;
+    }
+    case RecordType::origin: {
+      const auto c = decode_cursor(body);
+      if (!c) return false;
+      t.cursors[{c->sink, c->stream}] = c->at;
+      t.waits.erase({c->sink, c->stream});
+      t.origins.emplace(c->sink, c->stream);
+      return true;
     }
     case RecordType::gap: {
       auto gap = decode_gap(body);
@@ -330,6 +345,7 @@ void Recovery::add_gap(SpoolIndex::Ranges& into, StreamId stream, Position from,
 // reach the disk is still to begin, with the oldest that is kept.
 Position Recovery::passed_by_all(const StreamInfo& stream) const {
   const Position* low = nullptr;
+  if (!sinks_known(out_.tables, stream.stream)) return stream.oldest;
   for (const auto& [key, at] : out_.tables.cursors)
     if (key.second == stream.stream && (low == nullptr || at.seq < low->seq)) low = &at;
   return low ? *low : stream.oldest;

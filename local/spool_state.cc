@@ -53,6 +53,8 @@ Spool::State::State(SpoolOptions o, RecoveredSpool recovered, uint64_t start)
       log(o, tables.local_id, recovered.log),
       sinks(sinks_of(tables)),
       superseded(std::move(recovered.superseded)),
+      waits_hurt(recovered.damaged),
+      origins(tables.origins),
       snapshot_era(recovered.snapshot_era),
       snapshot_bytes(recovered.snapshot_bytes),
       log_bytes(recovered.log_bytes) {
@@ -137,7 +139,8 @@ void Spool::State::write_snapshot() {
   SpoolTables without;
   if (!origins.empty()) {
     without = tables;
-    for (const CursorKey& key : origins) without.cursors.erase(key);
+    for (const CursorKey& key : origins)
+      if (!tables.origins.contains(key)) without.cursors.erase(key);
   }
   const SpoolLog::Place at = write(RecordType::snapshot, [&](std::string& out) {
     encode_snapshot(origins.empty() ? tables : without, out);
@@ -166,7 +169,15 @@ bool Spool::State::continues_files(const BatchHead& head) {
 void Spool::State::set_cursor(uint64_t sink, StreamId stream, Position at) {
   tables.cursors[{sink, stream}] = at;
   origins.erase({sink, stream});
+  tables.origins.erase({sink, stream});
   dirty.insert({sink, stream});
+}
+
+void Spool::State::wait_for_origin(uint64_t sink, StreamId stream) {
+  tables.cursors.erase({sink, stream});
+  dirty.erase({sink, stream});
+  durable_cursors.erase({sink, stream});
+  tables.waits.emplace(sink, stream);
 }
 
 // In the middle of a stream a sink that has committed nothing has no cursor on the disk: whoever
@@ -175,7 +186,7 @@ bool Spool::State::complete_cursors() {
   bool made = false;
   for (const uint64_t sink : sinks)
     for (const auto& [id, info] : tables.streams) {
-      if (tables.cursors.contains({sink, id})) continue;
+      if (tables.cursors.contains({sink, id}) || tables.waits.contains({sink, id})) continue;
       if (info.oldest.seq == 0) {
         set_cursor(sink, id, info.oldest);
         made = true;
@@ -224,13 +235,14 @@ void Spool::State::became_durable() {
 bool Spool::State::passed_by_all(const SpoolSegment& segment) const {
   for (const auto& [stream, held] : segment.held) {
     const auto passed = [&, stream = stream, end = held.end_seq](uint64_t sink) {
+      if (tables.waits.contains({sink, stream}) && !waits_hurt) return true;
       const auto cursor = durable_cursors.find({sink, stream});
       return cursor != durable_cursors.end() && cursor->second.seq >= end;
     };
     const bool all = mutant(Mutant::trim_at_fastest)
                          ? std::any_of(sinks.begin(), sinks.end(), passed)
                          : std::all_of(sinks.begin(), sinks.end(), passed);
-    if (sinks.empty() || !all) return false;
+    if (sinks.empty() || !all || !sinks_known(tables, stream)) return false;
   }
   return true;
 }

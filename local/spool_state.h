@@ -37,6 +37,7 @@ struct Spool::State {
   // Whether each source range starts where its file's last one ended.
   [[nodiscard]] bool continues_files(const BatchHead& head);
   void set_cursor(uint64_t sink, StreamId stream, Position at);
+  void wait_for_origin(uint64_t sink, StreamId stream);
   // Every sink gets a cursor for every stream. True: some are to be written.
   bool complete_cursors();
   [[nodiscard]] bool category_has_room(const std::string& category, uint64_t bytes) const;
@@ -71,6 +72,7 @@ struct Spool::State {
   // The first group makes safe what recovery found; nothing may be asked of the spool before.
   bool served = false;
   std::vector<uint64_t> superseded;
+  bool waits_hurt = false;  // of a damaged spool nobody knows what those that wait have
 
   // --- what is on the disk, what is in the group under way, what is pending ---
   bool writing = false;
@@ -79,7 +81,8 @@ struct Spool::State {
   std::map<CursorKey, Position> durable_cursors;
   std::vector<std::pair<CursorKey, Position>> cursors_soon;
   std::vector<std::pair<CursorKey, Position>> cursors_pending;  // written to the log, no group yet
-  std::set<CursorKey> origins;  // those in the middle of a stream, until something is committed
+  std::set<CursorKey> origins;  // those in the middle of a stream, until something is committed;
+                                // on the disk are those of the tables
   std::set<CursorKey> dirty;    // not even that
 
   // Of the newest SNAPSHOT. It is written only when a group begins, and trim() runs only when a

@@ -1,6 +1,9 @@
 #include "local/spool_tables.h"
 
+#include <algorithm>
 #include <iterator>
+
+#include "base/mutant.h"
 
 namespace tailrace {
 
@@ -28,7 +31,26 @@ void apply_file_gap(const FileGapInfo& gap, SpoolTables& tables) {
 std::set<uint64_t> sinks_of(const SpoolTables& tables) {
   std::set<uint64_t> sinks;
   for (const auto& [key, at] : tables.cursors) sinks.insert(key.first);
+  for (const auto& [sink, stream] : tables.waits) sinks.insert(sink);
   return sinks;
+}
+
+bool sinks_known(const SpoolTables& tables, StreamId stream) {
+  if ((tables.waits.empty() && tables.origins.empty()) || mutant(Mutant::lone_origin)) return true;
+  const auto its = [stream](const auto& way) { return way.second == stream; };
+  const auto plain = [&](const auto& cursor) {
+    return its(cursor.first) && !tables.origins.contains(cursor.first);
+  };
+  if (std::any_of(tables.cursors.begin(), tables.cursors.end(), plain)) return true;
+  return std::none_of(tables.waits.begin(), tables.waits.end(), its) &&
+         std::none_of(tables.origins.begin(), tables.origins.end(), its);
+}
+
+void erase_sink(SpoolTables& tables, uint64_t sink) {
+  const auto its = [sink](const auto& key) { return key.first == sink; };
+  std::erase_if(tables.cursors, [sink](const auto& c) { return c.first.first == sink; });
+  std::erase_if(tables.waits, its);
+  std::erase_if(tables.origins, its);
 }
 
 const GapInfo* gap_at(const SpoolTables& tables, StreamId stream, uint64_t seq) {

@@ -61,6 +61,10 @@ struct SpoolTables {
   std::map<FileId, FileInfo> files;
   std::map<std::pair<uint64_t, StreamId>, Position> cursors;  // (sink uuid, stream)
   std::map<std::pair<StreamId, uint64_t>, GapInfo> gaps;      // (stream, first_seq)
+  // (sink, stream): it has all that was taken so far; where it begins will be said. No cursor.
+  std::set<std::pair<uint64_t, StreamId>> waits;
+  // Whose cursor is where it was said to begin: nothing was committed there yet.
+  std::set<std::pair<uint64_t, StreamId>> origins;
   bool operator==(const SpoolTables&) const = default;
 };
 
@@ -68,8 +72,13 @@ struct SpoolTables {
 void apply_sources(const BatchHead& head, SpoolTables& tables);
 void apply_file_gap(const FileGapInfo& gap, SpoolTables& tables);
 
-// The sinks that have cursors.
+// The sinks that have cursors, or will.
 [[nodiscard]] std::set<uint64_t> sinks_of(const SpoolTables& tables);
+// Whether any Center has named the sinks since the stream is there, which it does of all at once:
+// before that only those may have a cursor that an origin was said for.
+[[nodiscard]] bool sinks_known(const SpoolTables& tables, StreamId stream);
+// As if nobody had ever heard of it.
+void erase_sink(SpoolTables& tables, uint64_t sink);
 // The gap that `seq` lies in; null: none.
 [[nodiscard]] const GapInfo* gap_at(const SpoolTables& tables, StreamId stream, uint64_t seq);
 // Forgets the stream's gaps below what is kept of it.

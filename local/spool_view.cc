@@ -51,8 +51,9 @@ Result<SpoolView> view_spool(const std::string& directory) {
       }
     for (const uint64_t sink : sinks) {
       const auto cursor = spool->tables.cursors.find({sink, id});
-      const uint64_t at =
-          cursor == spool->tables.cursors.end() ? info.oldest.seq : cursor->second.seq;
+      const uint64_t at = spool->tables.waits.contains({sink, id}) ? info.next.seq
+                          : cursor == spool->tables.cursors.end()  ? info.oldest.seq
+                                                                   : cursor->second.seq;
       stream.waiting[sink] = info.next.seq - at;
     }
     stream.waiting_most = sinks.empty() ? info.next.seq - info.oldest.seq : 0;

@@ -230,19 +230,19 @@ void Uplink::State::welcome(const proto::Welcome& w) {
 // A sink without cursors starts where the spool starts. If that is not the beginning, the Center
 // must hear of it in a HELLO: true, the connection is made again.
 bool Uplink::State::meet_new_sinks() {
-  bool tell = false;
-  for (const UplinkSink& sink : sinks) {
-    const auto& cursors = all.spool.tables().cursors;
-    const auto it = cursors.lower_bound({sink.uuid, 0});
-    if (it != cursors.end() && it->first.first == sink.uuid) continue;
-    all.spool.add_sink(sink.uuid, now_ms);
-    const auto& origins = all.spool.origins();
-    const auto first = origins.lower_bound({sink.uuid, 0});
-    tell = tell || (first != origins.end() && first->first == sink.uuid);
-  }
+  const size_t told = all.spool.origins().size();
+  for (const UplinkSink& sink : sinks) all.spool.add_sink(sink.uuid, now_ms);
+  const bool tell = all.spool.origins().size() > told;
   if (tell)
     close("a new sink starts in the middle of a stream; the Center is told so on a new connection");
   return tell;
+}
+
+void Uplink::begin_at(uint64_t sink) {
+  State& s = *state_;
+  if (s.phase == State::Phase::open && !s.sink_index(sink)) return;
+  if (s.phase == State::Phase::hello || s.phase == State::Phase::open)
+    s.close("a sink begins in the middle of a stream; the Center is told so on a new connection");
 }
 
 // --- the Center's frames --------------------------------------------------------------------
@@ -398,6 +398,7 @@ std::vector<size_t> Uplink::State::ownerless(const UplinkStream& s, bool asked) 
   std::vector<size_t> at;
   for (size_t i = 0; i < sinks.size(); ++i) {
     if (s.courses[i].held || (asked && s.courses[i].stale)) continue;
+    if (all.spool.tables().waits.contains({sinks[i].uuid, s.stream})) continue;
     if (!all.owners.contains({sinks[i].uuid, s.stream})) at.push_back(i);
   }
   return at;

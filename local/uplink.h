@@ -91,6 +91,8 @@ class Uplink {
   void ask_again(int64_t now_ms);
   // RETIRE for the streams of spools that are gone: every few seconds.
   void ask_retired(int64_t now_ms);
+  // That sink begins in the middle of a stream now: the Center is to be told.
+  void begin_at(uint64_t sink);
   // GOODBYE: nothing is lost by it.
   void leave();
 

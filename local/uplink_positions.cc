@@ -40,6 +40,7 @@ bool Uplink::State::position(const proto::SinkStreamPosition& p, Said said) {
     malformed("a position of a sink or stream that was never named on this connection");
     return false;
   }
+  if (all.spool.tables().waits.contains({sinks[*sink].uuid, s->stream})) return true;
   const Position at{p.seq(), p.chain()};
   const PositionCheck check = check_position(all.spool, sinks[*sink].uuid, s->stream, at);
   switch (check.verdict) {
@@ -127,6 +128,8 @@ void Uplink::State::behind(size_t sink, UplinkStream& s, Position at, const std:
   disown(sink, s.stream);
   if (course.stale) {
     if (course.barrier > pongs) return;
+    if (all.spool.origins().contains({sinks[sink].uuid, s.stream}))
+      return hold(sink, s, why + " elsewhere, and does not begin there: this local_id was retired");
     hold(sink, s,
          "HOLE: " + why + "; published files or control records at sink '" + sinks[sink].name +
              "' are missing (`tailrace spool adopt` says what going on would mean)");

@@ -25,7 +25,8 @@ void Uplink::ask_retired(int64_t now_ms) {
   }
 }
 
-// One answer for the agent: with several sinks only if they are all at the same line.
+// One answer for the agent, once all sinks have said where they are. One that does not know how to
+// go on from several lines gets none if they differ.
 void Uplink::State::retired(const Frame& frame) {
   proto::Retired r;
   if (const auto parsed = parse_message(frame, r); !parsed) return malformed(parsed.error().text);
@@ -36,16 +37,20 @@ void Uplink::State::retired(const Frame& frame) {
   });
   if (it == all.retires.end()) return;
   it->finals[sinks[*sink].uuid] = Position{r.position().seq(), r.position().chain()};
+  RetiredStream answer{it->local_id, it->category, it->sub, UINT64_MAX};
   for (const auto& [uuid, name] : all.sink_names) {
     if (!it->finals.contains(uuid)) return;
-    if (it->finals.at(uuid) == it->finals.begin()->second) continue;
+    const Position& at = it->finals.at(uuid);
+    answer.seq = std::min(answer.seq, at.seq);
+    if (it->each_sink) answer.finals[uuid] = at.seq;
+    if (it->each_sink || at == it->finals.begin()->second) continue;
     if (!std::exchange(it->differ, true))
       out.alarms.push_back("'" + it->category + "' of the spool " + hex16(it->local_id) +
                            ", which is gone, has come to different lines at different sinks: what "
                            "to read again is not clear (on_spool_loss)");
     return;
   }
-  out.retired.push_back({it->local_id, it->category, it->sub, r.position().seq()});
+  out.retired.push_back(std::move(answer));
   all.retires.erase(it);
 }
 

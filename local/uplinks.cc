@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/hash.h"
+#include "base/mutant.h"
 
 namespace tailrace {
 
@@ -130,10 +131,15 @@ void Uplinks::flush(const std::vector<StreamId>& streams) {
   for (auto& [address, road] : roads_) road.uplink->flush(streams);
 }
 
-void Uplinks::retire(uint64_t local_id, const std::string& category, uint8_t sub) {
+void Uplinks::retire(uint64_t local_id, const std::string& category, uint8_t sub, bool each_sink) {
   for (const Delivery::Retire& r : delivery_.retires)
     if (r.local_id == local_id && r.category == category && r.sub == sub) return;
-  delivery_.retires.push_back({local_id, category, sub, {}});
+  delivery_.retires.push_back({local_id, category, sub, each_sink});
+}
+
+void Uplinks::begin_at(uint64_t sink) {
+  if (mutant(Mutant::origin_untold)) return;
+  for (auto& [address, road] : roads_) road.uplink->begin_at(sink);
 }
 
 void Uplinks::cold(const std::string& address, const ColdRead& read,

@@ -36,7 +36,10 @@ class Uplinks {
   void flush(const std::vector<StreamId>& streams);
   // Asks the Centers what of that stream is final, until all sinks have said so:
   // UplinkActions::retired.
-  void retire(uint64_t local_id, const std::string& category, uint8_t sub);
+  // `each_sink`: they may stand at different lines.
+  void retire(uint64_t local_id, const std::string& category, uint8_t sub, bool each_sink);
+  // A sink begins in the middle of a stream that Centers may know: they are told in a new HELLO.
+  void begin_at(uint64_t sink);
   void cold(const std::string& address, const ColdRead& read, Result<std::shared_ptr<Batch>> batch);
   void tick(int64_t now_ms);  // at least once a second
 

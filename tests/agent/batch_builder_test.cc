@@ -245,6 +245,36 @@ BOOST_AUTO_TEST_CASE(a_changed_file_leaves_the_queue) {
   BOOST_TEST(raw(*next(builder, shelf)) == "2\n");
 }
 
+// What is read again for one sink ends where another stands, which may be anywhere in a file.
+BOOST_AUTO_TEST_CASE(a_file_is_read_up_to_a_stop_and_a_line_ends_there) {
+  Shelf shelf;
+  TailedFile& file = shelf.add("a", "a1\na2\na3 and more\na4\n");
+  BatchBuilder builder(1 << 20, 1 << 20);
+  file.stop_at(3);
+  BOOST_TEST(next(builder, shelf)->payload == "a1\n");
+  BOOST_TEST(file.stopped());
+  BOOST_TEST(shelf.queue.empty());
+  BOOST_TEST(!file.notes.partial);
+  shelf.ready(file);
+  file.stop_at(8);
+  const BatchPtr cut = next(builder, shelf);
+  BOOST_TEST(cut->payload == "a2\na3\n");
+  BOOST_TEST((cut->fields.flags & kBatchUnterminated) != 0);
+  BOOST_TEST(file.position().offset == 8u);
+  BOOST_TEST(file.stopped());
+  shelf.ready(file);
+  file.stop_at(UINT64_MAX);
+  BOOST_TEST(!file.stopped());
+  BOOST_TEST(next(builder, shelf)->payload == " and more\na4\n");
+  // Beyond its end there is nothing that would make a line of what is not one.
+  file.start_over();
+  TailedFile& other = shelf.add("b", "b1\nb2");
+  other.stop_at(100);
+  BOOST_TEST(next(builder, shelf)->payload == "b1\n");
+  BOOST_TEST(!other.stopped());
+  BOOST_TEST(other.notes.partial);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace tailrace

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <optional>
 
@@ -38,7 +39,7 @@ struct Rig {
   // The journal as it stands, and what a Local would say after a restart.
   std::string disk() {
     WelcomePart w;
-    w.local_id = 1;
+    w.local_id = journal.state().local_id != 0 ? journal.state().local_id : 1;
     w.last = true;
     for (const auto& [id, s] : journal.state().streams) {
       w.streams.push_back({id, s.category, 0, s.next_seq});
@@ -69,7 +70,7 @@ struct Rig {
   }
   Lines collect() {
     Lines lines;
-    while (!table->queue(0).empty()) {
+    for (table->sort_out(0); !table->queue(0).empty(); table->sort_out(0)) {
       builder.gather(table->queue(0), clock.wall_ms);
       if (!builder.empty()) {
         for (TailedFile* f : builder.files())
@@ -451,6 +452,38 @@ BOOST_AUTO_TEST_CASE(what_may_not_be_read_is_named) {
   rig.scan();
   check(rig.second(), {"1"});
   BOOST_TEST(rig.table->unreadable().empty());
+}
+
+// Of a lost spool a sink has the first of a.log and nothing else: that is read again first, alone.
+BOOST_AUTO_TEST_CASE(what_a_sink_has_is_read_again_before_anything_else) {
+  Rig rig;
+  rig.acking = false;
+  rig.dir.write("a.log", "a1\na2\n");
+  check(rig.second({"a.log"}), {"a1", "a2"});
+  rig.dir.append("a.log", "a3\n");
+  rig.dir.write("b.log", "b1\n");
+  check(rig.second({"b.log"}), {"b1", "a3"});
+  rig.journal.set_spool(2);
+  rig.journal.restart(1, 0, {{"quick", 2}});
+  rig.dir.write("c.log", "c1\n");
+  rig.restart();
+  BOOST_TEST(!rig.table->all_read());
+  check(rig.collect(), {"a1", "a2"});
+  BOOST_TEST(!rig.table->all_read());
+  BOOST_TEST(rig.table->unread(0) == 9u);  // what waits counts
+  BOOST_TEST(rig.table->oldest_unread_ms() > 0);
+  for (int seconds = 0; seconds < 200; ++seconds) check(rig.second(), {});
+  rig.acking = true;
+  rig.session->ack(1, 2);
+  const auto& actions = rig.session->actions();
+  BOOST_TEST((actions.back().kind == SessionAction::Kind::origin));
+  BOOST_TEST(actions.back().seq == 2u);
+  Lines rest = rig.second();
+  std::sort(rest.begin(), rest.end());
+  check(rest, {"a3", "b1", "c1"});
+  rig.dir.append("a.log", "a4\n");
+  check(rig.second(), {"a4"});
+  BOOST_TEST(rig.table->all_read());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -58,7 +58,8 @@ std::string sample() {
   return file + j.unwritten();
 }
 
-// A stream that was lost with its spool, and one that goes on: what only a fold writes.
+// A stream that was lost with its spool, and one that goes on; one that some sinks are ahead of, of
+// which one has begun: what only a fold writes.
 std::string folded_sample() {
   Journal j;
   j.set_spool(0x1122334455667788);
@@ -66,10 +67,15 @@ std::string folded_sample() {
   j.add_stream("app", 0);
   j.put_file(file_record(1, "identity-1", "/var/log/nginx/access.log"));
   j.add_batch(1, 3, 1234, {{1, 0, 30, 3, 0xC1, 0xC2}});
+  j.add_stream("db", 0);
+  j.put_file(file_record(3, "identity-3", "/var/log/db.log"));
+  for (const uint64_t at : {0, 10, 20}) j.add_batch(3, 1, 1234, {{3, at, at + 10, 1, 1, 1}});
   j.set_spool(0x99);
+  j.restart(3, 0, {{"51", 1}, {"52", 3}});
+  j.begin_sink(3, "51", 1);
   std::string file = image(j);
   j.unwritten().clear();
-  j.restart(1, 0);
+  j.restart(1, 0, {{"51", 3}});
   return file + j.unwritten();
 }
 
@@ -122,6 +128,8 @@ class Wild {
         return;
       case 6:
         if (rng_.chance(0.2)) journal.strike(stream, s.acked_seq);
+        if (!s.ahead.empty() && rng_.chance(0.3))
+          journal.begin_sink(stream, std::string(s.ahead[0].sink), s.acked_seq);
         return;
       case 7:
         if (rng_.chance(0.5) || journal.state().notices.empty())
@@ -135,8 +143,14 @@ class Wild {
 
  private:
   void restart(StreamId stream, uint64_t seq) {
-    if (journal.state().cannot_restart(*journal.state().stream(stream), seq).empty())
-      journal.restart(stream, seq);
+    const StreamRecord& s = *journal.state().stream(stream);
+    Checkpoint::Further further;
+    for (const StreamRecord::OpenBatch& b : s.open)
+      if (b.end_seq() > seq && rng_.chance(0.3))
+        further["s" + std::to_string(rng_.below(3))] = b.end_seq();
+    for (const StreamRecord::Ahead& ahead : s.ahead) further.erase(ahead.sink);
+    if (journal.state().cannot_restart(s, seq, further).empty())
+      journal.restart(stream, seq, further);
   }
   Rng rng_;
   std::map<FileId, uint64_t> at_;
@@ -152,7 +166,7 @@ std::string replayed(std::string_view bytes) {
 BOOST_AUTO_TEST_SUITE(journal)
 
 BOOST_AUTO_TEST_CASE(golden) {
-  const std::string path = std::string(TAILRACE_GOLDEN_DIR) + "/journal_v2.bin";
+  const std::string path = std::string(TAILRACE_GOLDEN_DIR) + "/journal_v3.bin";
   if (std::getenv("TAILRACE_WRITE_GOLDEN")) BOOST_REQUIRE(replace_file(path, sample()).ok());
   const auto bytes = read_file(path, 1 << 16);
   BOOST_REQUIRE_MESSAGE(bytes.ok(), path);
@@ -176,7 +190,7 @@ BOOST_AUTO_TEST_CASE(golden) {
 }
 
 BOOST_AUTO_TEST_CASE(golden_folded) {
-  const std::string path = std::string(TAILRACE_GOLDEN_DIR) + "/journal_folded_v2.bin";
+  const std::string path = std::string(TAILRACE_GOLDEN_DIR) + "/journal_folded_v3.bin";
   if (std::getenv("TAILRACE_WRITE_GOLDEN")) BOOST_REQUIRE(replace_file(path, folded_sample()).ok());
   const auto bytes = read_file(path, 1 << 16);
   BOOST_REQUIRE_MESSAGE(bytes.ok(), path);
@@ -189,10 +203,28 @@ BOOST_AUTO_TEST_CASE(golden_folded) {
   BOOST_TEST(s.next_seq == 0u);
   BOOST_TEST(j.state().file(1)->acked.offset == 0u);
   BOOST_TEST(j.state().file(1)->rewound);
+  using Files = std::map<FileId, uint64_t>;
+  BOOST_REQUIRE(s.ahead.size() == 1u);
+  BOOST_TEST(s.ahead[0].sink == "51");
+  BOOST_TEST((s.ahead[0].up_to == Files{{1, 30}}));
+  const StreamRecord& db = *j.state().stream(3);
+  BOOST_REQUIRE(db.ahead.size() == 1u);
+  BOOST_TEST((db.ahead[0].up_to == Files{{3, 30}}));
+  BOOST_TEST((db.begins == Checkpoint::Further{{"51", 1}}));
 }
 
-BOOST_AUTO_TEST_CASE(a_journal_of_version_1_is_renewed_before_it_gets_new_records) {
-  const auto bytes = read_file(std::string(TAILRACE_GOLDEN_DIR) + "/journal_v1.bin", 1 << 16);
+BOOST_AUTO_TEST_CASE(a_journal_of_version_2) {
+  Journal j;
+  const auto bytes =
+      read_file(std::string(TAILRACE_GOLDEN_DIR) + "/journal_folded_v2.bin", 1 << 16);
+  BOOST_REQUIRE(bytes.ok());
+  BOOST_REQUIRE(j.replay(*bytes).ok());
+  BOOST_TEST(j.state().file(1)->rewound);
+  BOOST_TEST(j.state().stream(1)->ahead.empty());
+}
+
+void must_be_renewed(const char* golden) {
+  const auto bytes = read_file(std::string(TAILRACE_GOLDEN_DIR) + golden, 1 << 16);
   BOOST_REQUIRE(bytes.ok());
   const TempDir dir;
   const std::string path = dir / "agent.journal";
@@ -204,8 +236,37 @@ BOOST_AUTO_TEST_CASE(a_journal_of_version_1_is_renewed_before_it_gets_new_record
   BOOST_TEST(journal.state().stream(1)->spool == journal.state().local_id);
   const auto renewed = read_file(path, 1 << 16);
   BOOST_REQUIRE(renewed.ok());
-  BOOST_TEST(static_cast<int>((*renewed)[4]) == 2);
+  BOOST_TEST(static_cast<int>((*renewed)[4]) == 3);
   BOOST_TEST((*renewed == image(journal)));
+}
+
+BOOST_AUTO_TEST_CASE(an_older_journal_is_renewed_before_it_gets_new_records) {
+  must_be_renewed("/journal_v1.bin");
+  must_be_renewed("/journal_v2.bin");
+}
+
+// More files than one record may name.
+BOOST_AUTO_TEST_CASE(a_sink_that_is_ahead_in_very_many_files) {
+  Journal j;
+  j.set_spool(7);
+  j.add_stream("a", 0);
+  std::map<FileId, uint64_t> all;
+  for (FileId id = 1; id <= 120'000; id += 1'000) {
+    std::vector<SourceRange> ranges;
+    for (FileId f = id; f < id + 1'000; ++f) {
+      ranges.push_back({f, 0, f, 1, 1, 1});
+      all[f] = f;
+    }
+    j.add_batch(1, 1'000, 10, ranges);
+  }
+  j.set_spool(8);
+  j.restart(1, 0, {{"51", 120'000}, {"52", 120'000}});
+  Journal again;
+  BOOST_REQUIRE(again.replay(image(j)).ok());
+  const auto& ahead = again.state().stream(1)->ahead;
+  BOOST_REQUIRE(ahead.size() == 2u);
+  BOOST_TEST((ahead[0].up_to == all));
+  BOOST_TEST((ahead[1].up_to == all));
 }
 
 // The Local had lines that the journal lost with its torn end: the numbers of its batches jump.
@@ -313,7 +374,7 @@ BOOST_AUTO_TEST_CASE(damage_below_what_was_durable_is_said) {
   }
   BOOST_TEST(refused > folded.size() - 30);
   std::string newer = folded;
-  newer[4] = 3;
+  newer[4] = 4;
   BOOST_CHECK(Journal().replay(newer).error().kind == Error::Kind::rejected);
 }
 

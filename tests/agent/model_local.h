@@ -46,10 +46,13 @@ class ModelLocal {
     std::vector<Line> lines;
     std::vector<uint64_t> ends;  // batches
   };
+  using Way = std::pair<StreamId, std::string>;  // stream, sink
   struct Tables {
     std::map<StreamId, Stream> streams;
     std::map<FileId, WelcomePart::File> files;
     std::vector<Notice> gaps;
+    std::set<Way> waits;  // for an ORIGIN
+    std::map<Way, uint64_t> origins;
   };
 
   explicit ModelLocal(uint64_t id) : local_id(id) {}
@@ -62,6 +65,10 @@ class ModelLocal {
         if (taken.streams.contains(s.id))
           BOOST_REQUIRE_EQUAL(taken.streams[s.id].category, s.category);
         taken.streams[s.id].category = s.category;
+        for (const std::string& ahead : action.sinks) {
+          BOOST_REQUIRE(taken.waits.contains({s.id, ahead}) || taken.streams[s.id].lines.empty());
+          taken.waits.insert({s.id, ahead});
+        }
         return;
       }
       case SessionAction::Kind::file_def: {
@@ -78,6 +85,14 @@ class ModelLocal {
       case SessionAction::Kind::file_gone: taken.files.erase(action.file); return;
       case SessionAction::Kind::append: return append(*action.batch, replies);
       case SessionAction::Kind::flush: flushed = true; return;
+      case SessionAction::Kind::origin: {
+        const Way way{action.stream, action.sinks.at(0)};
+        if (taken.waits.erase(way) == 0) return;
+        BOOST_REQUIRE_EQUAL(action.seq, taken.streams[action.stream].lines.size());
+        taken.origins[way] = action.seq;
+        replies.push_back(Committed{{{way.second, way.first, action.seq}}});
+        return;
+      }
       case SessionAction::Kind::retire: retires.insert(action.stream); return;
     }
   }
@@ -107,6 +122,11 @@ class ModelLocal {
     w.last = true;
     for (const auto& [id, s] : durable.streams)
       w.streams.push_back({id, s.category, 0, s.lines.size()});
+    for (WelcomePart::Stream& s : w.streams)
+      for (const auto& [stream, ahead] : durable.waits)
+        if (stream == s.id) s.waits.push_back(ahead);
+    for (const auto& [way, at] : durable.origins)
+      w.committed.push_back({way.second, way.first, at});
     for (const auto& [id, f] : durable.files) w.files.push_back(f);
     for (const auto& [id, at] : committed) w.committed.push_back({sink, id, at});
     return w;

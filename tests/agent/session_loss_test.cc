@@ -66,10 +66,10 @@ BOOST_AUTO_TEST_CASE(a_lost_spool_is_retired_and_what_is_not_final_read_again) {
   rig.read_batch("b", {"fb"}, 10);
   rig.settle(*lost.local);
   BOOST_TEST(rig.session->held() == "");
-  rig.session->retired(1, "a", 1, 3);  // none of ours
-  rig.session->retired(9, "a", 0, 3);
+  rig.session->retired(1, "a", 1, {3});  // none of ours
+  rig.session->retired(9, "a", 0, {3});
   BOOST_TEST(!rig.session->wants_to_greet());
-  rig.session->retired(1, "a", 0, 3);
+  rig.session->retired(1, "a", 0, {3});
   rig.carry_out();
   lost.greet_again();
   BOOST_TEST(rig.read["fa"] == 30u);
@@ -92,7 +92,7 @@ BOOST_AUTO_TEST_CASE(a_resume_survives_kills_of_the_agent) {
   rig.connect(*lost.local);
   lost.make_durable();
   BOOST_TEST((lost.local->retires == std::set<StreamId>{1}));
-  rig.session->retired(1, "a", 0, 7);  // more than was acked
+  rig.session->retired(1, "a", 0, {7});  // more than was acked
   rig.crash();
   rig.connect(*lost.local);
   lost.make_durable();
@@ -113,8 +113,8 @@ BOOST_AUTO_TEST_CASE(a_spool_that_is_lost_twice) {
   lost.lose(3);
   lost.make_durable();
   BOOST_TEST((lost.local->retires == std::set<StreamId>{1, 2}));
-  rig.session->retired(2, "b", 0, 0);
-  rig.session->retired(1, "a", 0, 5);
+  rig.session->retired(2, "b", 0, {0});
+  rig.session->retired(1, "a", 0, {5});
   rig.carry_out();
   lost.greet_again();
   BOOST_TEST(rig.read["fa"] == 50u);
@@ -130,7 +130,7 @@ BOOST_AUTO_TEST_CASE(a_final_that_does_not_fit_the_journal_holds) {
     Lost lost(SpoolLoss::resume);
     lost.lose(2);
     lost.make_durable();
-    lost.rig.session->retired(1, "a", 0, seq);
+    lost.rig.session->retired(1, "a", 0, {seq});
     BOOST_TEST(!lost.rig.session->live());
     BOOST_TEST(lost.rig.session->held().find("what to read again is not known") !=
                std::string::npos);
@@ -182,7 +182,7 @@ BOOST_AUTO_TEST_CASE(a_lost_spool_that_had_the_last_copy) {
   rig.session->gone(1, 70);
   lost.lose(2);
   lost.make_durable();
-  rig.session->retired(1, "a", 0, 5);
+  rig.session->retired(1, "a", 0, {5});
   rig.carry_out();
   bool said = false;
   for (const std::string& alarm : rig.session->alarms())

@@ -73,10 +73,11 @@ struct Rig {
     auto batch = std::make_shared<Batch>();
     for (const std::string& identity : files) {
       const uint64_t at = read[identity];
-      const auto lines = static_cast<uint32_t>(
-          std::min<uint64_t>(most, (written[identity] * kLineBytes - at) / kLineBytes));
-      if (lines == 0) continue;
       const FileRecord* f = session->state().file_of(identity);
+      const uint64_t to =
+          std::min(written[identity] * kLineBytes, session->read_to(category, f ? f->id : 0));
+      if (to <= at) continue;
+      const auto lines = static_cast<uint32_t>(std::min<uint64_t>(most, (to - at) / kLineBytes));
       const FileId id = f ? f->id : session->define_file(identity, "/" + identity, 0, category);
       const uint64_t end = at + lines * kLineBytes;
       ranges.push_back(

@@ -28,10 +28,14 @@ struct StoreFindings {
 // What a published file says to a reader.
 [[nodiscard]] std::string plain(Codec codec, const std::string& bytes);
 
+// By category and local_id: where a stream may begin instead of at 0.
+using StoreOrigins = std::map<std::pair<std::string, uint64_t>, std::set<uint64_t>>;
+
 // `content`: every file by path. `base`: <control>/<sink>. `taken`: staged and published files that
 // somebody took away.
 [[nodiscard]] StoreFindings audit_store(const std::map<std::string, std::string>& content,
                                         const std::string& base,
-                                        const std::set<std::string>& taken = {});
+                                        const std::set<std::string>& taken = {},
+                                        const StoreOrigins& origins = {});
 
 }  // namespace tailrace::testing

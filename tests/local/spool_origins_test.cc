@@ -39,4 +39,108 @@ BOOST_AUTO_TEST_CASE(an_origin_is_no_cursor_until_something_is_committed_there) 
   BOOST_TEST(p.spool->origins().empty());
 }
 
+using Ways = std::set<std::pair<uint64_t, StreamId>>;
+const std::pair<uint64_t, StreamId> kWay{kSinkB, 1};
+
+// A lost spool's lines are read again for A; B has them.
+struct Ahead : SpoolOnPaper {
+  Ahead() {
+    spool->add_sink(kSinkA, 0);
+    spool->add_sink(kSinkB, 0);
+    StreamInfo s;
+    s.stream = 1;
+    s.category = "nginx";
+    BOOST_REQUIRE(spool->define_stream(s, 0, {kSinkB}).ok());
+    commit();
+  }
+  void take(int batches) {
+    for (int i = 0; i < batches; ++i) BOOST_REQUIRE(append(1, 2, 300) == Taken::appended);
+    commit();
+  }
+};
+
+BOOST_FIXTURE_TEST_CASE(a_sink_that_waits_has_no_cursor_until_it_is_told_where_it_begins, Ahead) {
+  for (int life = 0; life < 3; ++life) {
+    take(3);
+    start();
+    spool->add_sink(kSinkB, 0);
+    BOOST_TEST((spool->tables().waits == Ways{kWay}));
+    BOOST_TEST(!spool->tables().cursors.contains(kWay));
+    BOOST_TEST(spool->tables().cursors.contains({kSinkA, 1}));
+    BOOST_TEST((spool->cursor(kSinkB, 1) == at(1)));
+  }
+  BOOST_TEST(!spool->set_origin(kSinkB, 1, 17, 0));  // no batch ends there
+  BOOST_TEST(!spool->set_origin(kSinkA, 1, 18, 0));  // it does not wait
+  const Position origin = at(1);
+  BOOST_REQUIRE(spool->set_origin(kSinkB, 1, origin.seq, 0));
+  BOOST_TEST(!spool->set_origin(kSinkB, 1, origin.seq, 0));
+  for (int life = 0; life < 3; ++life) {  // with and without a SNAPSHOT of it
+    take(1);
+    start();
+    BOOST_TEST(spool->tables().waits.empty());
+    BOOST_TEST((spool->cursor(kSinkB, 1) == origin));
+    BOOST_TEST((spool->origins() == Ways{kWay}));
+    if (life == 1) static_cast<void>(disk.apply(spool->begin_shutdown(0)));
+    if (life == 1) start();
+  }
+  BOOST_REQUIRE(spool->advance_cursor(kSinkB, 1, at(1), 0));
+  commit();
+  start();
+  BOOST_TEST(spool->origins().empty());
+  BOOST_TEST((spool->cursor(kSinkB, 1) == at(1)));
+}
+
+// It holds nothing up: else a spool that is full before it begins would stay so.
+BOOST_FIXTURE_TEST_CASE(what_a_sink_that_waits_has_is_trimmed, Ahead) {
+  for (int i = 0; i < 200; ++i) {
+    take(1);
+    BOOST_REQUIRE(spool->advance_cursor(kSinkA, 1, at(1), 0));
+    commit();
+  }
+  BOOST_TEST(segments() < 25u);
+  BOOST_TEST(spool->tables().streams.at(1).oldest.seq > 0u);
+  const Position origin = at(1);
+  BOOST_REQUIRE(spool->set_origin(kSinkB, 1, origin.seq, 0));
+  for (int i = 0; i < 200; ++i) {  // from here on it does
+    if (append(1, 2, 300) != Taken::appended) break;
+    commit();
+    BOOST_REQUIRE(spool->advance_cursor(kSinkA, 1, at(1), 0));
+    commit();
+  }
+  BOOST_TEST(spool->tables().streams.at(1).oldest.seq <= origin.seq);
+  BOOST_TEST(spool->find(1, origin.seq).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(nothing_is_trimmed_while_only_sinks_that_were_ahead_are_known) {
+  SpoolOnPaper p;
+  StreamInfo s;
+  s.stream = 1;
+  s.category = "nginx";
+  BOOST_REQUIRE(p.spool->define_stream(s, 0, {kSinkB}).ok());
+  for (int life = 0; life < 3; ++life) {
+    for (int i = 0; i < 30; ++i) {
+      BOOST_REQUIRE(p.append(1, 2, 300) == Taken::appended);
+      p.commit();
+    }
+    p.start();
+    if (life == 1) BOOST_REQUIRE(p.spool->set_origin(kSinkB, 1, p.at(1).seq, 0));
+  }
+  BOOST_TEST(p.spool->tables().streams.at(1).oldest.seq == 0u);
+  p.spool->add_sink(kSinkA, 0);
+  BOOST_TEST((p.spool->cursor(kSinkA, 1) == Position{}));
+}
+
+BOOST_FIXTURE_TEST_CASE(who_is_ahead_is_said_before_the_first_line, Ahead) {
+  BOOST_TEST(spool->await_origins(1, {}, 0));
+  BOOST_TEST(spool->await_origins(1, {kSinkB}, 0));
+  BOOST_TEST(spool->await_origins(1, {kSinkA, kSinkB}, 0));  // nothing was taken yet
+  commit();
+  start();
+  BOOST_TEST((spool->tables().waits == Ways{{kSinkA, 1}, kWay}));
+  BOOST_REQUIRE(spool->set_origin(kSinkA, 1, 0, 0));
+  take(1);
+  BOOST_TEST(spool->await_origins(1, {kSinkB}, 0));
+  BOOST_TEST(!spool->await_origins(1, {kSinkA, kSinkB}, 0));
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -11,6 +11,7 @@ namespace {
 
 using test::Data;
 using test::Filled;
+using test::kSink;
 using test::kSinkName;
 using test::make_batch;
 using test::UplinkHop;
@@ -206,6 +207,80 @@ BOOST_AUTO_TEST_CASE(sinks_that_are_level_share_a_frame_and_an_empty_credit_is_o
   BOOST_TEST((hop.data() == Data{{1, 0}, {1, 1}, {1, 2}}));
   BOOST_TEST((data_by_sink(hop)[1] == Data{{1, 0}, {1, 1}, {1, 2}}));
   BOOST_TEST((data_by_sink(hop)[2] == Data{{1, 0}}));
+}
+
+// Of a spool that is gone the other sink has what is read again, up to an origin.
+BOOST_AUTO_TEST_CASE(a_sink_that_waits_gets_what_follows_its_origin) {
+  Filled paper;
+  BOOST_REQUIRE(paper.spool.await_origins(1, {0xBEEF}, paper.now_ms));
+  for (int i = 0; i < 3; ++i) paper.add(1);
+  UplinkHop hop(paper);
+  hop.connect();
+  welcome_two(hop, {}, {}, 1u << 20);
+  BOOST_TEST((data_by_sink(hop)[1] == Data{{1, 0}, {1, 1}, {1, 2}}));
+  BOOST_TEST(data_by_sink(hop)[2].empty());
+  BOOST_TEST(hop.alarms.empty());
+  BOOST_TEST(!hop.uplink.lacks_owner());  // nobody is asked for it
+  const Position origin = paper.spool.durable(1);
+  hop.commit(1, origin);
+  BOOST_TEST(hop.all.lines_committed == 3u);  // the other one has them
+  BOOST_REQUIRE(paper.spool.set_origin(0xBEEF, 1, origin.seq, paper.now_ms));
+  hop.uplink.begin_at(0xBEEF);
+  paper.commit_all();
+  hop.pump();
+  BOOST_TEST(hop.closed);  // the Center is told in a HELLO
+  hop.uplink.disconnected("closed", 0, paper.now_ms);
+  paper.add(1);
+  hop.connect();
+  const auto hello = hop.said<proto::Hello>(FrameType::hello).at(0);
+  BOOST_REQUIRE_EQUAL(hello.streams(0).origins_size(), 1);
+  BOOST_TEST(hello.streams(0).origins(0).sink() == hex16(0xBEEF));
+  BOOST_TEST(hello.streams(0).origins(0).seq() == origin.seq);
+  BOOST_TEST(hello.streams(0).origins(0).chain() == origin.chain);
+  welcome_two(hop, origin, origin, 1u << 20);
+  BOOST_TEST((data_by_sink(hop)[1] == Data{{1, 3}}));
+  BOOST_TEST((data_by_sink(hop)[2] == Data{{1, 3}}));
+  BOOST_TEST(hop.all.held() == "");
+}
+
+// The agent said where it begins before any Center named it.
+BOOST_AUTO_TEST_CASE(a_sink_that_has_an_origin_and_was_never_met) {
+  Filled paper;
+  BOOST_REQUIRE(paper.spool.await_origins(1, {kSink}, paper.now_ms));
+  const Position origin = paper.add(1);
+  BOOST_REQUIRE(paper.spool.set_origin(kSink, 1, origin.seq, paper.now_ms));
+  paper.add(1);
+  const Position db = paper.add(2);
+  UplinkHop hop(paper);
+  hop.connect();
+  BOOST_TEST(hop.said<proto::Hello>(FrameType::hello).at(0).streams(0).origins_size() == 1);
+  hop.welcome({UplinkHop::at(1, origin), UplinkHop::at(2, {})});
+  BOOST_TEST(!hop.closed);  // it is told already
+  hop.credit("web", 1'000);
+  hop.credit("db", 1'000);
+  BOOST_TEST((hop.data() == Data{{1, 1}, {2, 0}}));
+  hop.commit(2, db);
+  BOOST_TEST((paper.spool.cursor(kSink, 2) == db));
+  BOOST_TEST(hop.all.held() == "");
+}
+
+// This spool was lost, and turned up again: the sink knows of it that it ends at 0.
+BOOST_AUTO_TEST_CASE(an_origin_that_a_sink_does_not_take_up_is_no_hole) {
+  Filled paper;
+  BOOST_REQUIRE(paper.spool.await_origins(1, {kSink}, paper.now_ms));
+  const Position origin = paper.add(1);
+  BOOST_REQUIRE(paper.spool.set_origin(kSink, 1, origin.seq, paper.now_ms));
+  paper.add(1);
+  UplinkHop hop(paper);
+  hop.connect();
+  hop.welcome({UplinkHop::at(1, {})});
+  BOOST_TEST(hop.count(FrameType::stale) == 1u);
+  BOOST_TEST(hop.all.held() == "");
+  hop.say(FrameType::pong);
+  hop.commit(1, {});
+  BOOST_TEST(hop.all.held().find("was retired") != std::string::npos);
+  BOOST_TEST(hop.all.holes().empty());
+  BOOST_TEST(hop.data().empty());
 }
 
 BOOST_AUTO_TEST_CASE(a_sink_that_lags_does_not_keep_the_other_waiting) {

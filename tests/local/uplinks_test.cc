@@ -245,8 +245,8 @@ BOOST_AUTO_TEST_CASE(what_is_final_of_a_lost_spool_is_asked_of_all_until_one_ans
   Ways road({"a"});
   static_cast<void>(road.due());
   road.meet("a");
-  road.uplinks.retire(77, "web", 0);
-  road.uplinks.retire(77, "web", 0);  // the agent came again
+  road.uplinks.retire(77, "web", 0, true);
+  road.uplinks.retire(77, "web", 0, true);  // the agent came again
   road.later(4'000);
   const size_t asked = retires(road.take("a"));
   BOOST_TEST(asked >= 1u);
@@ -271,19 +271,25 @@ BOOST_AUTO_TEST_CASE(what_is_final_of_a_lost_spool_is_asked_of_all_until_one_ans
   BOOST_TEST(road.got.retired.empty());
 }
 
-BOOST_AUTO_TEST_CASE(two_sinks_at_different_lines_are_no_answer) {
-  Ways road({"a"});
-  static_cast<void>(road.due());
-  road.uplinks.connected("a", road.paper.now_ms);
-  static_cast<void>(road.take("a"));
+struct TwoSinks {
+  TwoSinks() {
+    static_cast<void>(road.due());
+    road.uplinks.connected("a", road.paper.now_ms);
+    static_cast<void>(road.take("a"));
+    proto::Welcome w;
+    w.set_center("a");
+    w.set_cluster("c1");
+    w.add_sinks()->set_sink(kSinkName);
+    w.add_sinks()->set_sink(kOther);
+    road.say("a", FrameType::welcome, w);
+  }
+  Ways road{{"a"}};
   const char* const kOther = "00000000000000aa";
-  proto::Welcome w;
-  w.set_center("a");
-  w.set_cluster("c1");
-  w.add_sinks()->set_sink(kSinkName);
-  w.add_sinks()->set_sink(kOther);
-  road.say("a", FrameType::welcome, w);
-  for (const uint64_t id : {77, 78}) road.uplinks.retire(id, "web", 0);
+};
+
+BOOST_FIXTURE_TEST_CASE(two_sinks_at_different_lines_are_no_answer_to_an_agent_of_before,
+                        TwoSinks) {
+  for (const uint64_t id : {77, 78}) road.uplinks.retire(id, "web", 0, false);
   for (const uint64_t id : {77, 78}) road.say("a", FrameType::retired, retired(id, 5));
   static_cast<void>(road.take("a"));
   BOOST_TEST(road.got.retired.empty());
@@ -292,7 +298,22 @@ BOOST_AUTO_TEST_CASE(two_sinks_at_different_lines_are_no_answer) {
   static_cast<void>(road.take("a"));
   BOOST_REQUIRE_EQUAL(road.got.retired.size(), 1u);
   BOOST_TEST(road.got.retired[0].local_id == 78u);
+  BOOST_TEST(road.got.retired[0].finals.empty());
   BOOST_TEST(road.got.alarms.at(0).find("different lines at different sinks") != std::string::npos);
+}
+
+BOOST_FIXTURE_TEST_CASE(each_sink_says_where_it_is, TwoSinks) {
+  road.uplinks.retire(77, "web", 0, true);
+  road.say("a", FrameType::retired, retired(77, 5));
+  static_cast<void>(road.take("a"));
+  BOOST_TEST(road.got.retired.empty());  // one of them has not said so yet
+  road.say("a", FrameType::retired, retired(77, 3, kOther));
+  static_cast<void>(road.take("a"));
+  BOOST_REQUIRE_EQUAL(road.got.retired.size(), 1u);
+  BOOST_TEST(road.got.retired[0].seq == 3u);
+  const std::map<uint64_t, uint64_t> finals{{parse_hex16(kSinkName), 5}, {0xaa, 3}};
+  BOOST_TEST((road.got.retired[0].finals == finals));
+  BOOST_TEST(road.got.alarms.empty());
 }
 
 }  // namespace

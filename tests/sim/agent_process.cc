@@ -149,10 +149,11 @@ bool AgentProcess::read_some(const std::string& category) {
   for (size_t i = 0; i < logs_.size() && f.count < most; ++i) {
     const LogFile& log = logs_[i];
     Place& at = places_[i];
-    if (log.category != category || at.at.offset == log.bytes.size()) continue;
+    const uint64_t end = std::min<uint64_t>(log.bytes.size(), session_.read_to(category, at.id));
+    if (log.category != category || at.at.offset >= end) continue;
     if (at.id == 0) at.id = session_.define_file(log.identity, log.path, at.generation, category);
     SourceRange range{at.id, at.at.offset, at.at.offset, 0, 0, 0};
-    while (range.end < log.bytes.size() && f.count < most) {
+    while (range.end < end && f.count < most) {
       range.end = log.bytes.find('\n', range.end) + 1;
       ++range.lines;
       ++f.count;

@@ -87,7 +87,6 @@ bool Simulation::journal_torn(Host& host) {
 void Simulation::lose_spool(Host& host, int64_t ms, bool back) {
   if (journal_torn(host) || (back && host.lost_spools.empty())) return;
   if (host.gone || host.may_hold() || !host.backups.empty()) return;
-  if (sinks_.size() > 1) return;  // which seldom stand at the same line
   kill(host.local, false);
   test::VirtualDisk next;
   if (back) {

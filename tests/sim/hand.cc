@@ -52,7 +52,7 @@ std::string any_of_paths(const std::map<std::string, std::string>& content, Rng&
 testing::StoreFindings Simulation::Sink::audit() const {
   std::set<std::string> gone;
   for (const auto& [path, bytes] : taken) gone.insert(path);
-  return testing::audit_store(store->content(), base(), gone);
+  return testing::audit_store(store->content(), base(), gone, origins);
 }
 
 bool Simulation::strike_by_hand(const Disaster& d) {

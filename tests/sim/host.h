@@ -103,6 +103,8 @@ class LocalProcess final : public Process {
   bool may_hold = false;     // else it is a violation
   bool may_be_hurt = false;  // its spool: else that is one
   bool odd = false;          // its settings are drawn
+  // It was told that a stream of its spool begins there for a sink.
+  std::function<void(uint64_t local_id, const std::string& category, const SinkPlace&)> on_origin;
 
  private:
   void tick();

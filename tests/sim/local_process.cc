@@ -132,19 +132,23 @@ void LocalProcess::settle_agent() {
   for (const std::string& alarm : agent_actions_.alarms) say(alarm);
   for (const std::string& why : agent_actions_.refusals) say("refuses: " + why);
   for (const RetiredStream& asked : agent_actions_.retires)
-    uplinks_->retire(asked.local_id, asked.category, asked.sub);
+    uplinks_->retire(asked.local_id, asked.category, asked.sub, asked.each_sink);
+  for (const SinkPlace& origin : agent_actions_.origins) {
+    on_origin(spool_->local_id(), spool_->tables().streams.at(origin.stream).category, origin);
+    uplinks_->begin_at(origin.sink);
+  }
+  const bool settle = agent_actions_.flush || !agent_actions_.origins.empty();
   if (agent_actions_.set_aside) {
     aside_ = true;
     return end("its spool was given up");
   }
-  const bool flush = agent_actions_.flush;
-  if (flush) uplinks_->flush(agent_actions_.flush_streams);
+  if (agent_actions_.flush) uplinks_->flush(agent_actions_.flush_streams);
   if (agent_actions_.close) {
     agent_->close(1);
     agent_.reset();
     session_.reset();
   }
-  if (flush) settle_centers();
+  if (settle) settle_centers();
 }
 
 // --- the Centers ---------------------------------------------------------------------------------

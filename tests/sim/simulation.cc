@@ -138,6 +138,12 @@ void Simulation::start_local(Host& host) {
   host.local->may_hold = host.may_hold();
   host.local->may_be_hurt = host.hurt;
   host.local->odd = plan_.settings;
+  host.local->on_origin = [this](uint64_t local_id, const std::string& category,
+                                 const SinkPlace& origin) {
+    for (Sink& sink : sinks_)
+      if (sink.identity.sink == origin.sink)
+        sink.origins[{category, local_id}].insert(origin.at.seq);
+  };
   host.local->start();
   if (host.local->runs()) host.local_id = host.local->spool().local_id();
 }
@@ -426,8 +432,10 @@ void Simulation::count(const CenterProcess& center) {
 // A sink that is away holds up no other, and an agent forgets nothing that it has not got. When it
 // comes back, it gets all.
 void Simulation::drain_beside_the_dead() {
-  // A spool that was hurt or put back gives its account when all sinks are there.
-  if (std::none_of(hosts_.begin(), hosts_.end(), [](const auto& h) { return h->may_hold(); }))
+  // A spool that was hurt or put back gives its account when all sinks are there; what was in a
+  // lost one waits for the word of each.
+  if (std::none_of(hosts_.begin(), hosts_.end(),
+                   [](const auto& h) { return h->may_hold() || !h->lost_spools.empty(); }))
     run_until(kCalmMs, "a dead sink holds up the other", [this] { return settled(); });
   for (const auto& host : hosts_)
     if (plan_.dead_from_start && !host->may_hold() && host->agent && host->agent->anything_final())

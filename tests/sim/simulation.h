@@ -84,6 +84,7 @@ class Simulation {
     SinkIdentity identity;
     std::shared_ptr<testing::MemoryStore> store;
     std::unique_ptr<Judge> judge;
+    testing::StoreOrigins origins;                    // of streams that begin in the middle here
     int64_t away_until_ms = 0;                        // nothing of it answers until then
     std::map<std::string, int64_t> blocked_until_ms;  // categories that cannot be published
     // What somebody took away for a while, by path; what stands in its place, if anything does.

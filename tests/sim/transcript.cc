@@ -18,12 +18,22 @@ std::string in_words(const Outgoing& frame) {
   if (!frame.message) return "";
   std::string out;
   switch (frame.type) {
-    case FrameType::hello: return "HELLO";
+    case FrameType::hello:
+      for (const auto& s : as<proto::Hello>(frame).streams())
+        for (const auto& o : s.origins())
+          out += " origin of " + s.category() + " at " + std::to_string(o.seq());
+      return "HELLO" + out;
     case FrameType::welcome: return "WELCOME";
+    case FrameType::origin: {
+      const auto& origin = as<proto::Origin>(frame);
+      return "ORIGIN of stream " + std::to_string(origin.stream()) + " at " +
+             std::to_string(origin.seq());
+    }
     case FrameType::flush: return "FLUSH";
     case FrameType::stream_def:
       return "STREAM_DEF " + std::to_string(as<proto::StreamDef>(frame).stream()) + " of " +
-             as<proto::StreamDef>(frame).category();
+             as<proto::StreamDef>(frame).category() +
+             (as<proto::StreamDef>(frame).ahead().empty() ? "" : ", some sink is ahead");
     case FrameType::committed:
       for (const auto& p : as<proto::Committed>(frame).positions()) out += place(p);
       return "COMMITTED" + out;
