@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Holds a store to the invariants of docs/protocol.md, by docs/formats/records.md alone.
 
-    store_audit.py ROOT        prints what is wrong; exit 0 if nothing is
+    store_audit.py ROOT [--origins]        prints what is wrong; exit 0 if nothing is
+
+With --origins a stream may begin in the middle, as for a sink that was added, or had got further than others when a spool was lost.
 
 Shares no code with the program. For a store at rest: while a Center works on it, files may be between two names.
 Entries that were removed are known by the manifests of their log; nothing may be missing from both.
@@ -175,8 +177,8 @@ class Log:
 
 
 class Audit:
-    def __init__(self, root):
-        self.root, self.problems = root, []
+    def __init__(self, root, origins=False):
+        self.root, self.origins, self.problems = root, origins, []
         self.logs, self.claims = {}, {}
         self.files = self.lines = 0
 
@@ -269,13 +271,13 @@ class Audit:
                     for r in l["ranges"]:
                         ranges.setdefault((l["lane"][0], r["key"]), []).append((r["from"], r["to"], log))
         for stream, found in ranges.items():
-            at = 0
+            at = begin = min(r[0] for r in found) if self.origins else 0
             for start, end, log in sorted(found, key=lambda r: r[:2]):
                 if start != at:
                     self.wrong(f"I2: {stream[0]}, stream {stream[1][0]:016x}/{stream[1][1]}: a range of {log.name} "
                                f"starts at {start}, {at} was due")
                 at = end
-            self.lines += at
+            self.lines += at - begin
 
     # What the entries [begin, end) of a log add to a lane's table. A manifest may reach over either bound: it tells
     # of a stream only where it came to, so between the bounds it is held to what the next claim says.
@@ -390,9 +392,9 @@ class Audit:
 
 
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) not in (2, 3) or sys.argv[2:] not in ([], ["--origins"]):
         sys.exit(__doc__)
-    audit = Audit(sys.argv[1])
+    audit = Audit(sys.argv[1], len(sys.argv) > 2)
     problems = audit.run()
     for problem in problems:
         print(problem)

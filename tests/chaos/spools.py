@@ -3,6 +3,7 @@
 
     spools.py [NAME...]     all, or those named
 
+apart   the same with two sinks of which one lags far behind, now this one, now that
 lost    the spool's directory is removed under load, again and again, while agents and Centers are killed too
 back    one that was removed stands there again: it is set aside, and nothing of it is published twice
 clone   two hosts are started from one image: the second holds, and goes on after `tailrace spool reset`
@@ -15,8 +16,12 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../audit"))
+import judge  # noqa: E402
 from rig import PROGRAM, Failure, Rig, lines_published, run_cases, wait_for  # noqa: E402
+from store_audit import Audit  # noqa: E402
 from trio import Trio  # noqa: E402
+from two_sinks import Both  # noqa: E402
 
 RESUMED_S = 90  # an id that was heard is refused for 15 s
 
@@ -34,12 +39,79 @@ def lose(trio, host="", keep=False):
     return kept
 
 
-def resumed(trio, times, role="agent"):
+def times_said(trio, what, role="agent"):
+    with open("%s/%s.log" % (trio.folder, role), errors="replace") as log:
+        return log.read().count(what)
+
+
+def resumed(trio, times):
     """Until the agent's log has said so often that it goes on."""
-    def said():
-        with open("%s/%s.log" % (trio.folder, role), errors="replace") as log:
-            return log.read().count("behind them are read again") >= times
-    wait_for("%d streams to be resumed" % times, RESUMED_S, said, 0.2)
+    wait_for("%d streams to be resumed" % times, RESUMED_S,
+             lambda: times_said(trio, "behind them are read again") >= times, 0.2)
+
+
+class Apart(Trio):
+    """Two sinks. One that lags publishes nothing before it is told so, and a Center that is killed has nothing to show for it."""
+    ROLL = {False: "{size: 256KiB, age: 1s, idle: 1s}", True: "{size: 1GiB, age: 1h, idle: 1h}"}
+
+    def __init__(self, name):
+        super().__init__(name)
+        self.roots = {"first": self.out, "second": self.folder + "/second"}
+        self.let_lag(None)
+
+    def let_lag(self, which):
+        """From the Center's next life on."""
+        self.configure("center", "name: center\nlisten: 127.0.0.1:%d\nsinks:\n%s" % (self.port, "".join(
+            "  %s: {type: directory, root: %s, timezone: UTC, roll: %s}\n" % (sink, root, self.ROLL[sink == which])
+            for sink, root in self.roots.items())))
+
+    def judge_quietly(self, optional):
+        return Both([judge.Judge(judge.Ledger(self.ledger, optional)).tree(root) for root in self.roots.values()])
+
+    def audit(self):
+        for root in self.roots.values():
+            problems = Audit(root, origins=True).run()
+            if problems:
+                raise Failure("%s: %s" % (root, "; ".join(problems[:3])))
+
+
+def apart(rnd):
+    trio = Apart("spools-apart")
+
+    def body(rig):
+        rig.stand()
+        writer = rig.write("--seed", str(rnd.randrange(1 << 30)), "--rate", "1500", "--files", "3", "--unterminated")
+        for root in rig.roots.values():
+            wait_for("first lines in " + root, 60, lambda root=root: lines_published(root))
+        for turn in range(4):
+            lags = list(rig.roots)[turn % 2]
+            rig.kill("center")
+            rig.let_lag(lags)
+            rig.stand()
+            other = rig.roots[list(rig.roots)[1 - turn % 2]]
+            before = lines_published(other)
+            wait_for("the other sink to go on", 60, lambda other=other, before=before: lines_published(other) > before + 1500)
+            said = times_said(rig, "of these already")
+            rig.kill("center")
+            lose(rig)
+            if rnd.random() < 0.5:
+                rig.kill("agent")
+            rig.let_lag(None)
+            rig.stand()
+            wait_for("who is ahead to be said", RESUMED_S, lambda said=said: times_said(rig, "of these already") > said, 0.2)
+            time.sleep(rnd.choice((0, 0.2, 2)) * rnd.random())
+            for role in rnd.sample(["center", "agent", "local"], rnd.choice((0, 1, 2, 3))):
+                rig.kill(role)
+            if turn == 1 and "local" not in rig.running:  # once more, before all is well again
+                lose(rig)
+            rig.stand()
+            rig.look()
+        rig.end_writer(writer)
+        rig.settle(180)
+        rig.audit()
+        print("%d streams were resumed, %d of them with a sink ahead" % (
+            times_said(rig, "behind them are read again"), times_said(rig, "of these already")))
+    return trio, body
 
 
 def lost(rnd):
@@ -162,7 +234,7 @@ def alone(rnd):
     return rig, body
 
 
-CASES = {"lost": lost, "back": back, "clone": clone, "run": alone}
+CASES = {"apart": apart, "lost": lost, "back": back, "clone": clone, "run": alone}
 
 
 if __name__ == "__main__":
