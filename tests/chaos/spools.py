@@ -9,6 +9,7 @@ back    one that was removed stands there again: it is set aside, and nothing of
 clone   two hosts are started from one image: the second holds, and goes on after `tailrace spool reset`
 run     `tailrace run` is killed, its spool removed, and it is started again
 """
+import json
 import os
 import shutil
 import subprocess
@@ -65,6 +66,14 @@ class Apart(Trio):
             "  %s: {type: directory, root: %s, timezone: UTC, roll: %s}\n" % (sink, root, self.ROLL[sink == which])
             for sink, root in self.roots.items())))
 
+    def over(self):
+        """Nothing is read again any more: of a spool that is lost at once who is ahead was known before."""
+        try:
+            agent = json.loads(self.running["agent"].status())["agent"]
+        except ValueError:
+            return False  # it names no port yet
+        return agent["connected"] and not agent["retiring"]
+
     def judge_quietly(self, optional):
         return Both([judge.Judge(judge.Ledger(self.ledger, optional)).tree(root) for root in self.roots.values()])
 
@@ -98,7 +107,8 @@ def apart(rnd):
                 rig.kill("agent")
             rig.let_lag(None)
             rig.stand()
-            wait_for("who is ahead to be said", RESUMED_S, lambda said=said: times_said(rig, "of these already") > said, 0.2)
+            wait_for("who is ahead to be said", RESUMED_S,
+                     lambda said=said: times_said(rig, "of these already") > said or rig.over(), 0.2)
             time.sleep(rnd.choice((0, 0.2, 2)) * rnd.random())
             for role in rnd.sample(["center", "agent", "local"], rnd.choice((0, 1, 2, 3))):
                 rig.kill(role)
@@ -109,6 +119,8 @@ def apart(rnd):
         rig.end_writer(writer)
         rig.settle(180)
         rig.audit()
+        if not times_said(rig, "of these already"):
+            raise Failure("no sink was ahead of the other when a spool was lost")
         print("%d streams were resumed, %d of them with a sink ahead" % (
             times_said(rig, "behind them are read again"), times_said(rig, "of these already")))
     return trio, body

@@ -121,8 +121,8 @@ BOOST_AUTO_TEST_CASE(a_sink_that_is_ahead_waits_for_its_origin) {
   BOOST_TEST(hop.got.origins[0].sink == 0xBu);
   BOOST_TEST(hop.got.origins[0].at.seq == 2u);
   const auto committed = hop.said<proto::Committed>(FrameType::committed).at(0);
-  BOOST_TEST(committed.positions(0).sink() == hex16(0xB));
-  BOOST_TEST(committed.positions(0).seq() == 2u);
+  BOOST_TEST(committed.positions(1).sink() == hex16(0xB));
+  BOOST_TEST(committed.positions(1).seq() == 2u);
   hop.send(FrameType::origin, origin(1, 2));  // again: it is known
   hop.answers();
   BOOST_TEST(hop.got.origins.empty());
