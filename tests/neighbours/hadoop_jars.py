@@ -4,7 +4,9 @@ ${XDG_CACHE_HOME:-~/.cache}/tailrace, one folder a content of the pom; whoever c
 
   hadoop_jars.py         fetches what is lacking, prints the folder
 """
+import contextlib
 import fcntl
+import glob
 import hashlib
 import os
 import shutil
@@ -28,37 +30,58 @@ def cache():
     return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "tailrace")
 
 
+def place():
+    """Where the jars are, or will be."""
+    with open(POM, "rb") as f:
+        return os.path.join(cache(), "hadoop-" + hashlib.sha256(f.read()).hexdigest()[:16])
+
+
+def archive():
+    """Of the classes of these jars, for java -XX:SharedArchiveFile; hdfs.py makes it. Another java leaves it alone."""
+    return place() + ".jsa"
+
+
 def fetch():
     """The folder with the jars, after fetching them where they are not there yet. Raises Lacking."""
-    with open(POM, "rb") as f:
-        folder = os.path.join(cache(), "hadoop-" + hashlib.sha256(f.read()).hexdigest()[:16])
+    folder = place()
     if os.path.isdir(folder):  # it gets its name when it is whole
         return folder
     if not shutil.which("mvn") or not shutil.which("java"):
         raise Lacking("no mvn or no java here (./dev test installs maven and openjdk-17-jre-headless)", tools=True)
-    os.makedirs(cache(), exist_ok=True)
-    with open(folder + ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not os.path.isdir(folder):
-            fetch_into(folder)
+    with made_once(folder) as part:
+        if part:
+            print("fetching Hadoop's jars (about 65 MiB, once) into " + folder, file=sys.stderr, flush=True)
+            fetch_into(part)
+            os.rename(part + "/lib", folder)
     return folder
 
 
-def fetch_into(folder):
-    print("fetching Hadoop's jars (about 65 MiB, once) into " + folder, file=sys.stderr, flush=True)
-    part = tempfile.mkdtemp(prefix=os.path.basename(folder) + ".", dir=cache())
-    try:
-        # A copy of the pom: mvn may write beside it.
-        shutil.copy(POM, part + "/pom.xml")
-        done = subprocess.run(
-            ["mvn", "--quiet", "--batch-mode", "--strict-checksums", "--file", part + "/pom.xml", "dependency:copy-dependencies",
-             "-DoutputDirectory=" + part + "/lib", "-DincludeScope=runtime"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-        if done.returncode != 0:
-            raise Lacking("mvn could not fetch Hadoop's jars:\n" + done.stdout[-3000:])
-        os.rename(part + "/lib", folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+@contextlib.contextmanager
+def made_once(path):
+    """For who shall make `path`: a folder to do it in, which goes afterwards; None: somebody else did it meanwhile."""
+    os.makedirs(cache(), exist_ok=True)
+    with open(path + ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.path.exists(path):
+            yield None
+            return
+        for left in glob.glob(glob.escape(path) + ".part-*"):  # by somebody who was killed
+            shutil.rmtree(left, ignore_errors=True)
+        part = tempfile.mkdtemp(prefix=os.path.basename(path) + ".part-", dir=cache())
+        try:
+            yield part
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def fetch_into(part):
+    shutil.copy(POM, part + "/pom.xml")  # mvn may write beside it
+    done = subprocess.run(
+        ["mvn", "--quiet", "--batch-mode", "--strict-checksums", "--file", part + "/pom.xml", "dependency:copy-dependencies",
+         "-DoutputDirectory=" + part + "/lib", "-DincludeScope=runtime"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode != 0:
+        raise Lacking("mvn could not fetch Hadoop's jars:\n" + done.stdout[-3000:])
 
 
 if __name__ == "__main__":

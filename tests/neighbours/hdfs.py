@@ -72,6 +72,7 @@ class Hdfs:
         self.datanode_settings = {"dfs.client.block.write.locateFollowingBlock.initial.delay.ms": 10,
                                   **(datanode_settings or {})}
         self.ha = ha
+        self.class_lists = None  # a folder: what they load is written there (hadoop_archive.py)
         self.namenodes = [NameNode(self, "namenode-%d" % n, "nn%d" % n if ha else "") for n in ((1, 2) if ha else (1,))]
         self.journal = JournalNode(self, "journalnode") if ha else None
         self.datanodes = [DataNode(self, "datanode-%d" % n) for n in range(1, datanodes + 1)]
@@ -158,9 +159,16 @@ class Hdfs:
     def java(self, main, *words, folder=None, properties=None, log="INFO"):
         properties = {"java.net.preferIPv4Stack": "true", "lab.log": log, "java.io.tmpdir": (folder or self.folder) + "/tmp",
                       **(self.kerberos.properties() if self.kerberos else {}), **(properties or {})}
-        return ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
+        return ["java", *self.sharing(), "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
                 "--add-opens=java.base/java.lang=ALL-UNNAMED", *("-D%s=%s" % pair for pair in properties.items()),
-                "-cp", "%s/conf:%s/web:%s/*" % (self.folder, self.folder, self.jars), main, *words]
+                "-cp", "%s/*:%s/conf:%s/web" % (self.jars, self.folder, self.folder), main, *words]
+
+    def sharing(self):
+        """With an archive of its classes a JVM starts in half the time."""
+        if self.class_lists:
+            return ["-XX:DumpLoadedClassList=%s/%d" % (self.class_lists, len(os.listdir(self.class_lists)))]
+        archive = hadoop_jars.archive()
+        return ["-XX:SharedArchiveFile=" + archive] if os.path.exists(archive) else []
 
     @staticmethod
     def carry_out(words, **environment):
