@@ -50,7 +50,7 @@ def fetch():
         raise Lacking("no mvn or no java here (./dev test installs maven and openjdk-17-jre-headless)", tools=True)
     with made_once(folder) as part:
         if part:
-            print("fetching Hadoop's jars (about 65 MiB, once) into " + folder, file=sys.stderr, flush=True)
+            print("fetching Hadoop's jars (about 80 MiB, once) into " + folder, file=sys.stderr, flush=True)
             fetch_into(part)
             os.rename(part + "/lib", folder)
     return folder
