@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""An archive of the classes that Hadoop's servers load, beside its jars: with it their JVMs start in half the time. hdfs.py uses it where
-it is there; nothing needs it.
+"""An archive of the classes that Hadoop's servers load, beside its jars: with it their JVMs start in half the time. hdfs.py uses
+it where it is there; nothing needs it.
 
   hadoop_archive.py      makes it, once, by starting a HDFS that writes down what it loads
 """

@@ -29,7 +29,8 @@ class Fetching(unittest.TestCase):
     def start(self, then, path=True):
         return subprocess.Popen(
             [sys.executable, os.path.join(HERE, "hadoop_jars.py")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            start_new_session=True, env={**os.environ, "XDG_CACHE_HOME": self.folder, "CALLS": self.folder + "/calls", "MVN_THEN": then,
+            start_new_session=True,
+            env={**os.environ, "XDG_CACHE_HOME": self.folder, "CALLS": self.folder + "/calls", "MVN_THEN": then,
                  "PATH": self.folder + ":/usr/bin:/bin" if path else self.folder + "/none"})
 
     def calls(self):

@@ -3,6 +3,7 @@
 It follows the redirect to a DataNode itself, asks the next server where one is on standby or not there, and says a
 RemoteException as it came (Refused).
 """
+import contextlib
 import http.client
 import json
 import ssl
@@ -43,7 +44,8 @@ def ask(method, url, body=None, headers=None, timeout=30, ca=None):
     at = urllib.parse.urlsplit(url)
     connection = connect(url, timeout, ca)
     try:
-        connection.request(method, (at.path or "/") + ("?" + at.query if at.query else ""), body, headers or {})
+        with contextlib.suppress(BrokenPipeError):  # who refuses the rest of the body has answered
+            connection.request(method, (at.path or "/") + ("?" + at.query if at.query else ""), body, headers or {})
         return Answer(connection.getresponse())
     finally:
         connection.close()
