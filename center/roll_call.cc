@@ -34,7 +34,7 @@ void RollCall::take_names(const std::vector<std::string>& names) {
     if (!parse_incarnation(name)) continue;
     if (name == me_.incarnation) mine_.reset();
     const auto known = before_.find(name);
-    if (known != before_.end())
+    if (known != before_.end() && known->second.state_uuid != 0)
       announced_.insert(*known);
     else
       unread_.push_back(name);

@@ -19,8 +19,8 @@ using Announced = std::map<std::string, Announcement>;
 
 class RollCall final : public StoreProcedure {
  public:
-  // `before`: what the last one found; only those that are new are read. `mine`: announced again
-  // if somebody took it down; nullopt: not any more.
+  // `before`: what the last one found; only those that are new, or could not be read, are read.
+  // `mine`: announced again if somebody took it down; nullopt: not any more.
   RollCall(const Acquirer& me, Announced before, std::optional<Announcement> mine)
       : me_(me), before_(std::move(before)), mine_(std::move(mine)) {}
 

@@ -1,0 +1,72 @@
+// Who is announced in the store, as one look after another finds it.
+#include "center/roll_call.h"
+
+#include <boost/test/unit_test.hpp>
+
+namespace tailrace::testing {
+namespace {
+
+const std::string kOther = "1763000000000-00000000000000aa";
+
+// One look at a store in which the other one is announced by that record. How many records it read.
+struct Looked {
+  Announced found;
+  size_t reads = 0;
+};
+Looked look(const Acquirer& me, const Announced& before, const std::string& record) {
+  Looked out;
+  RollCall call(me, before, std::nullopt);
+  while (const auto request = call.next()) {
+    StoreReply reply;
+    if (std::holds_alternative<ListRequest>(*request)) reply.names = {kOther};
+    if (std::holds_alternative<ReadRequest>(*request)) {
+      ++out.reads;
+      reply.record = record;
+    }
+    call.on(reply);
+  }
+  out.found = call.announced();
+  return out;
+}
+
+Acquirer acquirer() {
+  return {.names = StoreNames("_tailrace", 7),
+          .cluster = 5,
+          .sink = 7,
+          .incarnation = "1764000000000-0000000000000001",
+          .address = "me:1",
+          .state_uuid = 1,
+          .takeover_after_ms = 15'000};
+}
+
+BOOST_AUTO_TEST_CASE(an_announcement_is_read_once) {
+  const Acquirer me = acquirer();
+  Announcement said;
+  said.name = "other";
+  said.address = "other:1";
+  said.state_uuid = 9;
+  const Looked first = look(me, {}, said.encode());
+  BOOST_TEST(first.reads == 1u);
+  BOOST_TEST((first.found.at(kOther) == said));
+  const Looked second = look(me, first.found, said.encode());
+  BOOST_TEST(second.reads == 0u);
+  BOOST_TEST((second.found.at(kOther) == said));
+}
+
+// Whoever would not read it again placed lanes among fewer Centers than all others for ever, and
+// they sent Locals to each other in a circle.
+BOOST_AUTO_TEST_CASE(one_that_could_not_be_read_is_read_again) {
+  const Acquirer me = acquirer();
+  const Looked spoilt = look(me, {}, "rubbish");
+  BOOST_TEST((spoilt.found.at(kOther) == Announcement{}));
+  Announcement said;
+  said.name = "other";
+  said.address = "other:1";
+  said.state_uuid = 9;
+  const Looked mended = look(me, spoilt.found, said.encode());
+  BOOST_TEST(mended.reads == 1u);
+  BOOST_TEST((mended.found.at(kOther) == said));
+}
+
+}  // namespace
+}  // namespace tailrace::testing
