@@ -140,7 +140,7 @@ Result<void> Center::State::open() {
     settings.cluster = opened->identity.cluster;
     for (const HubSinkOptions& other : sinks)
       if (other.identity.sink == opened->identity.sink)
-        return Error{Error::Kind::rejected, "two sinks are the same one: " + sink.root};
+        return Error{Error::Kind::rejected, "two sinks are the same one: " + sink.where()};
     sinks.push_back(std::move(*opened));
   }
   hub = std::make_unique<Hub>(

@@ -14,6 +14,7 @@
 #include "flow/connection.h"
 #include "sinks/store/files.h"
 #include "sinks/store/records.h"
+#include "sinks/store/webhdfs.h"
 
 namespace tailrace {
 
@@ -27,8 +28,10 @@ struct CenterLimits {
 
 // One place where lines are published.
 struct SinkSettings {
-  std::string name = "files";         // for people
-  std::string root;                   // directory of the published files
+  std::string name = "files";  // for people
+  std::string root;            // directory of the published files
+  std::vector<HdfsUrl> hdfs;   // where HDFS is, in which that directory is; empty: it is here
+  std::string hdfs_user;       // as whom
   std::string control = "_tailrace";  // control directory: below the store's root, or absolute
   std::string layout = "{category}/dt={date}/hr={hour}";
   std::string timezone = "UTC";
@@ -37,6 +40,9 @@ struct SinkSettings {
   int64_t roll_idle_ms = -1;           // -1: off
   int64_t bucket_grace_ms = 120'000;   // after the end of a bucket's directory
   int64_t bucket_jitter_ms = 120'000;
+
+  // "/logs", "webhdfs://nn1:9870/logs": for people.
+  [[nodiscard]] std::string where() const { return hdfs.empty() ? root : hdfs[0].server() + root; }
 };
 
 struct CenterSettings {

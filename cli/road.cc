@@ -1,18 +1,62 @@
 #include "cli/road.h"
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/file.h"
+#include "base/log.h"
 #include "base/spawn.h"
+#include "cli/stop_signals.h"
 #include "sinks/store/directory_store.h"
+#include "sinks/store/hdfs_store.h"
 
 namespace tailrace {
+
+namespace {
+
+Result<SinkStore> open_directory_sink(const SinkSettings& sink) {
+  if (auto made = make_directories(sink.root); !made) return made.error();
+  auto store = open_directory_store(sink.root);
+  if (!store) return store.error();
+  return SinkStore{std::move(store->records), std::move(store->files)};
+}
+
+Result<SinkStore> open_hdfs_sink(const SinkSettings& sink, const std::string& state_dir) {
+  auto store = open_hdfs_store({sink.hdfs, sink.hdfs_user, sink.root, state_dir + "/spill"});
+  if (!store) return store.error();
+  return SinkStore{std::move(store->records), std::move(store->files)};
+}
+
+}  // namespace
 
 Result<std::vector<SinkStore>> open_stores(const CenterSettings& settings) {
   std::vector<SinkStore> stores;
   for (const SinkSettings& sink : settings.sinks) {
-    auto store = open_directory_store(sink.root);
+    auto store =
+        sink.hdfs.empty() ? open_directory_sink(sink) : open_hdfs_sink(sink, settings.state_dir);
     if (!store) return store.error();
-    stores.push_back({std::move(store->records), std::move(store->files)});
+    stores.push_back(std::move(*store));
   }
   return stores;
+}
+
+Result<void> open_center(Center& center, const CenterSettings& settings) {
+  constexpr unsigned kPauseMs = 100, kAskMs = 2'000;
+  const bool waits = std::any_of(settings.sinks.begin(), settings.sinks.end(),
+                                 [](const SinkSettings& sink) { return !sink.hdfs.empty(); });
+  std::string said;
+  for (;;) {
+    auto opened = center.open();
+    if (opened || !waits || opened.error().kind != Error::Kind::retry_later) return opened;
+    if (std::exchange(said, opened.error().text) != opened.error().text)
+      log::warning("waiting for HDFS: " + said);
+    for (unsigned waited = 0; waited < kAskMs; waited += kPauseMs) {
+      if (StopSignals::came()) return opened;
+      ::usleep(kPauseMs * 1'000);
+    }
+  }
 }
 
 Road::Road(asio::io_context& road, RoadSettings settings)
@@ -24,7 +68,7 @@ Result<void> Road::open() {
   auto stores = open_stores(settings_.center);
   if (!stores) return stores.error();
   center_ = std::make_unique<Center>(road_, settings_.center, std::move(*stores));
-  if (auto opened = center_->open(); !opened) return opened;
+  if (auto opened = open_center(*center_, settings_.center); !opened) return opened;
 
   settings_.local.cluster = center_->cluster();
   settings_.local.sinks = center_->sinks();

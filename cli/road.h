@@ -20,11 +20,14 @@ namespace tailrace {
 struct RoadSettings {
   AgentSettings agent;
   LocalSettings local;
-  CenterSettings center;  // the roots of its sinks exist
+  CenterSettings center;
 };
 
-// The stores of a Center's sinks, whose roots exist. May block.
+// The stores of a Center's sinks; roots on this machine are made. Blocks on the disk.
 [[nodiscard]] Result<std::vector<SinkStore>> open_stores(const CenterSettings& settings);
+// Opens the Center. While HDFS cannot be asked it says so and waits, until it can or a signal to
+// stop came: then the error is returned. Blocks.
+[[nodiscard]] Result<void> open_center(Center& center, const CenterSettings& settings);
 
 struct RoadStatus {
   AgentStatus agent;
@@ -37,7 +40,8 @@ class Road {
   Road(asio::io_context& road, RoadSettings settings);
   ~Road();
 
-  // The store first (it names the cluster), then the spool, then the journal. Blocks.
+  // The store first (it names the cluster), then the spool, then the journal. Blocks, as
+  // open_center() does.
   Result<void> open();
   // Runs until everything is published after drain() (or with agent.once), or leave() was called,
   // or a role cannot go on: status() tells.

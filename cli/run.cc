@@ -37,11 +37,13 @@ int failed(std::string_view text) {
 
 Result<void> make_our_directories(const RoadSettings& road, const std::string& state) {
   const SinkSettings& sink = road.center.sinks.front();
-  const std::array<std::string, 5> paths = {sink.root, state, road.agent.state_dir,
-                                            road.local.spool_dir, road.center.state_dir};
+  const std::array<std::string, 4> paths = {state, road.agent.state_dir, road.local.spool_dir,
+                                            road.center.state_dir};
+  if (sink.hdfs.empty())
+    if (auto made = make_directories(sink.root); !made) return made;
   for (const std::string& path : paths)
     if (auto made = make_directories(path); !made) return made;
-  if (!sink.control.starts_with('/')) return {};
+  if (!sink.hdfs.empty() || !sink.control.starts_with('/')) return {};
   return make_directories(sink.control);
 }
 
@@ -49,14 +51,17 @@ RoadSettings road_settings(const RunSettings& settings) {
   RoadSettings road;
   SinkSettings& sink = road.center.sinks.emplace_back();
   sink.root = settings.output;
+  sink.hdfs = settings.hdfs;
+  sink.hdfs_user = settings.hdfs_user;
   road.agent.sources = settings.sources;
   road.agent.state_dir = settings.state + "/agent";
   road.agent.max_record_bytes = settings.max_record_bytes;
   road.agent.once = settings.once;
   road.agent.on_spool_loss = settings.on_spool_loss;
-  add_never_below(road.agent.never_below, settings.output);
+  const bool here = settings.hdfs.empty();
+  if (here) add_never_below(road.agent.never_below, settings.output);
   add_never_below(road.agent.never_below, settings.state);
-  if (!settings.control.empty()) add_never_below(road.agent.never_below, settings.control);
+  if (here && !settings.control.empty()) add_never_below(road.agent.never_below, settings.control);
   road.local.spool_dir = settings.state + "/spool";
   road.local.host = host_name();
   road.center.state_dir = settings.state + "/center";
@@ -86,7 +91,7 @@ class Run {
         road_(road),
         signals_(signals),
         plan_(plan),
-        progress_(mono_ms(), plan.road.center.sinks.front().root),
+        progress_(mono_ms(), plan.road.center.sinks.front().where()),
         door_(context, "run", plan.cluster, [&road](Snapshot& now) { look(road, now); }),
         bell_(context),
         drained_bell_(context) {
@@ -203,7 +208,8 @@ int run_plan(const RunPlan& plan) {
   Road road(context, plan.road);
   if (auto opened = road.open(); !opened) return failed(opened.error().text);
   if (StopSignals::came()) return kNotDone;
-  log::info("publishing into " + plan.road.center.sinks.front().root + "; state in " + plan.state);
+  log::info("publishing into " + plan.road.center.sinks.front().where() + "; state in " +
+            plan.state);
   return Run(context, road, signals, plan).carry_out();
 }
 

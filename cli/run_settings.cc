@@ -4,6 +4,7 @@
 
 #include "base/units.h"
 #include "cli/category.h"
+#include "cli/process.h"
 #include "flow/codec.h"
 #include "sinks/layout.h"
 #include "sinks/timezone.h"
@@ -27,7 +28,10 @@ constexpr Option kOptions[] = {
      "is "
      "taken, and said. Repeat it for more",
      true},
-    {"to", "DIR", "", "where the published files go; made if it is not there"},
+    {"to", "DIR|URL", "",
+     "where the published files go, made if it is not there: a directory, or one of HDFS, "
+     "webhdfs://[USER@]namenode:9870[,other:9870]/logs (swebhdfs:// over TLS, httpfs:// by "
+     "HttpFS)"},
     {"once", "", "", "read what stands in the files now, publish all of it, sum up and end"},
     {"exclude", "GLOB", "",
      "leave these out: a pattern over the whole path, or, without a '/', over the name. Repeat it "
@@ -116,7 +120,8 @@ std::string fixed_folder(const std::string& glob) {
 Result<void> check_folders(const RunSettings& settings) {
   const std::pair<std::string_view, const std::string*> ours[] = {
       {"--to", &settings.output}, {"--state", &settings.state}, {"--control", &settings.control}};
-  for (const auto& [option, folder] : ours)
+  for (const auto& [option, folder] : ours) {
+    if (!settings.hdfs.empty() && option != "--state") continue;
     for (const AgentSource& source : settings.sources)
       for (const std::string& glob : source.globs)
         if (!folder->empty() &&
@@ -124,6 +129,7 @@ Result<void> check_folders(const RunSettings& settings) {
           return wrong("--from " + escape(glob, 512) + " looks into " + std::string(option) + " " +
                        escape(*folder, 512) + ", which is never watched; give " +
                        std::string(option) + " a folder of its own");
+  }
   return {};
 }
 
@@ -145,6 +151,31 @@ Result<int64_t> some_time(const Arguments& arguments, std::string_view option) {
   return *ms;
 }
 
+// Where to, and where what is remembered.
+Result<void> take_places(const Arguments& arguments, std::string_view cwd, RunSettings& settings) {
+  const std::string_view to = arguments.value("to"), state = arguments.value("state");
+  if (to.empty()) return wrong("where to? For example: --to ./collected");
+  settings.control = arguments.value("control");
+  if (to.find("://") != std::string_view::npos) {
+    auto urls = parse_hdfs_urls(to);
+    if (!urls) return urls.error().within("--to");
+    const HdfsUrl& url = urls->front();
+    if (url.path.empty()) return wrong("--to: name a directory, such as " + url.server() + "/logs");
+    if (state.empty())
+      return wrong("--to " + url.server() +
+                   " needs --state DIR: a directory of this machine, for what is remembered "
+                   "between starts and what is not sent yet");
+    settings.output = url.path;
+    settings.hdfs_user = url.user.empty() ? user_name() : url.user;
+    settings.hdfs = std::move(*urls);
+  } else {
+    settings.output = absolute_path(to, cwd);
+    if (!settings.control.empty()) settings.control = absolute_path(settings.control, cwd);
+  }
+  settings.state = state.empty() ? settings.output + "/_state" : absolute_path(state, cwd);
+  return {};
+}
+
 }  // namespace
 
 std::span<const Option> run_options() { return kOptions; }
@@ -152,12 +183,7 @@ std::span<const Option> run_options() { return kOptions; }
 Result<RunSettings> run_settings(const Arguments& arguments, std::string_view cwd) {
   RunSettings settings;
   if (auto taken = take_sources(arguments, cwd, settings); !taken) return taken.error();
-  if (arguments.value("to").empty()) return wrong("where to? For example: --to ./collected");
-  settings.output = absolute_path(arguments.value("to"), cwd);
-  settings.state = arguments.value("state").empty() ? settings.output + "/_state"
-                                                    : absolute_path(arguments.value("state"), cwd);
-  if (!arguments.value("control").empty())
-    settings.control = absolute_path(arguments.value("control"), cwd);
+  if (auto taken = take_places(arguments, cwd, settings); !taken) return taken.error();
   settings.layout = std::string(arguments.value("layout"));
   settings.timezone = std::string(arguments.value("timezone"));
   if (const auto layout = Layout::parse(settings.layout); !layout)

@@ -17,7 +17,9 @@ namespace tailrace {
 struct RunSettings {
   std::vector<AgentSource> sources;  // one a category, in the order in which they were first named
   std::vector<std::string> chosen;   // what to say of the categories that were derived
-  std::string output;
+  std::string output;                // a directory of this machine, or of HDFS
+  std::vector<HdfsUrl> hdfs;         // where that is; empty: it is here
+  std::string hdfs_user;
   std::string state;
   std::string control;  // "": inside the output
   std::string layout;

@@ -52,7 +52,7 @@ FOREIGN = {  # header (a prefix): the places (prefixes) that may include it
 }
 SYSTEM_HEADER = re.compile(
     r"(?:sys|linux|netinet|arpa)/[a-z_]+\.h|(?:unistd|fcntl|dirent|signal|poll|pthread|fnmatch|limits|"
-    r"time|stdio|stdlib|errno|string|netdb|sched|endian|[a-z]*mmintrin|immintrin|cpuid)\.h")
+    r"time|stdio|stdlib|errno|string|netdb|pwd|sched|endian|[a-z]*mmintrin|immintrin|cpuid)\.h")
 STANDARD_HEADER = re.compile(r"[a-z_0-9]+")
 
 THREADS = re.compile(

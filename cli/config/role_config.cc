@@ -281,13 +281,37 @@ class Reader {
       SinkSettings& of = settings.sinks.emplace_back();
       of.name = name;
       of.root = sink.text("root");
+      read_hdfs(sink, of);
       for (const SinkSettings& other : settings.sinks)
-        if (&other != &of && other.root == of.root && !of.root.empty())
+        if (&other != &of && other.where() == of.where() && !of.root.empty())
           sink.wrong("root", "the sink '" + other.name + "' has the same one");
       read_sink(sink, of);
     });
     if (settings.sinks.empty())
       map.wrong("sinks", "no sink is named", "{warehouse: {type: directory, ...}}");
+  }
+
+  static void read_hdfs(ConfigMap& map, SinkSettings& settings) {
+    const bool hdfs = map.text("type") == "hdfs";
+    for (const char* const key : {"url", "user"})
+      if (!hdfs && map.has(key))
+        map.wrong(key, "'" + std::string(key) + "' is of a sink of type hdfs");
+    if (!hdfs) return;
+    if (map.texts("url").empty()) map.missing("url", "[webhdfs://namenode:9870]");
+    for (const std::string& text : map.texts("url")) {
+      auto url = parse_hdfs_url(text);
+      if (!url)
+        map.wrong("url", url.error().text);
+      else if (!url->path.empty() || !url->user.empty())
+        map.wrong("url", "'" + escape(text, 200) + "': only where the server is",
+                  "the directory stands in 'root', the user in 'user'");
+      else if (!settings.hdfs.empty() && url->scheme != settings.hdfs[0].scheme)
+        map.wrong("url",
+                  "one way for all: " + settings.hdfs[0].scheme + "://, or " + url->scheme + "://");
+      else
+        settings.hdfs.push_back(std::move(*url));
+    }
+    settings.hdfs_user = map.known("user") ? map.text("user") : user_name();
   }
 
   static void read_sink(ConfigMap& map, SinkSettings& settings) {
@@ -318,7 +342,8 @@ class Reader {
     road.agent.state_dir = out_.state + "/agent";
     if (!out_.state.empty()) add_never_below(road.agent.never_below, out_.state);
     for (const SinkSettings& sink : road.center.sinks) {
-      if (!sink.root.empty()) add_never_below(road.agent.never_below, sink.root);
+      if (sink.root.empty() || !sink.hdfs.empty()) continue;
+      add_never_below(road.agent.never_below, sink.root);
       if (sink.control.starts_with('/')) add_never_below(road.agent.never_below, sink.control);
     }
     read_sources(map, road.agent);

@@ -227,10 +227,12 @@ std::string HdfsUrl::server() const {
   return scheme + "://" + (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
-bool is_hdfs_url(std::string_view text) { return scheme_of(text) != nullptr; }
-
 Result<HdfsUrl> parse_hdfs_url(std::string_view text) {
   const Scheme* const scheme = scheme_of(text);
+  if (text.starts_with("hdfs://"))
+    return wrong("'" + escape(text, 200) +
+                 "': hdfs:// is spoken by Hadoop's own programs; write webhdfs:// and the port of "
+                 "the NameNode's web pages (9870)");
   if (scheme == nullptr)
     return wrong("expected webhdfs://host:9870/path, swebhdfs:// or httpfs://, not '" +
                  escape(text, 200) + "'");
@@ -272,6 +274,25 @@ Result<HdfsUrl> parse_hdfs_url(std::string_view text) {
   if (url.path.find("//") != std::string::npos || url.path.find_first_of("?#") != std::string::npos)
     return wrong("'" + escape(text, 200) + "': the path is a directory such as /logs");
   return url;
+}
+
+Result<std::vector<HdfsUrl>> parse_hdfs_urls(std::string_view text) {
+  const size_t found = text.find("://");
+  const size_t begin = found == std::string_view::npos ? text.size() : found + 3;
+  const size_t end = std::min(text.find('/', begin), text.size());
+  const std::string_view servers = text.substr(begin, end - begin);
+  std::vector<HdfsUrl> urls;
+  for (size_t at = 0; at <= servers.size();) {
+    const size_t comma = std::min(servers.find(',', at), servers.size());
+    std::string one(text.substr(0, begin));
+    one += servers.substr(at, comma - at);
+    one += text.substr(end);
+    auto url = parse_hdfs_url(one);
+    if (!url) return url.error();
+    urls.push_back(std::move(*url));
+    at = comma + 1;
+  }
+  return urls;
 }
 
 std::string percent_encode(std::string_view text, Slashes slashes) {

@@ -27,9 +27,10 @@ struct HdfsUrl {
   [[nodiscard]] bool tls() const { return scheme == "swebhdfs"; }
   [[nodiscard]] std::string server() const;  // "webhdfs://host:port", for people too
 };
-[[nodiscard]] bool is_hdfs_url(std::string_view text);
 // rejected: what is wrong with it. Without a port: 9870, 9871 over TLS, 14000 of HttpFS.
 [[nodiscard]] Result<HdfsUrl> parse_hdfs_url(std::string_view text);
+// The same with several servers of one HDFS: webhdfs://nn1:9870,nn2:9870/path. At least one.
+[[nodiscard]] Result<std::vector<HdfsUrl>> parse_hdfs_urls(std::string_view text);
 
 // Everything but letters, digits and -._~ as %XX; a '/' too unless it is kept.
 enum class Slashes { kept, encoded };

@@ -81,6 +81,27 @@ BOOST_AUTO_TEST_CASE(every_option_that_is_wrong_is_named) {
   BOOST_TEST(has(with("--exclude", ""), "--exclude"));
 }
 
+BOOST_AUTO_TEST_CASE(an_output_in_hdfs) {
+  const std::vector<std::string> good = {"--from", "/logs/*.log", "--state", "state"};
+  const auto to = [&](std::string url) {
+    auto words = good;
+    words.insert(words.end(), {"--to", std::move(url)});
+    return words;
+  };
+  const auto settings = settings_of(to("webhdfs://alice@nn1:9870,nn2:9870/logs/"));
+  BOOST_REQUIRE(settings);  // its /logs is not the /logs that is watched
+  BOOST_TEST(settings->output == "/logs");
+  BOOST_REQUIRE(settings->hdfs.size() == 2u);
+  BOOST_TEST(settings->hdfs[1].server() == "webhdfs://nn2:9870");
+  BOOST_TEST(settings->hdfs_user == "alice");
+  BOOST_TEST(settings->state == "/home/me/state");
+  BOOST_TEST(!settings_of(to("httpfs://h:14000/logs"))->hdfs_user.empty());
+  BOOST_TEST(has(refusal(to("hdfs://nn1:8020/logs")), "webhdfs://"));
+  BOOST_TEST(has(refusal(to("s3://bucket/logs")), "webhdfs://"));
+  BOOST_TEST(has(refusal(to("webhdfs://nn1:9870")), "name a directory"));
+  BOOST_TEST(has(refusal({"--from", "/logs/*.log", "--to", "webhdfs://nn1/logs"}), "--state"));
+}
+
 BOOST_AUTO_TEST_CASE(a_pattern_that_looks_into_our_own_folders_is_refused) {
   BOOST_TEST(has(refusal({"--from", "*.log", "--to", "."}), "--to"));
   BOOST_TEST(has(refusal({"--from", "/out/x/**", "--to", "/out"}), "never watched"));

@@ -35,8 +35,18 @@ BOOST_AUTO_TEST_CASE(addresses_are_read) {
   BOOST_TEST(parse_hdfs_url("httpfs://h/x")->port == 14000);
   BOOST_TEST(parse_hdfs_url("webhdfs://[::1]:50070/x")->host == "::1");
   BOOST_TEST(parse_hdfs_url("webhdfs://[::1]:50070/x")->server() == "webhdfs://[::1]:50070");
-  BOOST_TEST(is_hdfs_url("webhdfs:///x"));
-  BOOST_TEST(!is_hdfs_url("./webhdfs"));
+}
+
+BOOST_AUTO_TEST_CASE(several_servers_of_one_hdfs) {
+  const auto urls = parse_hdfs_urls("webhdfs://me@nn1:9870,nn2/logs");
+  BOOST_REQUIRE(urls.ok());
+  BOOST_REQUIRE(urls->size() == 2u);
+  BOOST_TEST((*urls)[0].user == "me");
+  BOOST_TEST((*urls)[1].server() == "webhdfs://nn2:9870");
+  BOOST_TEST((*urls)[1].path == "/logs");
+  BOOST_TEST(parse_hdfs_urls("webhdfs://nn1/logs")->size() == 1u);
+  for (const char* text : {"webhdfs://nn1,/logs", "webhdfs://,nn1/logs", "nn1,nn2", ""})
+    BOOST_TEST(!parse_hdfs_urls(text).ok(), text);
 }
 
 BOOST_AUTO_TEST_CASE(wrong_addresses_are_refused) {

@@ -1,5 +1,4 @@
 // The Center's daemon.
-#include "base/file.h"
 #include "base/log.h"
 #include "base/spawn.h"
 #include "center/center.h"
@@ -35,14 +34,13 @@ std::unique_ptr<Discovery> discover(asio::io_context& road, const CenterConfig& 
 int run_center(asio::io_context& road, StopSignals& signals, const RoleConfig& config) {
   const CenterConfig& center_config = *config.center;
   std::string into;
-  for (const SinkSettings& sink : center_config.settings.sinks) {
-    if (auto made = make_directories(sink.root); !made) return failed(made.error().text);
-    into += (into.empty() ? "" : " and ") + sink.root;
-  }
+  for (const SinkSettings& sink : center_config.settings.sinks)
+    into += (into.empty() ? "" : " and ") + sink.where();
   auto stores = open_stores(center_config.settings);
   if (!stores) return failed(stores.error().text);
   Center center(road, center_config.settings, std::move(*stores));
-  if (auto opened = center.open(); !opened) return failed(opened.error().text);
+  if (auto opened = open_center(center, center_config.settings); !opened)
+    return failed(opened.error().text);
   TcpDoor door(road);
   if (auto listens = listen_tcp(door, center_config.listen); !listens)
     return failed(listens.error().text);
