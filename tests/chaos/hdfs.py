@@ -4,7 +4,9 @@
   kills      the program is killed -9, again and again; then the same over HttpFS (kills_httpfs)
   outages    the NameNode and the DataNode are killed -9 and started again, frozen, put into safe mode; the program lives on
   failover   two NameNodes: fail-over and back, the active one killed -9
+  network    requests and answers are cut at some byte, come late, come twice, vanish; the program is killed too (network_httpfs)
 """
+import collections
 import http.client
 import os
 import sys
@@ -14,6 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.insert(0, HERE + "/../neighbours")
 from hdfs import Hdfs  # noqa: E402
+from http_faults import KINDS, SWALLOW, HttpFaults  # noqa: E402
 from rig import Failure, Rig, run_cases, wait_for  # noqa: E402
 from webhdfs_client import Refused  # noqa: E402
 
@@ -21,10 +24,12 @@ from webhdfs_client import Refused  # noqa: E402
 class HdfsRig(Rig):
     """What stands in HDFS is copied into out/ whenever it is looked at; a file that was seen once never changes."""
 
-    def __init__(self, name, scheme="webhdfs", **lab):
+    def __init__(self, name, scheme="webhdfs", network=False, **lab):
         self.lab = Hdfs(**lab)
         self.lab.start()
-        servers = [self.lab.httpfs.http] if scheme == "httpfs" else self.lab.urls
+        self.network = HttpFaults(self.lab) if network else None
+        doors = self.network or self.lab
+        servers = [self.network.httpfs_url if network else self.lab.httpfs.http] if scheme == "httpfs" else doors.urls
         url = "%s://tailrace@%s/logs" % (scheme, ",".join(server.partition("://")[2] for server in servers))
         client = self.lab.client()
         client.mkdirs("/logs")
@@ -73,6 +78,11 @@ class HdfsRig(Rig):
 
     def stop_all(self):
         super().stop_all()
+        self.end_lab()
+
+    def end_lab(self):
+        if self.network:
+            self.network.end()
         self.lab.remove()
 
     def settle_and_judge(self):
@@ -81,7 +91,7 @@ class HdfsRig(Rig):
         if not found.clean:
             raise Failure("after SIGTERM: " + found.summary())
         print("%d lives, %d files" % (self.lives, len(self.known)))
-        self.lab.remove()
+        self.end_lab()
 
 
 def kills(rig, rnd, times):
@@ -155,11 +165,37 @@ def failover(rig, rnd):
     rig.settle_and_judge()
 
 
+def network(rig, rnd, times):
+    """The reader comes by another way."""
+    def done():
+        return collections.Counter(fired[0] for fired in list(rig.network.fired))
+
+    writer = rig.write("--seed", str(rnd.randrange(1 << 31)), "--rate", "1500")
+    for turn in range(times):
+        life = rig.start(what="killed in the end")
+        rig.network.at_random(rnd.choice((0.1, 0.3)), rnd.randrange(1 << 31))
+        time.sleep(8 + 4 * rnd.random())
+        if turn == times - 1:
+            wait_for("every kind of fault", 60, lambda: len(done()) == len(KINDS))
+        rig.network.heal()
+        if turn == 0:
+            rig.network.add(SWALLOW, op=rnd.choice(("CREATE", "RENAME", "GETFILESTATUS")))
+        goes_on(rig, life)
+        life.kill()
+        rig.look()
+    rig.end_writer(writer)
+    rig.settle_and_judge()
+    print("faults: " + ", ".join("%d %s" % (n, kind) for kind, n in done().items()))
+
+
 CASES = {
     "kills": lambda rnd: (HdfsRig("hdfs-kills"), lambda rig: kills(rig, rnd, 25)),
     "kills_httpfs": lambda rnd: (HdfsRig("hdfs-httpfs", "httpfs", httpfs=True), lambda rig: kills(rig, rnd, 10)),
     "outages": lambda rnd: (HdfsRig("hdfs-outages", datanodes=2), lambda rig: outages(rig, rnd)),
     "failover": lambda rnd: (HdfsRig("hdfs-failover", ha=True), lambda rig: failover(rig, rnd)),
+    "network": lambda rnd: (HdfsRig("hdfs-network", network=True, datanodes=2), lambda rig: network(rig, rnd, 3)),
+    "network_httpfs": lambda rnd: (HdfsRig("hdfs-network-httpfs", "httpfs", network=True, httpfs=True),
+                                   lambda rig: network(rig, rnd, 3)),
 }
 
 
