@@ -277,6 +277,9 @@ def up(args):
     print("WebHDFS:  %s" % "  ".join(hdfs.urls))
     if hdfs.httpfs:
         print("HttpFS:   %s" % hdfs.httpfs.http)
+    if not hdfs.kerberos and not hdfs.tls:
+        print("Fill it:       tailrace run --from '/var/log/**/*.log' --to webhdfs://%s@%s/logs --state ./state" % (
+            hdfs.superuser, ",".join(node.at for node in hdfs.namenodes)))
     before, options = "", " --cacert " + hdfs.tls.ca if hdfs.tls else ""
     if hdfs.kerberos:
         environment = hdfs.kerberos.kdc.environment(hdfs.kerberos.keytab("tailrace"))
