@@ -121,15 +121,21 @@ class Surveyor {
 
 }  // namespace
 
-Result<Survey> survey_store(Records& records) {
+Result<SinkIdentity> read_identity(Records& records) {
   const std::string name(kSinkIdentityName);
   const auto bytes = records.read(name);
   if (!bytes) return bytes.error();
   if (!*bytes)
     return Error{Error::Kind::rejected,
                  "there is no " + name + ": no Center has ever published here"};
-  const auto identity = SinkIdentity::decode(**bytes);
+  auto identity = SinkIdentity::decode(**bytes);
   if (!identity) return identity.error().within(name);
+  return identity;
+}
+
+Result<Survey> survey_store(Records& records) {
+  const auto identity = read_identity(records);
+  if (!identity) return identity.error();
   Survey out;
   out.control = identity->control;
   out.sink = identity->sink;

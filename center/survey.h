@@ -30,6 +30,8 @@ struct Survey {
   std::vector<OwnedLane> lanes;
 };
 
+// What a store says of itself. rejected: no Center has ever published there.
+[[nodiscard]] Result<SinkIdentity> read_identity(Records& records);
 // A record that cannot be understood is an error that names it.
 [[nodiscard]] Result<Survey> survey_store(Records& records);
 

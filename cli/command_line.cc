@@ -10,6 +10,7 @@
 #include "cli/check_command.h"
 #include "cli/config_command.h"
 #include "cli/drain_command.h"
+#include "cli/files_command.h"
 #include "cli/options.h"
 #include "cli/rebalance_command.h"
 #include "cli/run_command.h"
@@ -23,9 +24,9 @@ namespace {
 constexpr int kWrongUsage = 2;
 
 std::vector<const Command*> commands() {
-  return {&run_command(),    &cat_command(),       &check_command(),
-          &config_command(), &status_command(),    &centers_command(),
-          &drain_command(),  &rebalance_command(), &spool_command()};
+  return {&run_command(),       &cat_command(),   &check_command(),   &config_command(),
+          &status_command(),    &files_command(), &centers_command(), &drain_command(),
+          &rebalance_command(), &spool_command()};
 }
 
 void print_overview(FILE* to) {

@@ -15,6 +15,7 @@ endfunction()
 
 if(TARGET tailrace)
   road_program(cat 120)
+  road_program(files 60)
   road_program(once 300)
   road_program(stop 300)
   road_program(rolls 300)
