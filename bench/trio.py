@@ -35,11 +35,17 @@ class Trio:
         more = {
             "agent": f"local: {self.folder}/local.sock\npipelines:\n  app: {{files: [\"{logs}/*.log\"], codec: {codec}}}\n",
             "local": f"listen: {self.folder}/local.sock\ndiscovery: {{static: [\"127.0.0.1:{port}\"]}}\n",
-            "center": f"listen: 127.0.0.1:{port}\nsinks:\n  out: {{type: directory, root: {self.to}, timezone: UTC, "
-                      f"roll: {{{roll}}}}}\n",
+            "center": f"listen: 127.0.0.1:{port}\nsinks:\n  out: {{{self.sink()}, timezone: UTC, roll: {{{roll}}}}}\n",
         }
         for role in ROLES:
             (self.folder / f"{role}.yaml").write_text(head.format(role=role, folder=self.folder) + more[role])
+
+    def sink(self):
+        return f"type: directory, root: {self.to}"
+
+    def tree(self):
+        """Where its published files can be read, once it has ended."""
+        return self.to
 
     def up(self, role):
         with open(self.folder / f"{role}.log", "wb") as log:
