@@ -58,20 +58,33 @@ Result<uint64_t> state_uuid_in(const std::string& directory) {
 Moment now() { return {mono_ms(), wall_ms()}; }
 }  // namespace
 
+// Makes one file after another durable.
+struct Uploader {
+  explicit Uploader(asio::io_context& road) : worker(road, "upload") {}
+  Worker worker;
+  size_t files = 0;  // that it has or that wait for it
+};
+
 // What blocks at one sink's store: nothing of it keeps another sink waiting.
 struct Shore {
   Shore(asio::io_context& road, SinkStore store, std::function<std::string()> tmp_name)
       : records(std::move(store.records)),
         files(std::move(store.files)),
         store_worker(road, "store"),
-        upload_worker(road, "upload"),
-        driver(road, store_worker, *records, *files, std::move(tmp_name)) {}
+        driver(road, store_worker, *records, *files, std::move(tmp_name)) {
+    for (size_t i = 0; i < store.uploads; ++i)
+      uploaders.push_back(std::make_unique<Uploader>(road));
+  }
+  Uploader& idlest() {
+    return **std::min_element(uploaders.begin(), uploaders.end(),
+                              [](const auto& a, const auto& b) { return a->files < b->files; });
+  }
   std::unique_ptr<Records> records;
   std::unique_ptr<Files> files;
   SinkIdentity identity;
-  Worker store_worker;   // claims, entries, publishing: short calls
-  Worker upload_worker;  // a file's fdatasync
+  Worker store_worker;  // claims, entries, publishing: short calls
   StoreDriver driver;
+  std::vector<std::unique_ptr<Uploader>> uploaders;
 };
 
 // The hub's shell: connections and workers, each a coroutine.
@@ -308,7 +321,10 @@ asio::awaitable<void> Center::State::finish_file(size_t sink, FinishWork work) {
       std::function<void()> finish = [finishing = work.finishing, outcome] {
         *outcome = finishing->run();
       };
-      co_await shore.upload_worker.run(std::move(finish));
+      Uploader& uploader = shore.idlest();
+      ++uploader.files;
+      co_await uploader.worker.run(std::move(finish));
+      --uploader.files;
     }
     if (!current()) co_return;
     if (*outcome) break;
@@ -317,7 +333,8 @@ asio::awaitable<void> Center::State::finish_file(size_t sink, FinishWork work) {
       carry_out();
       co_return;
     }
-    hub->finish_waits(sink, outcome->error().text);
+    hub->finish_waits(sink, work.category, outcome->error().text, now());
+    carry_out();
     asio::steady_timer timer(road, std::chrono::seconds(1));
     co_await timer.async_wait(asio::use_awaitable);
     if (!current()) co_return;

@@ -101,6 +101,7 @@ struct CenterStatus {
 struct SinkStore {
   std::unique_ptr<Records> records;
   std::unique_ptr<Files> files;
+  size_t uploads = 1;  // files that may be finished at the same time, each on a worker of its own
 };
 
 class Center {

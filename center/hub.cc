@@ -168,7 +168,7 @@ void Hub::State::note_presence(uint64_t local_id, bool present) {
 void Hub::file_finished(size_t at, const FinishWork& work, Moment now) {
   Sink& sink = *state_->sinks.at(at);
   state_->now = now;
-  sink.finish_trouble.clear();
+  sink.finish_troubles.erase(work.category);
   const LineFile& file = work.finishing->file();
   if (!work.finishing->staged().empty())
     state_->say(
@@ -179,8 +179,14 @@ void Hub::file_finished(size_t at, const FinishWork& work, Moment now) {
   sink.pump();
 }
 
-void Hub::finish_waits(size_t at, const std::string& why) {
-  state_->sinks.at(at)->finish_trouble = "finishing a file: " + why;
+void Hub::finish_waits(size_t at, const std::string& category, const std::string& why, Moment now) {
+  state_->now = now;
+  Sink& sink = *state_->sinks.at(at);
+  const auto [trouble, fresh] = sink.finish_troubles.try_emplace(category);
+  trouble->second = "a file of '" + category + "' cannot be finished: " + why;
+  if (fresh)
+    state_->say(log::Level::warning, trouble->second + "; it waits, the other categories go on",
+                {{"category", category}, {"sink", sink.settings.name}});
 }
 
 void Hub::commit_done(size_t at, const Result<Cas>& outcome, Moment now) {

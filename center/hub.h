@@ -107,7 +107,8 @@ class Hub {
 
   // --- events of the work; `sink` is a place in the settings
   void file_finished(size_t sink, const FinishWork& work, Moment now);
-  void finish_waits(size_t sink, const std::string& why);  // it is tried again
+  // It is tried again.
+  void finish_waits(size_t sink, const std::string& category, const std::string& why, Moment now);
   void commit_done(size_t sink, const Result<Cas>& outcome, Moment now);
   void publish_done(size_t sink, const std::string& stage, const Result<Published>& outcome,
                     Moment now);

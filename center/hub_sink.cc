@@ -63,6 +63,7 @@ void Hub::Sink::end(const std::string& reason) {
   earlier += c;
   if (c.lines_committed > 0) fence_pause_ms = kFirstFencePauseMs;
   writers.clear();
+  finish_troubles.clear();
   std::erase_if(hub.out.work, [this](const HubWork& work) { return work.sink == at; });
   release_all();
   begin(hub.now.mono_ms + fence_pause_ms);
@@ -224,6 +225,8 @@ SinkStatus Hub::Sink::status() const {
     flow.lanes = of.lanes;
   }
   out.newest_published_ms = newest_published_ms;
+  const std::string finish_trouble =
+      finish_troubles.empty() ? std::string() : finish_troubles.begin()->second;
   for (const std::string& trouble :
        {write_trouble, finish_trouble, incarnation->trouble(), end_trouble})
     if (out.trouble.empty()) out.trouble = trouble;

@@ -104,7 +104,7 @@ struct Hub::Sink {
   int64_t newest_published_ms = -1;
   // Each empty once it is over.
   std::string write_trouble;
-  std::string finish_trouble;
+  std::map<std::string, std::string> finish_troubles;  // by category
   std::string end_trouble;  // why the last incarnation ended, when no other follows
   bool stopped = false;
 };

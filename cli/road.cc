@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <utility>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -24,9 +23,10 @@ Result<SinkStore> open_directory_sink(const SinkSettings& sink) {
 }
 
 Result<SinkStore> open_hdfs_sink(const SinkSettings& sink, const std::string& state_dir) {
+  constexpr size_t kUploads = 4;
   auto store = open_hdfs_store({sink.hdfs, sink.hdfs_user, sink.root, state_dir + "/spill"});
   if (!store) return store.error();
-  return SinkStore{std::move(store->records), std::move(store->files)};
+  return SinkStore{std::move(store->records), std::move(store->files), kUploads};
 }
 
 }  // namespace
@@ -43,15 +43,13 @@ Result<std::vector<SinkStore>> open_stores(const CenterSettings& settings) {
 }
 
 Result<void> open_center(Center& center, const CenterSettings& settings) {
-  constexpr unsigned kPauseMs = 100, kAskMs = 2'000;
+  constexpr unsigned kPauseMs = 100, kAskMs = 2'000, kSayEach = 30;
   const bool waits = std::any_of(settings.sinks.begin(), settings.sinks.end(),
                                  [](const SinkSettings& sink) { return !sink.hdfs.empty(); });
-  std::string said;
-  for (;;) {
+  for (unsigned tries = 0;; ++tries) {
     auto opened = center.open();
     if (opened || !waits || opened.error().kind != Error::Kind::retry_later) return opened;
-    if (std::exchange(said, opened.error().text) != opened.error().text)
-      log::warning("waiting for HDFS: " + said);
+    if (tries % kSayEach == 0) log::warning("waiting for HDFS: " + opened.error().text);
     for (unsigned waited = 0; waited < kAskMs; waited += kPauseMs) {
       if (StopSignals::came()) return opened;
       ::usleep(kPauseMs * 1'000);

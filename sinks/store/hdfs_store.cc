@@ -85,8 +85,8 @@ HttpBody body_of(std::string_view bytes) {
 
 class HdfsStagedFile final : public StagedFile {
  public:
-  HdfsStagedFile(std::shared_ptr<HdfsClient> client, std::string path, Fd fd)
-      : client_(std::move(client)),
+  HdfsStagedFile(HdfsSettings settings, std::string path, Fd fd)
+      : settings_(std::move(settings)),
         path_(std::move(path)),
         spill_(std::move(fd), "the spill of " + path_) {}
 
@@ -97,6 +97,14 @@ class HdfsStagedFile final : public StagedFile {
   [[nodiscard]] uint64_t size() const override { return spill_.size(); }
 
   Result<void> finish() override {
+    if (!client_) client_ = std::make_unique<HdfsClient>(settings_);
+    auto finished = send();
+    if (finished) client_.reset();  // its connections
+    return finished;
+  }
+
+ private:
+  Result<void> send() {
     const std::string part = path_ + "." + std::to_string(++tries_);
     const HttpBody body = {spill_.size(), [this](uint64_t offset, char* into, size_t n) {
                              return read_at(spill_.fd(), into, n, offset);
@@ -116,8 +124,8 @@ class HdfsStagedFile final : public StagedFile {
     return Error{Error::Kind::rejected, path_ + " is taken by a file that is not ours"};
   }
 
- private:
-  std::shared_ptr<HdfsClient> client_;
+  HdfsSettings settings_;
+  std::unique_ptr<HdfsClient> client_;  // from the first finish() on
   std::string path_;
   Spill spill_;
   uint64_t tries_ = 0;
@@ -206,53 +214,52 @@ Result<void> HdfsRecords::make_directory(const std::string& directory) {
 }
 
 Result<std::unique_ptr<StagedFile>> HdfsFiles::stage(const std::string& staged) {
-  auto fd = nameless_file(uploads_->settings().spill_dir);
+  auto fd = nameless_file(client_->settings().spill_dir);
   if (!fd) return Error{Error::Kind::retry_later, fd.error().text};
   return std::unique_ptr<StagedFile>(
-      std::make_unique<HdfsStagedFile>(uploads_, at(*uploads_, staged), *std::move(fd)));
+      std::make_unique<HdfsStagedFile>(client_->settings(), at(*client_, staged), *std::move(fd)));
 }
 
 Result<Published> HdfsFiles::publish(const std::string& staged, const std::string& final_path) {
-  const std::string from = at(*calls_, staged), to = at(*calls_, final_path);
+  const std::string from = at(*client_, staged), to = at(*client_, final_path);
   const std::string doing = "publishing " + to;
-  HdfsAnswer renamed = calls_->rename(from, to);
+  HdfsAnswer renamed = client_->rename(from, to);
   if (renamed.outcome == HdfsOutcome::done && renamed.yes) return Published::now;
   if (renamed.outcome != HdfsOutcome::done) return hdfs_error(renamed, doing);
   // The name is taken, the staged file is gone, or there is no directory yet.
-  HdfsAnswer stands = calls_->status(to);
+  HdfsAnswer stands = client_->status(to);
   if (stands.outcome == HdfsOutcome::absent) {
-    if (auto r = made(*calls_, parent_path(to)); !r) return r.error();
-    renamed = calls_->rename(from, to);
+    if (auto r = made(*client_, parent_path(to)); !r) return r.error();
+    renamed = client_->rename(from, to);
     if (renamed.outcome == HdfsOutcome::done && renamed.yes) return Published::now;
     // Only a call that would change it can be sure that the staged file is gone; and then nobody
     // gives it the name any more.
-    const HdfsAnswer gone = calls_->touch(from);
-    stands = calls_->status(to);
+    const HdfsAnswer gone = client_->touch(from);
+    stands = client_->status(to);
     if (gone.outcome == HdfsOutcome::absent && stands.outcome == HdfsOutcome::absent)
       return Published::before;
   }
   if (stands.outcome == HdfsOutcome::absent) return hdfs_error(renamed, doing);
   if (stands.outcome != HdfsOutcome::done) return hdfs_error(stands, doing);
   // Presence is proof: names are never given twice.
-  if (auto r = removed(*calls_, from); !r) return r.error();
+  if (auto r = removed(*client_, from); !r) return r.error();
   return Published::now;
 }
 
 Result<void> HdfsFiles::remove(const std::string& staged) {
-  return removed(*calls_, at(*calls_, staged));
+  return removed(*client_, at(*client_, staged));
 }
 
 Result<std::vector<std::string>> HdfsFiles::list(const std::string& directory) {
-  return listed(*calls_, at(*calls_, directory));
+  return listed(*client_, at(*client_, directory));
 }
 
 Result<HdfsStore> open_hdfs_store(const HdfsSettings& settings) {
   if (auto r = make_directories(settings.spill_dir); !r) return r.error();
-  const auto calls = std::make_shared<HdfsClient>(settings);
-  const auto uploads = std::make_shared<HdfsClient>(settings);
+  const auto client = std::make_shared<HdfsClient>(settings);
   HdfsStore store;
-  store.records = std::make_unique<HdfsRecords>(calls);
-  store.files = std::make_unique<HdfsFiles>(calls, uploads);
+  store.records = std::make_unique<HdfsRecords>(client);
+  store.files = std::make_unique<HdfsFiles>(client);
   return store;
 }
 

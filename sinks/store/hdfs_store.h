@@ -30,12 +30,11 @@ class HdfsRecords final : public Records {
 };
 
 // A staged file is spilled to this machine's disk, nameless, and sent whole by finish(): each try
-// under a name of its own beside the staged one, which it gets when its length is right.
+// under a name of its own beside the staged one, which it gets when its length is right. Several
+// may be finished at the same time, each on a worker of its own.
 class HdfsFiles final : public Files {
  public:
-  // `uploads` sends the files, on another worker than `calls`.
-  HdfsFiles(std::shared_ptr<HdfsClient> calls, std::shared_ptr<HdfsClient> uploads)
-      : calls_(std::move(calls)), uploads_(std::move(uploads)) {}
+  explicit HdfsFiles(std::shared_ptr<HdfsClient> client) : client_(std::move(client)) {}
 
   Result<std::unique_ptr<StagedFile>> stage(const std::string& staged) override;
   Result<Published> publish(const std::string& staged, const std::string& final_path) override;
@@ -43,8 +42,7 @@ class HdfsFiles final : public Files {
   Result<std::vector<std::string>> list(const std::string& directory) override;
 
  private:
-  std::shared_ptr<HdfsClient> calls_;
-  std::shared_ptr<HdfsClient> uploads_;
+  std::shared_ptr<HdfsClient> client_;
 };
 
 struct HdfsStore {

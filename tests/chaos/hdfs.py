@@ -5,6 +5,7 @@
   outages    the NameNode and the DataNode are killed -9 and started again, frozen, put into safe mode; the program lives on
   failover   two NameNodes: fail-over and back, the active one killed -9
   network    requests and answers are cut at some byte, come late, come twice, vanish; the program is killed too (network_httpfs)
+  refused    one category's directory is full, then not ours: it waits alone, and says why
 """
 import collections
 import http.client
@@ -15,9 +16,11 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.insert(0, HERE + "/../neighbours")
+sys.path.insert(0, HERE + "/../audit")
 from hdfs import Hdfs  # noqa: E402
 from http_faults import KINDS, SWALLOW, HttpFaults  # noqa: E402
 from rig import Failure, Rig, run_cases, wait_for  # noqa: E402
+from store_audit import Audit  # noqa: E402
 from webhdfs_client import Refused  # noqa: E402
 
 
@@ -90,8 +93,24 @@ class HdfsRig(Rig):
         found = self.judge(optional=True)
         if not found.clean:
             raise Failure("after SIGTERM: " + found.summary())
-        print("%d lives, %d files" % (self.lives, len(self.known)))
+        audit = Audit(self.whole())
+        if wrong := audit.run():
+            raise Failure("the audit: " + "; ".join(map(str, wrong[:5])))
+        print("%d lives, %d files, %d rests staged" % (self.lives, len(self.known), self.staged()))
         self.end_lab()
+
+    def staged(self):
+        return sum("_stage" in path.split("/") for path in self.lab.client().walk("/logs"))
+
+    def whole(self):
+        """A copy of all, for the audit; its folder."""
+        folder = self.folder + "/whole"
+        client = self.lab.client()
+        for path in client.walk("/logs"):
+            os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
+            with open(os.path.join(folder, path), "wb") as f:
+                f.write(client.read("/logs/" + path))
+        return folder
 
 
 def kills(rig, rnd, times):
@@ -188,11 +207,53 @@ def network(rig, rnd, times):
     print("faults: " + ", ".join("%d %s" % (n, kind) for kind, n in done().items()))
 
 
+def refused(rig, rnd):
+    client = rig.lab.client()
+    writer = rig.write("--seed", str(rnd.randrange(1 << 31)), "--rate", "1500")
+    life = rig.start(what="lives on")
+    goes_on(rig, life)
+
+    def files(category):
+        return [path for path in rig.ask(lambda c: c.walk("/logs/" + category)) if not path.startswith("_")]
+
+    def waits_alone(why):
+        wait_for("a word of '%s'" % why, 60, lambda: "'alpha' cannot be finished" in life.said() and why in life.said(), 0.2)
+        wait_for("'%s' in what it says of itself" % why, 60, lambda: why in life.status(), 0.2)
+        alone, others = files("alpha"), files("beta")
+        wait_for("files of the others", 60, lambda: len(files("beta")) > len(others) + 2, 0.3)
+        if len(files("alpha")) > len(alone) + 1:
+            raise Failure("alpha was published where nothing can be")
+
+    client.set_quota("/logs/alpha", names=client.summary("/logs/alpha")["fileCount"] + client.summary("/logs/alpha")["directoryCount"])
+    waits_alone("NSQuotaExceededException")
+    client.set_quota("/logs/alpha", names=-1)
+    goes_on(rig, life)
+    for path in ("/logs/alpha", *["/logs/alpha/" + p for p in directories(client, "/logs/alpha")]):
+        client.set_permission(path, "555")
+    waits_alone("AccessControlException")
+    for path in ("/logs/alpha", *["/logs/alpha/" + p for p in directories(client, "/logs/alpha")]):
+        client.set_permission(path, "755")
+    goes_on(rig, life)
+    rig.end_writer(writer)
+    life.end(120)
+    rig.settle_and_judge()
+
+
+def directories(client, path):
+    """Below it, the upper ones first."""
+    found = []
+    for name, status in client.list(path).items():
+        if status["type"] == "DIRECTORY":
+            found += [name, *[name + "/" + below for below in directories(client, path + "/" + name)]]
+    return found
+
+
 CASES = {
     "kills": lambda rnd: (HdfsRig("hdfs-kills"), lambda rig: kills(rig, rnd, 25)),
     "kills_httpfs": lambda rnd: (HdfsRig("hdfs-httpfs", "httpfs", httpfs=True), lambda rig: kills(rig, rnd, 10)),
     "outages": lambda rnd: (HdfsRig("hdfs-outages", datanodes=2), lambda rig: outages(rig, rnd)),
     "failover": lambda rnd: (HdfsRig("hdfs-failover", ha=True), lambda rig: failover(rig, rnd)),
+    "refused": lambda rnd: (HdfsRig("hdfs-refused"), lambda rig: refused(rig, rnd)),
     "network": lambda rnd: (HdfsRig("hdfs-network", network=True, datanodes=2), lambda rig: network(rig, rnd, 3)),
     "network_httpfs": lambda rnd: (HdfsRig("hdfs-network-httpfs", "httpfs", network=True, httpfs=True),
                                    lambda rig: network(rig, rnd, 3)),

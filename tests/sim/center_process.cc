@@ -255,7 +255,7 @@ void CenterProcess::start_work(size_t sink, FinishWork work) {
     if (done) {
       hub_->file_finished(sink, work, now());
     } else if (done.error().kind == Error::Kind::retry_later) {
-      hub_->finish_waits(sink, done.error().text);
+      hub_->finish_waits(sink, work.category, done.error().text, now());
       start_work(sink, work);
     } else {
       hub_->fail(sink, "a file could not be made durable: " + done.error().text, now());
