@@ -5,6 +5,7 @@ namespace tailrace {
 namespace {
 
 constexpr int64_t kCallMs = 30'000;
+constexpr int64_t kReadMs = 300'000;  // of a record, which may be a long log's manifest
 
 // Which of two failures tells more of what is wrong.
 int weight(HdfsOutcome outcome) {
@@ -63,6 +64,7 @@ HdfsAnswer HdfsClient::follow(const Operation& operation, const std::string& loc
   call.address = location;
   call.body = body;
   call.most_bytes = operation.most_bytes;
+  call.timeout_ms = body ? 0 : kReadMs;  // a file takes as long as it takes, if it moves
   auto reply = http_.call(call);
   if (!reply) return not_answered(reply.error());
   HdfsAnswer answer = understand_hdfs(operation.expects, *reply);

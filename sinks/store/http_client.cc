@@ -13,7 +13,8 @@ namespace tailrace {
 namespace {
 
 constexpr long kConnectMs = 5'000;
-constexpr long kStalledSeconds = 60;  // without a byte in either direction
+constexpr long kStalledSeconds = 60;  // with less than that many bytes a second, either way:
+constexpr long kStalledBytes = 1'000;
 constexpr size_t kMostHeaderBytes = 64u << 10;
 constexpr long kUploadBytes = 256 << 10;
 
@@ -117,7 +118,7 @@ void HttpClient::State::prepare(Exchange& exchange) {
   set(CURLOPT_URL, call.address.c_str());
   set(CURLOPT_CONNECTTIMEOUT_MS, kConnectMs);
   set(CURLOPT_TIMEOUT_MS, static_cast<long>(call.timeout_ms));
-  set(CURLOPT_LOW_SPEED_LIMIT, 1L);
+  set(CURLOPT_LOW_SPEED_LIMIT, kStalledBytes);
   set(CURLOPT_LOW_SPEED_TIME, kStalledSeconds);
   set(CURLOPT_TCP_KEEPALIVE, 1L);
   set(CURLOPT_WRITEFUNCTION, take_body);
