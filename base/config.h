@@ -34,7 +34,7 @@ struct ConfigKey {
   Type type = Type::text;
   std::string_view fallback{};  // as it would be written; empty: none
   std::string_view help{};
-  std::string_view words{};  // "gzip|zstd|none"
+  std::string_view words{};  // "gzip|zstd|snappy|none"
   uint64_t least = 0;        // of a size, a duration or a count
   uint64_t most = UINT64_MAX;
   std::string_view required{};  // not empty: it must be there, and what to write

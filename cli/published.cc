@@ -81,6 +81,7 @@ std::optional<Codec> codec_of_name(std::string_view name) {
   if (name.ends_with(".log")) return Codec::none;
   if (name.ends_with(".log.gz")) return Codec::gzip;
   if (name.ends_with(".log.zst")) return Codec::zstd;
+  if (name.ends_with(".log.snappy")) return Codec::snappy;
   return std::nullopt;
 }
 
@@ -123,6 +124,7 @@ std::vector<PublishedFile> find_published(const std::string& operand, const Sele
     Codec codec = Codec::none;
     if (operand.ends_with(".gz")) codec = Codec::gzip;
     if (operand.ends_with(".zst")) codec = Codec::zstd;
+    if (operand.ends_with(".snappy")) codec = Codec::snappy;
     found.push_back({operand, codec, static_cast<uint64_t>(facts.st_size)});
   }
   return found;

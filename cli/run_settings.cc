@@ -40,7 +40,7 @@ constexpr Option kOptions[] = {
      "*.xz "
      "*.bz2 wtmp btmp lastlog *.journal",
      true},
-    {"codec", "gzip|zstd|none", "gzip", "what the published files are compressed with"},
+    {"codec", "gzip|zstd|snappy|none", "gzip", "what the published files are compressed with"},
     {"roll-size", "SIZE", "128MiB", "publish a file when it has this size, compressed"},
     {"roll-age", "TIME", "10m", "publish it at this age, whatever its size"},
     {"roll-idle", "TIME", "1m", "publish it when nothing has come for so long"},
@@ -88,9 +88,9 @@ Result<void> take_sources(const Arguments& arguments, std::string_view cwd, RunS
   if (!arguments.given("from"))
     return wrong("which files? For example: --from '/var/log/nginx/*.log'");
   const auto codec = parse_codec(arguments.value("codec"));
-  if (!codec || *codec == Codec::snappy)
-    return wrong("--codec is gzip, zstd or none, not '" + escape(arguments.value("codec"), 64) +
-                 "'");
+  if (!codec)
+    return wrong("--codec is gzip, zstd, snappy or none, not '" +
+                 escape(arguments.value("codec"), 64) + "'");
   for (const std::string& text : arguments.values("from")) {
     auto from = parse_from(text, cwd);
     if (!from) return from.error().within("--from");

@@ -1,5 +1,5 @@
-// Compression of batches: independent gzip members or zstd frames, which may simply be
-// concatenated. Thread: a Compressor or Inflater belongs to one owner; both keep their memory
+// Compression of batches: independent gzip members, zstd frames or Snappy blocks, which may simply
+// be concatenated. Thread: a Compressor or Inflater belongs to one owner; both keep their memory
 // between batches.
 #pragma once
 
@@ -20,8 +20,9 @@ namespace tailrace {
 class Compressor {
  public:
   virtual ~Compressor() = default;
-  // Replaces `out` by one member (gzip) or frame (zstd, with its content size) that holds all of
-  // `raw`; `out`'s capacity is kept, so that steady state allocates nothing.
+  // Replaces `out` by one member (gzip), frame (zstd, with its content size) or block (Snappy, in
+  // Hadoop's framing) that holds all of `raw`; `out`'s capacity is kept, so that steady state
+  // allocates nothing.
   virtual void compress(std::string_view raw, std::string& out) = 0;
 };
 // gzip by ISA-L level 1, zlib level 1 where it is absent; zstd level 1; none copies.
@@ -37,7 +38,8 @@ class Inflater {
 [[nodiscard]] std::unique_ptr<Inflater> make_inflater(Codec codec);
 
 // What can be told of a payload without inflating: magic, and the raw length that the format
-// carries (gzip ISIZE, zstd content size). corrupt if they disagree with `raw_len`.
+// carries (gzip ISIZE, zstd content size, Snappy's lengths). corrupt if they disagree with
+// `raw_len`.
 [[nodiscard]] Result<void> check_member(Codec codec, std::string_view payload, uint32_t raw_len);
 
 // Reads a whole published file of many members, piece by piece (tailrace cat).

@@ -25,4 +25,10 @@ namespace tailrace {
 // Exactly one frame, without a dictionary, that says it holds raw_len bytes.
 [[nodiscard]] bool zstd_frame_says(std::string_view payload, uint32_t raw_len);
 
+[[nodiscard]] std::unique_ptr<Compressor> make_snappy_compressor();
+[[nodiscard]] std::unique_ptr<Inflater> make_snappy_inflater();
+[[nodiscard]] std::unique_ptr<FileInflater> make_snappy_file_inflater();
+// Exactly one block of that length, in chunks that Hadoop's readers take; nothing, if it is 0.
+[[nodiscard]] bool snappy_block_says(std::string_view payload, size_t raw_len);
+
 }  // namespace tailrace

@@ -46,7 +46,7 @@ FOREIGN = {  # header (a prefix): the places (prefixes) that may include it
     "zstd.h": ["flow/codec_zstd.cc", "tests/flow/", "bench/"],
     "zlib.h": ["flow/codec_zlib.cc", "tests/flow/", "bench/"],
     "isa-l": ["flow/codec_isal.cc", "base/hash.cc", "bench/"],
-    "snappy": ["bench/"],
+    "snappy": ["flow/codec_snappy.cc", "tests/flow/", "bench/"],
     "dlfcn.h": ["bench/"],
     "google/protobuf/": ["flow/", "agent/", "local/", "center/", "tests/", "proto/"],
 }

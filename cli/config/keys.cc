@@ -62,7 +62,7 @@ constexpr ConfigKey kKeys[] = {
      "for files that stand there at the very first start: beginning, end, or 'since 1h' (those "
      "written to within that time from their beginning, the others from their end)"},
     {kDrops, "pipelines.*.codec", word, "gzip", "what the published files are compressed with",
-     "gzip|zstd|none"},
+     "gzip|zstd|snappy|none"},
     {kDrops, "pipelines.*.latency", word, "normal",
      "normal: a batch a second for files that write little; low: a batch each 50 ms, for more CPU",
      "normal|low"},

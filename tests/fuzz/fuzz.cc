@@ -188,6 +188,7 @@ const std::map<std::string, void (*)(Bytes)>& targets() {
       {"settings", settings},
       {"gzip", inflate<Codec::gzip>},
       {"zstd", inflate<Codec::zstd>},
+      {"snappy", inflate<Codec::snappy>},
       {"http", http},
       {"webhdfs", webhdfs},
   };

@@ -51,7 +51,7 @@ class Reading(unittest.TestCase):
         lines = [b"%d %s" % (n, noise[n * 7919 % 290_000:][:n % 2000]) for n in range(10_000)]
         with open(folder + "/a.log", "wb") as f:
             f.write(b"\n".join(lines) + b"\n")
-        for codec in ("gzip", "none"):
+        for codec in ("gzip", "snappy", "none"):
             root = "/published-" + codec
             subprocess.run([TAILRACE, "run", "--once", "--from", "x=%s/a.log" % folder, "--codec", codec, "--roll-size", "2MiB",
                             "--state", "%s/state-%s" % (folder, codec),
