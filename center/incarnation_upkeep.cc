@@ -16,6 +16,7 @@ constexpr int64_t kBusyAgainMs = 2'000;
 constexpr int64_t kFailedAgainMs = 10'000;
 constexpr int64_t kProofMs = 30'000;  // without a commit
 constexpr int64_t kProofAgainMs = 500;
+constexpr int64_t kUnsureMs = 3'000;  // of whoever need not be
 }  // namespace
 
 void Incarnation::tick(Moment now) {
@@ -131,7 +132,9 @@ void Incarnation::start_proof(Moment now) {
 void Incarnation::look_whether_unsure(Moment now) {
   if (unsure_ || lanes_.empty() || mutant(Mutant::always_sure)) return;
   const bool late = now.mono_ms - proved_ms_ >= kProofMs + me_.takeover_after_ms;
-  if (!late && !buggify(Rare::unsure_early)) return;
+  const bool early = !late && buggify(Rare::unsure_early);
+  if (!late && !early) return;
+  if (early) next_proof_ms_ = now.mono_ms + kUnsureMs;
   unsure_ = true;
   for (const auto& [lane, owned] : lanes_) actions_.push_back(TellReleased{lane});
   trouble("unsure", "the store has not answered for " + show_duration(now.mono_ms - proved_ms_) +

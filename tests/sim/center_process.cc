@@ -96,11 +96,17 @@ void CenterProcess::look_around() {
   hub_->presence(view, now());
 }
 
-void CenterProcess::drain(bool everything) {
+void CenterProcess::leave(bool everything) {
   if (std::exchange(stopping_, true)) return;
+  say("is told to stop");
   hub_->stop(everything);
   carry_out();
-  if (!everything) after(kMostStopMs, [this] { end("is not stopped in order in time"); });
+}
+
+void CenterProcess::leave_in_time() {
+  if (stopping_) return;
+  leave(false);
+  after(kMostStopMs, [this] { end("is not stopped in order in time"); });
 }
 
 void CenterProcess::accept(std::shared_ptr<Wire> wire, const std::string& from) {

@@ -34,7 +34,8 @@ class CenterProcess final : public Process {
   // That store cannot be reached, nor can it answer.
   void cut_off_for(size_t sink, int64_t ms) { shores_[sink].cut_off_until_ms = world_.now_ms + ms; }
   // STOP: commits, publishes, seals, ends; or ends so, after as long as a daemon takes over it.
-  void drain(bool everything);
+  void leave(bool everything);
+  void leave_in_time();  // else it is ended, as a supervisor does
   [[nodiscard]] bool takes() const { return !stopping_; }
   [[nodiscard]] bool drained() const { return hub_->stopped(); }
   [[nodiscard]] bool drained(size_t sink) const { return hub_->stopped(sink); }

@@ -264,7 +264,7 @@ void Simulation::strike(const Disaster& d, Machine& machine) {
       if (machine.center) machine.center->stop_for(d.ms);
       return;
     case Kind::leave_center:
-      if (machine.center) machine.center->drain(false);
+      if (machine.center) machine.center->leave_in_time();
       return;
     case Kind::cut_off:
       // From all of them, or from one.

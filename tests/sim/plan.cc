@@ -170,6 +170,7 @@ Plan draw_plan(uint64_t seed) {
   }
   if (rng.chance(0.4)) plan.faults.wrong_view = rate(rng, 0.05);
   draw_rare(rng, plan);
+  plan.leaves = plan.dead_sink < 0 && rng.chance(0.2);
   std::stable_sort(plan.disasters.begin(), plan.disasters.end(),
                    [](const Disaster& a, const Disaster& b) { return a.at_ms < b.at_ms; });
   return plan;

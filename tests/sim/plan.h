@@ -67,6 +67,7 @@ struct Plan {
   uint32_t lines = 0;     // of all files together
   int64_t until_ms = 0;   // lines are written, and things go wrong, until then
   bool core = false;      // then only some of the Centers are well, the rest stay as they are
+  bool leaves = false;    // one is told to stop shortly before, and has the time that it takes
   bool settings = false;  // those of programs are others after each start
   uint64_t roll_bytes = 0;
   uint64_t reclaim_entries = 0;

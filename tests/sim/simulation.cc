@@ -283,6 +283,15 @@ void Simulation::calm() {
   }
 }
 
+// What it leaves undone shows in the calm.
+void Simulation::leave_late() {
+  Machine& leaver = machines_[world_.rng.below(machines_.size())];
+  const auto before_ms = static_cast<int64_t>(world_.rng.below(3'000));
+  world_.after(plan_.until_ms - before_ms, [&leaver, everything = world_.rng.chance(0.5)] {
+    if (leaver.center) leaver.center->leave(everything);
+  });
+}
+
 void Simulation::leave_ill(Machine& machine) {
   machine.ill = true;
   start_center(machine);
@@ -389,6 +398,7 @@ Outcome Simulation::run() {
   }
   keep_alive();
   run_late();
+  if (plan_.leaves) leave_late();
   const int64_t end_ms = world_.now_ms + plan_.until_ms;
   while (world_.now_ms < end_ms && world_.step()) continue;
   calm();
@@ -396,7 +406,7 @@ Outcome Simulation::run() {
   run_until(kCalmMs, "not all is published and final", [this] { return drained(); });
   stopping_ = true;
   for (Machine& machine : machines_)
-    if (machine.center) machine.center->drain(true);
+    if (machine.center) machine.center->leave(true);
   run_until(kStopMs, "a Center does not leave", [this] {
     return std::all_of(machines_.begin(), machines_.end(), [](const Machine& m) {
       return !m.center || m.ill || m.center->drained() || m.center->ended();

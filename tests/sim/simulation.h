@@ -140,6 +140,7 @@ class Simulation {
   void keep_alive();
   void run_late();
   void calm();
+  void leave_late();
   void leave_ill(Machine& machine);
   [[nodiscard]] static bool held(const Host& host);
   [[nodiscard]] bool drained(const Host& host) const;
