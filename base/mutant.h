@@ -68,6 +68,7 @@ namespace tailrace {
   X(gone_unsaid, "a janitor passes over files that are nowhere")                          \
   X(moved_is_dead, "a log without its directory is taken for one that never lived")       \
   X(unsure_never_stops, "what waited while a Center was unsure holds up its stop")        \
+  X(sink_forgotten, "a damaged spool trims what a sink of which it lost all waits for")   \
   X(copies_unchecked, "what a start copied is sent from memory, damaged or not")          \
   X(ahead_forgotten, "what a sink has of a lost spool it gets again with the others")     \
   X(retired_at_fastest, "of a lost spool only what no sink has is read again")            \

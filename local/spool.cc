@@ -179,6 +179,7 @@ void Spool::give_up(StreamId stream, uint64_t seq, const std::string& reason, in
 void Spool::add_sink(uint64_t sink, int64_t now_ms) {
   State& s = *state_;
   s.sinks.insert(sink);
+  s.sinks_named = true;
   if (s.complete_cursors()) s.changed(now_ms);
 }
 

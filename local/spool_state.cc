@@ -52,6 +52,7 @@ Spool::State::State(SpoolOptions o, RecoveredSpool recovered, uint64_t start)
       index(std::move(recovered.index)),
       log(o, tables.local_id, recovered.log),
       sinks(sinks_of(tables)),
+      sinks_named(!recovered.damaged || mutant(Mutant::sink_forgotten)),
       superseded(std::move(recovered.superseded)),
       waits_hurt(recovered.damaged),
       origins(tables.origins),
@@ -233,6 +234,7 @@ void Spool::State::became_durable() {
 }
 
 bool Spool::State::passed_by_all(const SpoolSegment& segment) const {
+  if (!sinks_named) return false;
   for (const auto& [stream, held] : segment.held) {
     const auto passed = [&, stream = stream, end = held.end_seq](uint64_t sink) {
       if (tables.waits.contains({sink, stream}) && !waits_hurt) return true;

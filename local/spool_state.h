@@ -60,6 +60,9 @@ struct Spool::State {
   SpoolIndex index;
   SpoolLog log;
   std::set<uint64_t> sinks;
+  // Else a record that was lost may have held a sink's cursors: nothing goes before a Center has
+  // named its sinks.
+  bool sinks_named = true;
   std::map<std::string, uint64_t, std::less<>> category_bytes;  // of batches held
   std::map<std::string, uint64_t> category_refused;  // of the batch that was one too many, last
   std::string body;                                  // scratch

@@ -11,6 +11,8 @@ BOOST_TEST_DONT_PRINT_LOG_VALUE(Spool::Taken)
 
 BOOST_AUTO_TEST_SUITE(spool_origins)
 
+const std::pair<uint64_t, StreamId> kWay{kSinkB, 1};
+
 BOOST_AUTO_TEST_CASE(an_origin_is_no_cursor_until_something_is_committed_there) {
   SpoolOnPaper p;
   p.stream(1, "nginx");
@@ -39,8 +41,45 @@ BOOST_AUTO_TEST_CASE(an_origin_is_no_cursor_until_something_is_committed_there) 
   BOOST_TEST(p.spool->origins().empty());
 }
 
+// A damaged record may be all that was known of a sink which has committed nothing.
+BOOST_AUTO_TEST_CASE(a_sink_whose_cursor_is_damaged_gets_what_it_waits_for) {
+  SpoolOnPaper p;
+  p.spool->add_sink(kSinkA, 0);
+  p.spool->add_sink(kSinkB, 0);
+  p.stream(1, "nginx");
+  p.commit();
+  for (int i = 0; i < 40; ++i) {
+    BOOST_REQUIRE(p.append(1, 2, 300) == Taken::appended);
+    p.commit();
+  }
+  BOOST_REQUIRE(p.spool->advance_cursor(kSinkA, 1, p.at(1), 0));
+  p.commit();
+  SpoolImage image = p.disk.durable();
+  std::string cursor;
+  encode_cursor({kSinkB, 1, {}}, cursor);
+  size_t hurt = 0;
+  for (auto& [name, bytes] : image.content)
+    for (size_t at = bytes.find(cursor); at != std::string::npos; at = bytes.find(cursor, at)) {
+      bytes[at] ^= 0x10;
+      ++hurt;
+    }
+  BOOST_REQUIRE(hurt > 0u);
+  p.disk = VirtualDisk(image);
+  p.start();
+  BOOST_REQUIRE(p.damaged);
+  BOOST_REQUIRE(!p.spool->tables().cursors.contains(kWay));
+  for (int i = 0; i < 3; ++i) {
+    BOOST_REQUIRE(p.append(1, 2, 300) == Taken::appended);
+    p.commit();
+  }
+  p.spool->add_sink(kSinkA, 0);  // a Center names them
+  p.spool->add_sink(kSinkB, 0);
+  BOOST_TEST(p.spool->origins().empty());
+  BOOST_TEST(p.spool->cursor(kSinkB, 1).seq == 0u);
+  BOOST_TEST(p.spool->find(1, 0).has_value());
+}
+
 using Ways = std::set<std::pair<uint64_t, StreamId>>;
-const std::pair<uint64_t, StreamId> kWay{kSinkB, 1};
 
 // A lost spool's lines are read again for A; B has them.
 struct Ahead : SpoolOnPaper {

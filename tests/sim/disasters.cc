@@ -13,6 +13,14 @@ bool has_spool(const test::SpoolImage& image) {
   return std::any_of(image.content.begin(), image.content.end(),
                      [](const auto& file) { return file.first.ends_with(".seg"); });
 }
+
+// The segment that is written to, or any file where there is none.
+std::map<std::string, std::string>::iterator newest_segment(
+    std::map<std::string, std::string>& files) {
+  for (auto file = files.end(); file != files.begin();)
+    if ((--file)->first.ends_with(".seg")) return file;
+  return files.begin();
+}
 }  // namespace
 
 // What will be put back is copied when it is as old as that.
@@ -151,13 +159,17 @@ void Simulation::flip_bits(Host& host) {
   stop_host(host, world_.rng.chance(0.5));
   host.hurt = true;
   test::SpoolImage image = host.disk.cached();
+  if (image.content.empty()) return;
   for (uint64_t n = 1 + world_.rng.below(5); n > 0; --n) {
-    auto file = image.content.begin();
-    if (file == image.content.end()) return;
-    std::advance(file, world_.rng.below(image.content.size()));
+    auto file = std::next(image.content.begin(),
+                          static_cast<std::ptrdiff_t>(world_.rng.below(image.content.size())));
+    if (world_.rng.chance(0.5)) file = newest_segment(image.content);
     std::string& bytes = file->second;
     if (bytes.empty()) continue;
-    char& hurt = bytes[world_.rng.below(bytes.size())];
+    // Most of a file is empty: rather where something stands.
+    size_t at = world_.rng.below(bytes.size());
+    for (int tries = 0; bytes[at] == 0 && tries < 20; ++tries) at = world_.rng.below(bytes.size());
+    char& hurt = bytes[at];
     hurt = static_cast<char>(hurt ^ (1 << world_.rng.below(8)));
   }
   host.disk = test::VirtualDisk(image);

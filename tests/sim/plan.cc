@@ -44,8 +44,8 @@ uint64_t most_of(Disaster::Kind kind, Rng& rng) {
     // A host that may hold proves little else, and so does one that is gone.
     case Kind::restore_spool:
     case Kind::restore_host:
-    case Kind::clone_host:
-    case Kind::flip_bits: return rng.chance(0.05) ? 1 : 0;
+    case Kind::clone_host: return rng.chance(0.05) ? 1 : 0;
+    case Kind::flip_bits: return rng.chance(0.1) ? 1 : 0;
     case Kind::lose_host: return rng.chance(0.2) ? 1 : 0;
     case Kind::cut_store: return rng.chance(0.15) ? 1 + rng.below(3) : 0;
     case Kind::spoil_record:
@@ -170,7 +170,7 @@ Plan draw_plan(uint64_t seed) {
   }
   if (rng.chance(0.4)) plan.faults.wrong_view = rate(rng, 0.05);
   draw_rare(rng, plan);
-  plan.leaves = plan.dead_sink < 0 && rng.chance(0.2);
+  plan.leaves = plan.dead_sink < 0 && !plan.core && rng.chance(0.4);
   std::stable_sort(plan.disasters.begin(), plan.disasters.end(),
                    [](const Disaster& a, const Disaster& b) { return a.at_ms < b.at_ms; });
   return plan;
