@@ -135,7 +135,9 @@ void Acquire::on_claim(const StoreReply& reply) {
     return end(Outcome::failed,
                Error{Error::Kind::corrupt, lane_name(lane_) + " says it was split once more"});
   if (split) return end(Outcome::split);
-  if (only_look_) return end(Outcome::looked);
+  // One that is mine and that I do not know of, since its answer was lost, nobody else can mend.
+  const bool mine = claim->kind == LaneClaim::Kind::own && claim->incarnation == me_.incarnation;
+  if (only_look_ && !mine) return end(Outcome::looked);
   switch (claim->kind) {
     case LaneClaim::Kind::split:
     case LaneClaim::Kind::none: step_ = Step::write_claim; return;

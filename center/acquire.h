@@ -24,7 +24,8 @@ class Acquire final : public StoreProcedure {
   // `claim_entry` is asked at the moment the claim is written: the incarnation's first entry whose
   // ranges are not in the claim's table. `me` and `sealed` must outlive this; `sealed` gets what is
   // learned. Of a part that nobody has owned yet the lane that was split must have ended.
-  // `only_look`: takes nothing, but finds out whether the lane was split.
+  // `only_look`: finds out whether the lane was split, and takes nothing, unless a claim of this
+  // incarnation stands there that it does not know of.
   Acquire(const Acquirer& me, SealedLogs& sealed, Lane lane, std::function<uint64_t()> claim_entry,
           uint64_t uuid, int64_t now_ms, bool only_look = false);
 

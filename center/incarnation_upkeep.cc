@@ -166,7 +166,9 @@ void Incarnation::proved(const Proof& proof, Moment now) {
 void Incarnation::acquired(const Acquire& acquire, Moment now) {
   const Lane& lane = acquire.lane();
   const std::string key = "lane " + lane_name(lane);
-  if (acquire.only_looks() && acquire.outcome() != Acquire::Outcome::split) return;
+  const bool found = acquire.outcome() == Acquire::Outcome::split ||
+                     acquire.outcome() == Acquire::Outcome::acquired;
+  if (acquire.only_looks() && !found) return;
   if (acquire.outcome() != Acquire::Outcome::busy && !acquire.sealed_log().empty() &&
       !mutant(Mutant::janitor_passes_sealed))
     unfinished_logs_.try_emplace(acquire.sealed_log(), UnfinishedLog{now.mono_ms});

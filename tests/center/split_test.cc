@@ -146,6 +146,20 @@ BOOST_AUTO_TEST_CASE(who_only_looks_takes_nothing) {
   BOOST_TEST((store.acquire(lane, true)->outcome() == Outcome::split));
 }
 
+// The answer to its claim was lost, and the claim could not be read then: all others send Locals to
+// the owner, who would send them on.
+BOOST_AUTO_TEST_CASE(who_looks_and_finds_his_own_claim_takes_the_lane) {
+  Claims store;
+  const Lane lane{"app", 1, 0};
+  store.write(lane, 1, LaneClaim::Kind::own);
+  const auto look = store.acquire(lane, true);
+  BOOST_TEST((look->outcome() == Outcome::acquired));
+  BOOST_TEST(look->epoch() == 2u);
+  BOOST_TEST(look->table().size() == Claims::kLocals);
+  store.me.incarnation = "1700000000000-00000000000000bb";
+  BOOST_TEST((store.acquire(lane, true)->outcome() == Outcome::looked));
+}
+
 BOOST_AUTO_TEST_CASE(a_person_sees_the_parts_and_counts_no_line_twice) {
   Claims store;
   store.call(CasRequest{std::string(kSinkIdentityName), SinkIdentity{2, 1, "_tailrace"}.encode(),

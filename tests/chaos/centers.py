@@ -126,7 +126,7 @@ def split(trio):
         trio.configure(role, "name: %s\nlisten: 127.0.0.1:%d\nsinks:\n  files: {type: directory, root: %s, timezone: UTC, "
                        "roll: {size: 2MiB, age: 25s}}\n" % (role, trio.ports[n], trio.out))
     start(trio, "center-1", "center-2")
-    writers = trio.write_on_all(1, "--rate", "2000", "--categories", LOUD[0], "--files", "3", "--rotate-every", "0")
+    writers = trio.write_on_all(1, "--rate", "1250", "--categories", LOUD[0], "--files", "3", "--rotate-every", "0")
     trio.step("the only Center has the lane", 60, lambda: trio.lanes("center") == 1)
     trio.grows("lines flow", FILES)
     if parts(trio):
@@ -205,7 +205,7 @@ def main():
     failed = 0
     for name in sys.argv[1:] or bodies:
         body, centers = bodies[name]
-        hosts, categories = (5, LOUD) if body is split else (2, CATEGORIES)
+        hosts, categories = (8, LOUD) if body is split else (2, CATEGORIES)
         trio = Trio("centers-" + name, hosts=hosts, centers=centers, categories=categories)
         failed += run("centers " + name, body, trio)
     return 1 if failed else 0

@@ -56,8 +56,11 @@ class TwoSinks(Trio):
 
     def in_trouble(self):
         """Names of the sinks for which the Center is not ready."""
+        address = self.admin("center")
+        if not address:
+            return []  # it has just been started
         try:
-            with urllib.request.urlopen("http://%s/readyz" % self.admin("center"), timeout=30):
+            with urllib.request.urlopen("http://%s/readyz" % address, timeout=30):
                 return []
         except urllib.error.HTTPError as answer:
             return [o.get("sink") for o in json.load(answer)["obstacles"]]

@@ -161,16 +161,19 @@ void Simulation::settle_lost() {
   }
 }
 
-// Nobody can know before the log is finished.
+// Nobody can know before the log is finished, which may be after the last Center has stopped.
 void Simulation::judge_lost(const Sink& sink, const testing::StoreFindings& found) {
   const auto finished = [&sink](const std::string& stage) {  // CATEGORY/_stage/INCARNATION/...
     const size_t at = stage.find("/_stage/") + 8;
     const std::string log = stage.substr(at, stage.find('/', at) - at);
     return !sink.store->bytes_of(sink.base() + "/live/" + log);
   };
-  for (const auto& [path, stage] : found.lost)
+  for (const auto& [path, stage] : found.lost) {
     if (!sink.said_lost.contains(path) && finished(stage))
       world_.violated("nobody said that " + path + " is lost, whose staged file was taken away");
+    else if (sink.taken.contains(stage))
+      sink.judge->lost(path, sink.taken.at(stage));
+  }
 }
 
 }  // namespace tailrace::sim

@@ -466,12 +466,12 @@ void Simulation::judge_after_all() {
         sink.judge->over(machine.center->session(at));
     }
     sink.store->run_late();
-    sink.judge->look_at_all(*sink.store);
     const testing::StoreFindings found = sink.audit();
+    judge_lost(sink, found);
+    sink.judge->look_at_all(*sink.store);
     outcome_.commits += found.commits;
     outcome_.splits += found.splits;
     if (!found.wrong.empty()) world_.violated(found.wrong);
-    judge_lost(sink, found);
   }
 }
 
