@@ -145,7 +145,9 @@ void Simulation::start_local(Host& host) {
         sink.origins[{category, local_id}].insert(origin.at.seq);
   };
   host.local->start();
-  if (host.local->runs()) host.local_id = host.local->spool().local_id();
+  if (!host.local->runs()) return;
+  host.local_id = host.local->spool().local_id();
+  host.local_ids.insert(host.local_id);
 }
 
 std::shared_ptr<Wire> Simulation::connect(Host& host, LocalProcess& local,
@@ -350,8 +352,11 @@ bool Simulation::account_for(Host& host) {
     }
     const testing::StoreFindings found = sink.audit();
     for (size_t c = 0; c < plan_.categories; ++c) {
-      const auto said = found.gap_lines.find({category_name(c), host.local_id});
-      const uint64_t lost = said == found.gap_lines.end() ? 0 : said->second;
+      uint64_t lost = 0;
+      for (const uint64_t local_id : host.local_ids)
+        if (const auto said = found.gap_lines.find({category_name(c), local_id});
+            said != found.gap_lines.end())
+          lost += said->second;
       if (sink.judge->missing(host.name, category_name(c)) != lost) return false;
     }
     sink.judge->excuse_host(host.name);

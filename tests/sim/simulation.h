@@ -59,10 +59,11 @@ class Simulation {
     std::vector<std::string> seeds;
     int64_t clock_ms = 0;
     uint64_t local_id = 0;
-    bool gone = false;      // for good
-    bool put_back = false;  // to an earlier state
-    bool hurt = false;      // its spool
-    bool excused = false;   // its lines: nobody waits for those that are missing
+    std::set<uint64_t> local_ids;  // of all the spools that it had
+    bool gone = false;             // for good
+    bool put_back = false;         // to an earlier state
+    bool hurt = false;             // its spool
+    bool excused = false;          // its lines: nobody waits for those that are missing
     [[nodiscard]] bool owes_account() const { return hurt && !put_back && !gone && !excused; }
     bool cloned = false;     // there are two of it
     bool log_moved = false;  // somebody took records away, for a while: it may find a HOLE
