@@ -5,7 +5,6 @@
 #include <cstdio>
 
 #include "base/units.h"
-#include "cli/config/role_config.h"
 #include "cli/operator_nodes.h"
 
 namespace tailrace {
@@ -13,6 +12,14 @@ namespace tailrace {
 namespace {
 constexpr const char* kUsual[] = {"/etc/tailrace/local.yaml", "/etc/tailrace/center.yaml"};
 }  // namespace
+
+Result<RoleConfig> good_settings(const std::string& file) {
+  RoleConfig config = read_role_config(file, "");
+  if (!config.good())
+    return Error{Error::Kind::rejected, escape(file) + ": " + config.problems.front().show() +
+                                            "See: tailrace check " + escape(file)};
+  return config;
+}
 
 Result<Cluster> cluster_of(const Arguments& arguments) {
   Cluster out;
@@ -23,10 +30,9 @@ Result<Cluster> cluster_of(const Arguments& arguments) {
     return Error{Error::Kind::rejected,
                  "neither /etc/tailrace/local.yaml nor center.yaml is here to say which cluster is "
                  "meant: name the settings of a Local or a Center with --config"};
-  const RoleConfig config = read_role_config(out.file, "");
-  if (!config.good())
-    return Error{Error::Kind::rejected, escape(out.file) + ": " + config.problems.front().show() +
-                                            "See: tailrace check " + escape(out.file)};
+  const auto settings = good_settings(out.file);
+  if (!settings) return settings.error();
+  const RoleConfig& config = *settings;
   out.name = config.cluster;
   out.number = cluster_number(config.cluster);
   if (config.local) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cli/config/role_config.h"
 #include "cli/options.h"
 #include "discovery/servers.h"
 
@@ -20,6 +21,8 @@ struct Cluster {
   ZooKeeperSettings zookeeper;     // not given(): there is none
 };
 
+// What a program's settings say. rejected: the first thing that is wrong with them.
+[[nodiscard]] Result<RoleConfig> good_settings(const std::string& file);
 // --config, else /etc/tailrace/local.yaml or center.yaml. rejected: the text says what is missing.
 [[nodiscard]] Result<Cluster> cluster_of(const Arguments& arguments);
 // Its seeds, and who is announced in ZooKeeper. retry_later: that does not answer, and there are no

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/units.h"
 #include "center/history.h"
-#include "cli/config/role_config.h"
+#include "cli/cluster.h"
 #include "flow/codec.h"
 #include "sinks/store/directory_store.h"
 #include "sinks/store/hdfs_store.h"
@@ -59,13 +59,11 @@ Result<SinkSettings> sink_at(const std::string& where) {
 }
 
 Result<std::vector<SinkSettings>> sinks_of(const std::string& file, std::string_view wanted) {
-  const RoleConfig config = read_role_config(file, "");
-  if (!config.good())
-    return Error{Error::Kind::rejected, escape(file) + ": " + config.problems.front().show() +
-                                            "See: tailrace check " + escape(file)};
+  const auto config = good_settings(file);
+  if (!config) return config.error();
   std::vector<SinkSettings> sinks;
-  if (config.center) sinks = config.center->settings.sinks;
-  if (config.run) sinks = config.run->center.sinks;
+  if (config->center) sinks = config->center->settings.sinks;
+  if (config->run) sinks = config->run->center.sinks;
   if (sinks.empty())
     return Error{Error::Kind::rejected,
                  escape(file) + " is no Center's: it says nothing of published files"};

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 
-#include "center/take_over.h"
+#include "tests/center/acquirer.h"
 #include "tests/center/center_rig.h"
 
 namespace tailrace::testing {
@@ -14,16 +14,6 @@ namespace {
 constexpr int64_t kStart = 1'764'000'000'000;
 const std::string kOther = "1763000000000-00000000000000aa";
 const std::string kThird = "1763000000000-00000000000000bb";
-
-Acquirer acquirer() {
-  return {.names = StoreNames("_tailrace", 7),
-          .cluster = 5,
-          .sink = 7,
-          .incarnation = "1764000000000-0000000000000001",
-          .address = "me:1",
-          .state_uuid = 1,
-          .takeover_after_ms = 15'000};
-}
 
 // The replies of a store in which that incarnation is announced and never writes nor answers.
 StoreReply silent(const StoreRequest& request) {

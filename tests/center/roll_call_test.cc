@@ -3,6 +3,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "tests/center/acquirer.h"
+
 namespace tailrace::testing {
 namespace {
 
@@ -27,16 +29,6 @@ Looked look(const Acquirer& me, const Announced& before, const std::string& reco
   }
   out.found = call.announced();
   return out;
-}
-
-Acquirer acquirer() {
-  return {.names = StoreNames("_tailrace", 7),
-          .cluster = 5,
-          .sink = 7,
-          .incarnation = "1764000000000-0000000000000001",
-          .address = "me:1",
-          .state_uuid = 1,
-          .takeover_after_ms = 15'000};
 }
 
 BOOST_AUTO_TEST_CASE(an_announcement_is_read_once) {

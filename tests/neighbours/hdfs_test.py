@@ -13,19 +13,11 @@ import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from hdfs import Hdfs  # noqa: E402
+from programs import wait_for  # noqa: E402
 from webhdfs_client import Refused, ask  # noqa: E402
 
 MIB = 1024 * 1024
 BYTES = {"Content-Type": "application/octet-stream"}
-
-
-def wait_for(what, seconds, check):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := check():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("waited %g s for %s" % (seconds, what))
 
 
 class Upload:

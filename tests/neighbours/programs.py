@@ -6,6 +6,16 @@ import subprocess
 import time
 
 
+def wait_for(what, seconds, check):
+    """Until check() is true; returns what it said."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := check():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("waited %g s for %s" % (seconds, what))
+
+
 class Program:
     """One program in its folder; what it says goes to folder/log."""
 

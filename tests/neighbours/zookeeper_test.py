@@ -13,6 +13,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cutting_proxy import CuttingProxy  # noqa: E402
+from programs import wait_for  # noqa: E402
 from zoo_client import ALL, Client, Refused, digest  # noqa: E402
 from zookeeper import ZooKeeper  # noqa: E402
 
@@ -20,15 +21,6 @@ PROBE = os.environ.get("DISCOVERY_PROBE") or os.path.join(os.path.dirname(os.pat
                                                           "../../build/test/bin/discovery_probe")
 CENTERS = "/tailrace/main/centers"
 SESSION_MS = 3_000
-
-
-def wait_for(what, seconds, check):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := check():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("waited %g s for %s" % (seconds, what))
 
 
 class Probe:
