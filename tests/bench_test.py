@@ -68,9 +68,26 @@ def run(folder, *arguments, **environment):
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
 
 
+# "abc", then "de" and "fgh\n" in one block; each a literal of Snappy's.
+BLOCKS = (b"\0\0\0\x03" b"\0\0\0\x05\x03\x08abc"
+          b"\0\0\0\x06" b"\0\0\0\x04\x02\x04de" b"\0\0\0\x06\x04\x0cfgh\n")
+
+
+def unpacks_snappy(folder):
+    """bench/snappy_cat.py, which judges with Snappy: all of it or an error."""
+    def unpack(data):
+        (folder / "x.snappy").write_bytes(data)
+        done = subprocess.run([sys.executable, str(RUN.parent / "snappy_cat.py"), str(folder / "x.snappy")], capture_output=True)
+        return done.returncode, done.stdout
+    assert unpack(BLOCKS) == (0, b"abcdefgh\n"), unpack(BLOCKS)
+    for bad in (BLOCKS[:-1], BLOCKS[:15], BLOCKS[:-9] + b"\xff" + BLOCKS[-8:], BLOCKS + b"\0\0\0\0", BLOCKS[:3] + b"\x02" + BLOCKS[4:]):
+        assert unpack(bad)[0] != 0, bad
+
+
 def main():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        unpacks_snappy(folder)
         (folder / "bin").mkdir()
         programs = {"bench_corpus": CORPUS, "bench_calibrator": CALIBRATOR, "tailrace": TAILRACE, "bench_probe.so": ""}
         for program, text in programs.items():
