@@ -10,22 +10,26 @@ import sys
 import tempfile
 import urllib.parse
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import hadoop_jars  # noqa: E402
+
 STREAMING = "streaming.HadoopStreaming"
 
 
-def read(hdfs, *paths, form="TextInputFormat", split=None):
-    """By path, in the file's order. `split`: of at most so many bytes, where the format can be split. Raises RuntimeError with what
-    Hadoop said."""
+def read(hdfs, *paths, form="TextInputFormat", split=None, native=False):
+    """By path, in the file's order. `split`: of at most so many bytes, where the format can be split. `native`: with Hadoop's
+    native library. Raises RuntimeError with what Hadoop said."""
     folder = tempfile.mkdtemp(prefix="tailrace-read-")
     try:
         kept = folder + "/kept"
         os.mkdir(kept)
         settings = {"mapreduce.framework.name": "local", "mapreduce.job.reduces": 0, "hadoop.tmp.dir": folder + "/tmp",
                     **({"mapreduce.input.fileinputformat.split.maxsize": split} if split else {})}
+        properties = {"java.library.path": hadoop_jars.fetch_native()} if native else {}
         hdfs.tool(STREAMING, *(word for pair in settings.items() for word in ("-D", "%s=%s" % pair)),
                   *(word for path in paths for word in ("-input", path)), "-output", "file://" + folder + "/out",
                   "-inputformat", "org.apache.hadoop.mapred." + form,
-                  "-mapper", "%s %s %s" % (sys.executable, os.path.abspath(__file__), kept))
+                  "-mapper", "%s %s %s" % (sys.executable, os.path.abspath(__file__), kept), properties=properties)
         return join(kept)
     finally:
         shutil.rmtree(folder)

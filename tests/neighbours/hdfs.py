@@ -179,10 +179,10 @@ class Hdfs:
             raise RuntimeError("%s ended with %d:\n%s" % (" ".join(words[-4:]), done.returncode, said))
         return done.stdout
 
-    def tool(self, main, *words):
+    def tool(self, main, *words, properties=None):
         """One of Hadoop's own programs, as the superuser: hdfs.tools.DFSAdmin, fs.FsShell; takes a second. Its output."""
         os.makedirs(self.folder + "/tmp", exist_ok=True)
-        return self.carry_out(self.java(CLASS + main, *words, log="WARN"),
+        return self.carry_out(self.java(CLASS + main, *words, log="WARN", properties=properties),
                               **(self.kerberos.as_superuser() if self.kerberos else {}))
 
     def safemode(self, on):
