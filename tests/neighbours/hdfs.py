@@ -61,7 +61,7 @@ class Hdfs:
             self.jars = hadoop_jars.fetch()
         except hadoop_jars.Lacking as e:
             print("no HDFS here: %s" % e)
-            sys.exit(hadoop_jars.SKIPPED if e.tools else 1)
+            sys.exit(e.status)
         self.own = folder is None
         self.folder = folder or tempfile.mkdtemp(prefix="tailrace-hdfs-")
         self.tls = Tls(self.folder + "/tls") if tls else None

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fetching Hadoop's jars: once for all who want them, and half of them never counts. mvn is a stand-in here."""
+"""Fetching jars (here Hadoop's): once for all who want them, and half of them never counts. mvn is a stand-in here."""
 import os
 import shutil
 import signal
@@ -58,7 +58,7 @@ class Fetching(unittest.TestCase):
 
     def test_half_of_them_does_not_count(self):
         _, said = self.end(self.start("echo no route to it; false"), status=1)
-        self.assertIn("mvn could not fetch Hadoop's jars:\nno route to it", said)
+        self.assertIn("mvn could not fetch Hadoop's jars (about 80 MiB):\nno route to it", said)
         self.assertEqual(self.kept(), [])
 
         killed = self.start("sleep 60")

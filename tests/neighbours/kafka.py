@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""A real Kafka (KRaft), one broker or several, on free ports of loopback. As a module for tests, or by hand:
+
+  kafka.py up [--brokers 3]     starts one to play with; what is said tells where it is
+  kafka.py down                 ends it
+
+The jars are fetched once (kafka_jars.py). Each broker is a process of its own, and a controller too.
+"""
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.join(HERE, "../road"))
+import rdkafka  # noqa: E402
+from kafka_client import KafkaClient  # noqa: E402
+from kafka_jars import kafka  # noqa: E402
+from kafka_servers import INSIDE, Broker  # noqa: E402
+from maven_jars import SKIPPED, Lacking  # noqa: E402
+from programs import ByHand  # noqa: E402
+
+STARTS = 60  # seconds, on a machine that is busy
+CLUSTER = "4L6g3nShT-eMCtK--X86sw"
+
+
+class Kafka:
+    """`brokers` of them: with three, topics have three copies and two must have a record. With a `with` it ends, and its folder goes.
+
+    Topics are not made by being asked for. `settings` are added to those of the brokers; `version`: another than the usual."""
+
+    cluster = CLUSTER
+
+    def __init__(self, brokers=1, settings=None, version=None, folder=None):
+        if not rdkafka.library:
+            print("no %s here (./dev test installs librdkafka-dev)" % rdkafka.LIBRARY)
+            sys.exit(SKIPPED)
+        self.source = kafka(version)
+        try:
+            self.jars = self.source.fetch()
+        except Lacking as e:
+            print("no Kafka here: %s" % e)
+            sys.exit(e.status)
+        self.own = folder is None
+        self.folder = folder or tempfile.mkdtemp(prefix="tailrace-kafka-")
+        self.settings = settings or {}
+        self.listeners = {"PLAINTEXT": "PLAINTEXT"}  # besides those for brokers: name -> Kafka's security protocol
+        self.archive_into = None  # kafka_archive.py
+        self.brokers = [Broker(self, n) for n in range(1, brokers + 1)]
+
+    def at(self, listener="PLAINTEXT"):
+        """As clients name it: host:port,host:port."""
+        return ",".join(broker.at(listener) for broker in self.brokers)
+
+    def judge(self, **properties):
+        """A client of the brokers' own listener."""
+        return KafkaClient(self.at(INSIDE), **properties)
+
+    # --- running ---
+
+    def java(self, main, *words):
+        return ["java", *self.sharing(), "-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
+                "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true",
+                "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS", "-cp", self.jars + "/*", main, *words]
+
+    def sharing(self):
+        """With an archive of its classes a JVM starts in half the time."""
+        if self.archive_into:
+            return ["-XX:ArchiveClassesAtExit=" + self.archive_into]
+        archive = self.source.archive()
+        return ["-XX:SharedArchiveFile=" + archive] if os.path.exists(archive) else []
+
+    def carry_out(self, main, *words, folder):
+        done = subprocess.run(self.java(main, *words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, cwd=folder, check=False)
+        if done.returncode != 0:
+            raise RuntimeError("%s ended with %d:\n%s" % (main, done.returncode, done.stdout[-2000:]))
+
+    def start(self, detached=False):
+        """All that do not run."""
+        down = [broker for broker in self.brokers if not broker.alive()]
+        for broker in down:
+            broker.configure()
+            if not broker.formatted():
+                broker.format()
+        for broker in down:
+            broker.start(detached)
+        self.wait()
+        return self
+
+    def wait(self, seconds=STARTS):
+        """Until each broker that runs serves."""
+        end = time.monotonic() + seconds
+        for broker in self.brokers:
+            while broker.alive() and not broker.serves():
+                if time.monotonic() > end:
+                    raise RuntimeError("%s does not serve; %s/log" % (broker.name, broker.folder))
+                time.sleep(0.05)
+            if broker.process is not None and not broker.alive():
+                raise RuntimeError("%s has ended; %s/log" % (broker.name, broker.folder))
+
+    def stop(self):
+        for broker in self.brokers:
+            broker.end()
+
+    def remove(self):
+        self.stop()
+        if self.own:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        try:
+            return self.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __exit__(self, *_):
+        self.remove()
+
+
+# --- by hand --------------------------------------------------------------------------------------
+
+PLACE = os.path.join(os.path.dirname(os.path.dirname(HERE)), "build", "neighbours", "kafka")
+BY_HAND = ByHand(PLACE)
+
+
+def up(args):
+    if BY_HAND.up():
+        print("one is up already: see `kafka.py down`")
+        return 1
+    shutil.rmtree(PLACE, ignore_errors=True)
+    lab = Kafka(args.brokers, folder=PLACE)
+    try:
+        lab.start(detached=True)
+        for topic in args.topic:
+            lab.judge().create_topic(topic, args.partitions)
+    except BaseException:
+        lab.stop()
+        raise
+    BY_HAND.keep(lab.brokers)
+    print("Kafka serves at %s; its data and logs are in %s" % (lab.at(), PLACE))
+    print("Topics:        %s (those of --topic; none is made by being written to)" % (", ".join(args.topic) or "none"))
+    print("Look into it:  kcat -b %s -L" % lab.at())
+    print("Read a topic:  kcat -b %s -C -t TOPIC -e -X isolation.level=read_committed" % lab.at())
+    return 0
+
+
+def down():
+    print("ended; its data and logs stay in " + PLACE if BY_HAND.down() else "none is up")
+    return 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("up", "down"))
+    parser.add_argument("--brokers", type=int, default=1)
+    parser.add_argument("--topic", action="append", default=[], help="makes this topic; may be repeated")
+    parser.add_argument("--partitions", type=int, default=4, help="of each of these topics")
+    args = parser.parse_args()
+    return up(args) if args.what == "up" else down()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
