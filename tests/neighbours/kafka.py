@@ -22,6 +22,7 @@ from kafka_client import KafkaClient  # noqa: E402
 from kafka_jars import kafka  # noqa: E402
 from kafka_servers import INSIDE, Broker  # noqa: E402
 from maven_jars import SKIPPED, Lacking  # noqa: E402
+from ports import free_port  # noqa: E402
 from programs import ByHand  # noqa: E402
 
 STARTS = 60  # seconds, on a machine that is busy
@@ -31,11 +32,12 @@ CLUSTER = "4L6g3nShT-eMCtK--X86sw"
 class Kafka:
     """`brokers` of them: with three, topics have three copies and two must have a record. With a `with` it ends, and its folder goes.
 
-    Topics are not made by being asked for. `settings` are added to those of the brokers; `version`: another than the usual."""
+    Topics are not made by being asked for. `settings` are added to those of the brokers; `version`: another than the usual.
+    `doors`: clients are told of the doors of kafka_faults.py alone, which must be opened then."""
 
     cluster = CLUSTER
 
-    def __init__(self, brokers=1, settings=None, version=None, folder=None):
+    def __init__(self, brokers=1, settings=None, version=None, doors=False, folder=None):
         if not rdkafka.library:
             print("no %s here (./dev test installs librdkafka-dev)" % rdkafka.LIBRARY)
             sys.exit(SKIPPED)
@@ -51,6 +53,8 @@ class Kafka:
         self.listeners = {"PLAINTEXT": "PLAINTEXT"}  # besides those for brokers: name -> Kafka's security protocol
         self.archive_into = None  # kafka_archive.py
         self.brokers = [Broker(self, n) for n in range(1, brokers + 1)]
+        for broker in self.brokers if doors else ():
+            broker.advertised["PLAINTEXT"] = free_port()
 
     def at(self, listener="PLAINTEXT"):
         """As clients name it: host:port,host:port."""
