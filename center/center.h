@@ -13,6 +13,7 @@
 #include "discovery/presence.h"
 #include "flow/connection.h"
 #include "sinks/store/files.h"
+#include "sinks/store/hdfs_access.h"
 #include "sinks/store/records.h"
 #include "sinks/store/webhdfs.h"
 
@@ -32,6 +33,7 @@ struct SinkSettings {
   std::string root;            // directory of the published files
   std::vector<HdfsUrl> hdfs;   // where HDFS is, in which that directory is; empty: it is here
   std::string hdfs_user;       // as whom
+  HdfsAccess hdfs_access;
   std::string control = "_tailrace";  // control directory: below the store's root, or absolute
   std::string layout = "{category}/dt={date}/hr={hour}";
   std::string timezone = "UTC";

@@ -13,6 +13,7 @@
 #include "base/units.h"
 #include "center/history.h"
 #include "cli/cluster.h"
+#include "cli/road.h"
 #include "flow/codec.h"
 #include "sinks/store/directory_store.h"
 #include "sinks/store/hdfs_store.h"
@@ -97,8 +98,8 @@ Result<std::vector<SinkSettings>> sinks_meant(const Arguments& arguments) {
 
 Result<std::unique_ptr<Records>> records_of(const SinkSettings& sink) {
   if (!sink.hdfs.empty())
-    return std::unique_ptr<Records>(std::make_unique<HdfsRecords>(
-        std::make_shared<HdfsClient>(HdfsSettings{sink.hdfs, sink.hdfs_user, sink.root, {}})));
+    return std::unique_ptr<Records>(
+        std::make_unique<HdfsRecords>(std::make_shared<HdfsClient>(hdfs_settings(sink))));
   auto store = open_directory_store(sink.root);
   if (!store) return store.error();
   return std::move(store->records);

@@ -24,12 +24,22 @@ Result<SinkStore> open_directory_sink(const SinkSettings& sink) {
 
 Result<SinkStore> open_hdfs_sink(const SinkSettings& sink, const std::string& state_dir) {
   constexpr size_t kUploads = 4;
-  auto store = open_hdfs_store({sink.hdfs, sink.hdfs_user, sink.root, state_dir + "/spill"});
+  auto store = open_hdfs_store(hdfs_settings(sink, state_dir + "/spill"));
   if (!store) return store.error();
   return SinkStore{std::move(store->records), std::move(store->files), kUploads};
 }
 
 }  // namespace
+
+HdfsSettings hdfs_settings(const SinkSettings& sink, std::string spill_dir) {
+  HdfsSettings settings;
+  settings.servers = sink.hdfs;
+  settings.user = sink.hdfs_user;
+  settings.root = sink.root;
+  settings.spill_dir = std::move(spill_dir);
+  settings.access = sink.hdfs_access;
+  return settings;
+}
 
 Result<std::vector<SinkStore>> open_stores(const CenterSettings& settings) {
   std::vector<SinkStore> stores;

@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "center/center.h"
 #include "local/local.h"
+#include "sinks/store/hdfs_client.h"
 
 namespace tailrace {
 
@@ -23,6 +24,9 @@ struct RoadSettings {
   CenterSettings center;
 };
 
+// How the HDFS of a sink is reached. `spill_dir`: where files wait that are to be sent; "" for who
+// only looks.
+[[nodiscard]] HdfsSettings hdfs_settings(const SinkSettings& sink, std::string spill_dir = {});
 // The stores of a Center's sinks; roots on this machine are made. Blocks on the disk.
 [[nodiscard]] Result<std::vector<SinkStore>> open_stores(const CenterSettings& settings);
 // Opens the Center. While HDFS cannot be asked it says so and waits, until it can or a signal to

@@ -11,7 +11,7 @@ function(neighbours name seconds script)
   add_test(NAME neighbours.${name}
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/neighbours/${script} ${ARGN})
   set_tests_properties(neighbours.${name} PROPERTIES TIMEOUT ${seconds} SKIP_RETURN_CODE 77 LABELS neighbours
-    ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1;PYTHONUNBUFFERED=1;DISCOVERY_PROBE=$<TARGET_FILE:discovery_probe>;HDFS_CONFORMANCE=$<TARGET_FILE:hdfs_conformance>")
+    ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1;PYTHONUNBUFFERED=1;DISCOVERY_PROBE=$<TARGET_FILE:discovery_probe>;HDFS_CONFORMANCE=$<TARGET_FILE:hdfs_conformance>;TAILRACE_BIN=$<TARGET_FILE:tailrace>")
 endfunction()
 
 neighbours(hdfs_store 180 hdfs_store_test.py)
@@ -26,6 +26,7 @@ neighbours(hdfs_outages 240 hdfs_test.py Outages TwoNameNodes)
 neighbours(hdfs_full 120 hdfs_full_test.py)
 neighbours(hdfs_kerberos 180 hdfs_security_test.py Guarded)
 neighbours(hdfs_tls 120 hdfs_security_test.py Encrypted)
+neighbours(hdfs_access_tls 240 hdfs_access_test.py Encrypted)
 neighbours(hadoop_reader 300 hadoop_reader_test.py)
 neighbours(http_faults 180 http_faults_test.py)
 neighbours(kafka_judging 120 kafka_test.py Judging)

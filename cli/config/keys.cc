@@ -127,6 +127,10 @@ constexpr ConfigKey kKeys[] = {
      "servers, httpfs://host:14000; whichever is active is used"},
     {kPublishes, "sinks.*.user", text, "",
      "of hdfs: as whom, where it has no Kerberos (the user of this process)"},
+    {kPublishes, "sinks.*.ca_file", path, "",
+     "of hdfs over TLS (swebhdfs://): the authorities (PEM) that sign its servers' certificates "
+     "(the "
+     "system's)"},
     {kPublishes, "sinks.*.root", path, "",
      "published files; names that begin with _ are not for readers", "", 0, 0,
      "the directory of the published files"},

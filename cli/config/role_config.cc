@@ -293,7 +293,7 @@ class Reader {
 
   static void read_hdfs(ConfigMap& map, SinkSettings& settings) {
     const bool hdfs = map.text("type") == "hdfs";
-    for (const char* const key : {"url", "user"})
+    for (const char* const key : {"url", "user", "ca_file"})
       if (!hdfs && map.has(key))
         map.wrong(key, "'" + std::string(key) + "' is of a sink of type hdfs");
     if (!hdfs) return;
@@ -312,6 +312,10 @@ class Reader {
         settings.hdfs.push_back(std::move(*url));
     }
     settings.hdfs_user = map.known("user") ? map.text("user") : user_name();
+    settings.hdfs_access.ca_file = map.text("ca_file");
+    if (map.has("ca_file") && !settings.hdfs.empty() && !settings.hdfs[0].tls())
+      map.wrong("ca_file", "'ca_file' is of TLS, which " + settings.hdfs[0].scheme + ":// is not",
+                "write swebhdfs:// in url; HttpFS over TLS is swebhdfs://host:14000");
   }
 
   static void read_sink(ConfigMap& map, SinkSettings& settings) {

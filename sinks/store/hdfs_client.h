@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "sinks/store/hdfs_access.h"
 #include "sinks/store/http_client.h"
 #include "sinks/store/webhdfs.h"
 
@@ -18,11 +19,13 @@ struct HdfsSettings {
   std::string user;              // as whom we act where security is off; empty: not said
   std::string root;              // "/logs": what a store's relative names stand below
   std::string spill_dir;         // on this machine: files until they are sent
+  HdfsAccess access{};
 };
 
 class HdfsClient {
  public:
-  explicit HdfsClient(HdfsSettings settings) : settings_(std::move(settings)) {}
+  explicit HdfsClient(HdfsSettings settings)
+      : settings_(std::move(settings)), http_(settings_.access.ca_file) {}
 
   [[nodiscard]] HdfsAnswer status(const std::string& path);
   // One page, of names behind `after`.

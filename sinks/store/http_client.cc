@@ -17,6 +17,7 @@ constexpr long kStalledSeconds = 60;  // with less than that many bytes a second
 constexpr long kStalledBytes = 1'000;
 constexpr size_t kMostHeaderBytes = 64u << 10;
 constexpr long kUploadBytes = 256 << 10;
+constexpr long kAuthoritiesSeconds = 10;  // a file of authorities is read again after that
 
 // One call under way.
 struct Exchange {
@@ -75,10 +76,25 @@ std::string server_of(const std::string& address) {
   return escape(address.substr(begin + 3, address.find_first_of("/?", begin + 3) - begin - 3), 300);
 }
 
+// What to do about it, where libcurl's own words do not tell.
+std::string mended_by(CURLcode code, std::string_view said, const std::string& ca_file) {
+  const bool name = said.find("subject name") != std::string_view::npos;
+  if (code == CURLE_PEER_FAILED_VERIFICATION && name)
+    return "; write in `url` a name that stands in its certificate";
+  const std::string now = ca_file.empty() ? "the system's are believed" : "now " + ca_file;
+  if (code == CURLE_PEER_FAILED_VERIFICATION)
+    return "; name in `ca_file` the authority that signed its certificate (" + now + ")";
+  if (code == CURLE_SSL_CACERT_BADFILE)
+    return "; `ca_file` must be readable and hold certificates as PEM";
+  if (code == CURLE_SSL_CONNECT_ERROR) return "; does this port speak TLS?";
+  if (code == CURLE_UNSUPPORTED_PROTOCOL) return "; does this port want TLS (swebhdfs://)?";
+  return "";
+}
+
 }  // namespace
 
 struct HttpClient::State {
-  State() {
+  explicit State(std::string authorities) : ca_file(std::move(authorities)) {
     static const CURLcode kBegun = curl_global_init(CURL_GLOBAL_DEFAULT);
     TAILRACE_CHECK(kBegun == CURLE_OK, "libcurl does not begin");
     curl = curl_easy_init();
@@ -100,6 +116,7 @@ struct HttpClient::State {
   }
   void prepare(Exchange& exchange);
 
+  const std::string ca_file;
   CURL* curl = nullptr;
   curl_slist* headers = nullptr;
   char said[CURL_ERROR_SIZE] = {};
@@ -116,6 +133,12 @@ void HttpClient::State::prepare(Exchange& exchange) {
   set(CURLOPT_USERAGENT, "tailrace/" TAILRACE_VERSION);
   set(CURLOPT_HTTPHEADER, headers);
   set(CURLOPT_URL, call.address.c_str());
+  set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  set(CURLOPT_CA_CACHE_TIMEOUT, kAuthoritiesSeconds);
+  if (!ca_file.empty()) {
+    set(CURLOPT_CAINFO, ca_file.c_str());
+    set(CURLOPT_CAPATH, static_cast<const char*>(nullptr));  // the system's are not believed too
+  }
   set(CURLOPT_CONNECTTIMEOUT_MS, kConnectMs);
   set(CURLOPT_TIMEOUT_MS, static_cast<long>(call.timeout_ms));
   set(CURLOPT_LOW_SPEED_LIMIT, kStalledBytes);
@@ -138,7 +161,7 @@ void HttpClient::State::prepare(Exchange& exchange) {
   }
 }
 
-HttpClient::HttpClient() : state_(std::make_unique<State>()) {}
+HttpClient::HttpClient(std::string ca_file) : state_(std::make_unique<State>(std::move(ca_file))) {}
 HttpClient::~HttpClient() = default;
 
 Result<HttpReply> HttpClient::call(const HttpCall& call) {
@@ -149,7 +172,8 @@ Result<HttpReply> HttpClient::call(const HttpCall& call) {
   if (exchange.broken) return exchange.broken->within(server_of(call.address));
   if (code != CURLE_OK) {
     const char* const said = state_->said[0] ? state_->said : curl_easy_strerror(code);
-    return Error{Error::Kind::retry_later, server_of(call.address) + ": " + escape(said, 300)};
+    return Error{Error::Kind::retry_later, server_of(call.address) + ": " + escape(said, 300) +
+                                               mended_by(code, said, state_->ca_file)};
   }
   long status = 0;
   const char* type = nullptr;

@@ -30,7 +30,8 @@ struct HttpCall {
 
 class HttpClient {
  public:
-  HttpClient();
+  // `ca_file`: the authorities (PEM) that are believed over TLS; empty: the system's.
+  explicit HttpClient(std::string ca_file = {});
   ~HttpClient();
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;

@@ -1,6 +1,7 @@
 // The assertions that every store must pass, over a real HDFS: tests/neighbours/hdfs_store_test.py
-// starts one. Arguments behind "--": its URL, which names a user and an empty directory. Each
-// scenario has a directory of its own in there. Thread: one.
+// and hdfs_access_test.py start one. Arguments behind "--": its URL, which names an empty directory
+// and, where that is believed, a user; then settings as KEY=VALUE. Each scenario has a directory of
+// its own in there. Thread: one.
 #include <algorithm>
 
 #include "sinks/store/hdfs_store.h"
@@ -19,6 +20,16 @@ HdfsSettings settings(const std::string& below) {
   out.servers = {must(parse_hdfs_url(suite.argv[1]))};
   out.user = out.servers[0].user;
   out.root = out.servers[0].path + below;
+  for (int i = 2; i < suite.argc; ++i) {
+    const std::string_view word = suite.argv[i];
+    const std::string_view key = word.substr(0, word.find('='));
+    BOOST_REQUIRE(key.size() < word.size());
+    const std::string value(word.substr(key.size() + 1));
+    if (key == "ca_file")
+      out.access.ca_file = value;
+    else
+      BOOST_FAIL("no such setting: " << key);
+  }
   return out;
 }
 
