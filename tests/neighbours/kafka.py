@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A real Kafka (KRaft), one broker or several, on free ports of loopback. As a module for tests, or by hand:
 
-  kafka.py up [--brokers 3]     starts one to play with; what is said tells where it is
-  kafka.py down                 ends it
+  kafka.py up [--brokers 3] [--topic NAME] [--security] [--kerberos]    starts one to play with; what is said tells where it is
+  kafka.py down                                                         ends it
 
 The jars are fetched once (kafka_jars.py). Each broker is a process of its own, and a controller too.
 """
@@ -20,7 +20,9 @@ sys.path.insert(0, os.path.join(HERE, "../road"))
 import rdkafka  # noqa: E402
 from kafka_client import KafkaClient  # noqa: E402
 from kafka_jars import kafka  # noqa: E402
+from kafka_security import Security  # noqa: E402
 from kafka_servers import INSIDE, Broker  # noqa: E402
+from kerberos import missing  # noqa: E402
 from maven_jars import SKIPPED, Lacking  # noqa: E402
 from ports import free_port  # noqa: E402
 from programs import ByHand  # noqa: E402
@@ -33,11 +35,17 @@ class Kafka:
     """`brokers` of them: with three, topics have three copies and two must have a record. With a `with` it ends, and its folder goes.
 
     Topics are not made by being asked for. `settings` are added to those of the brokers; `version`: another than the usual.
-    `doors`: clients are told of the doors of kafka_faults.py alone, which must be opened then."""
+    `doors`: clients are told of the doors of kafka_faults.py alone, which must be opened then. `security`: listeners more, by
+    certificates and passwords, with `kerberos` by tickets too (kafka_security.py)."""
 
     cluster = CLUSTER
 
-    def __init__(self, brokers=1, settings=None, version=None, doors=False, folder=None):
+    def __init__(self, brokers=1, settings=None, version=None, doors=False, security=False, kerberos=False,
+                 folder=None):
+        lacking = kerberos and missing()
+        if lacking:
+            print("no Kerberos here: %s (./dev test takes it out of Debian's packages)" % lacking)
+            sys.exit(SKIPPED)
         if not rdkafka.library:
             print("no %s here (./dev test installs librdkafka-dev)" % rdkafka.LIBRARY)
             sys.exit(SKIPPED)
@@ -50,7 +58,9 @@ class Kafka:
         self.own = folder is None
         self.folder = folder or tempfile.mkdtemp(prefix="tailrace-kafka-")
         self.settings = settings or {}
-        self.listeners = {"PLAINTEXT": "PLAINTEXT"}  # besides those for brokers: name -> Kafka's security protocol
+        self.security = Security(self.folder, kerberos) if security or kerberos else None
+        # Besides those for brokers: name -> Kafka's security protocol.
+        self.listeners = {"PLAINTEXT": "PLAINTEXT", **(self.security.listeners if self.security else {})}
         self.archive_into = None  # kafka_archive.py
         self.brokers = [Broker(self, n) for n in range(1, brokers + 1)]
         for broker in self.brokers if doors else ():
@@ -64,12 +74,16 @@ class Kafka:
         """A client of the brokers' own listener."""
         return KafkaClient(self.at(INSIDE), **properties)
 
+    def client(self, listener, mechanism=None, user="tailrace"):
+        """One of those that must say who they are; not by tickets."""
+        return KafkaClient(self.at(listener), **self.security.client(listener, mechanism, user))
+
     # --- running ---
 
     def java(self, main, *words):
         return ["java", *self.sharing(), "-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
                 "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true",
-                "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS", "-cp", self.jars + "/*", main, *words]
+                "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS", *(self.security.java() if self.security else []), "-cp", self.jars + "/*", main, *words]
 
     def sharing(self):
         """With an archive of its classes a JVM starts in half the time."""
@@ -86,6 +100,8 @@ class Kafka:
 
     def start(self, detached=False):
         """All that do not run."""
+        if self.security:
+            self.security.start(detached)
         down = [broker for broker in self.brokers if not broker.alive()]
         for broker in down:
             broker.configure()
@@ -110,6 +126,8 @@ class Kafka:
     def stop(self):
         for broker in self.brokers:
             broker.end()
+        if self.security:
+            self.security.end()
 
     def remove(self):
         self.stop()
@@ -138,7 +156,7 @@ def up(args):
         print("one is up already: see `kafka.py down`")
         return 1
     shutil.rmtree(PLACE, ignore_errors=True)
-    lab = Kafka(args.brokers, folder=PLACE)
+    lab = Kafka(args.brokers, security=args.security, kerberos=args.kerberos, folder=PLACE)
     try:
         lab.start(detached=True)
         for topic in args.topic:
@@ -146,11 +164,16 @@ def up(args):
     except BaseException:
         lab.stop()
         raise
-    BY_HAND.keep(lab.brokers)
+    BY_HAND.keep(lab.brokers + ([lab.security.kdc] if args.kerberos else []))
     print("Kafka serves at %s; its data and logs are in %s" % (lab.at(), PLACE))
     print("Topics:        %s (those of --topic; none is made by being written to)" % (", ".join(args.topic) or "none"))
     print("Look into it:  kcat -b %s -L" % lab.at())
     print("Read a topic:  kcat -b %s -C -t TOPIC -e -X isolation.level=read_committed" % lab.at())
+    for listener, mechanism in lab.security.ways() if lab.security else ():
+        print("By %-20s %s  %s" % (" and ".join(filter(None, (listener, mechanism))) + ":", lab.at(listener), " ".join(
+            "-X %s=%s" % pair for pair in lab.security.client(listener, mechanism).items())))
+    if args.kerberos:
+        print("For GSSAPI:    %s" % " ".join("%s=%s" % pair for pair in lab.security.environment().items()))
     return 0
 
 
@@ -163,6 +186,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("up", "down"))
     parser.add_argument("--brokers", type=int, default=1)
+    parser.add_argument("--security", action="store_true", help="more listeners: TLS, mutual TLS, SASL")
+    parser.add_argument("--kerberos", action="store_true", help="SASL by tickets too, in a realm of its own")
     parser.add_argument("--topic", action="append", default=[], help="makes this topic; may be repeated")
     parser.add_argument("--partitions", type=int, default=4, help="of each of these topics")
     args = parser.parse_args()

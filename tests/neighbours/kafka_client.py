@@ -1,6 +1,8 @@
 """A client for judging: topics and rights made, topics read to their end. Not one line of it is ours beyond Python."""
 import collections
 import ctypes
+import socket
+import struct
 import time
 from ctypes import POINTER, byref, c_char_p, c_size_t, c_void_p
 
@@ -10,6 +12,15 @@ from rdkafka import CONSUMER, PARTITION_EOF, PRODUCER, Handle, RdKafkaError, cal
 # `timestamp`: ms since 1970; `key` and `value`: bytes or None; `headers`: a tuple of (str, bytes or None).
 Record = collections.namedtuple("Record", "partition offset timestamp key headers value")
 BATCH = 1000
+# Of ACLs, in Kafka's numbers.
+CREATE_ACLS = 30
+KINDS = {"topic": 2, "group": 3, "cluster": 4, "transactional id": 5}
+OPERATIONS = {"read": 3, "write": 4, "create": 5, "describe": 8}
+LITERAL, ALLOW = 3, 3
+
+
+def string(text):
+    return struct.pack(">h", len(text.encode())) + text.encode()
 
 
 def copy(address, size):
@@ -56,7 +67,7 @@ class Reader(Handle):
 
     def some(self, seconds):
         """(records, {partition: where it ended})."""
-        records, ends = [], {}
+        records, ends, error = [], {}, None
         for i in range(call("consume_batch_queue", self.queue, ms(seconds), self.room, BATCH)):
             message = self.room[i]
             err = message.contents.err
@@ -64,9 +75,11 @@ class Reader(Handle):
                 records.append(record_of(message))
             elif err == PARTITION_EOF:
                 ends[message.contents.partition] = message.contents.offset
-            elif err > 0 or err in (-150,):  # others pass: brokers come and go
-                raise RdKafkaError(err, call("message_errstr", message).decode())
+            elif err > 0:  # what a broker said; the library's own pass, as brokers come and go
+                error = RdKafkaError(err, call("message_errstr", message).decode())
             call("message_destroy", message)
+        if error:
+            raise error
         return records, ends
 
 
@@ -129,6 +142,17 @@ class KafkaClient:
     @staticmethod
     def topic_error(result):
         check(call("topic_result_error", result), (call("topic_result_error_string", result) or b"").decode())
+
+    def allow(self, user, kind, name, operation):
+        """To the user, an ACL; kinds and operations: above. librdkafka knows no ACLs of transactional ids: said by hand."""
+        host, _, port = self.properties["bootstrap.servers"].partition(",")[0].rpartition(":")
+        acl = struct.pack(">ib", 1, KINDS[kind]) + string(name) + struct.pack(">b", LITERAL) + string("User:" + user) + string("*")
+        request = struct.pack(">hhi", CREATE_ACLS, 1, 1) + string("judge") + acl + struct.pack(">bb", OPERATIONS[operation], ALLOW)
+        with socket.create_connection((host, int(port)), 10) as s, s.makefile("rb") as answer:
+            s.sendall(struct.pack(">i", len(request)) + request)
+            _, correlation, _, count, code = struct.unpack(">iiiih", answer.read(18))
+        assert (correlation, count) == (1, 1)
+        check(code)
 
     def ask(self, what, thing, many, error_of):
         """One of the library's calls to administer: CreateTopics and the like, of one thing."""

@@ -74,9 +74,10 @@ class Producer(Handle):
 class Apart:
     """A Producer in a process of its own; its methods are that one's. kill() is kill -9."""
 
-    def __init__(self, at, transactional_id=None, **properties):
+    def __init__(self, at, transactional_id=None, environment=None, **properties):
         self.process = subprocess.Popen([sys.executable, os.path.abspath(__file__), json.dumps([at, transactional_id, properties])],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        env={**os.environ, **(environment or {})})
 
     def __getattr__(self, name):
         def ask(*arguments):

@@ -61,7 +61,7 @@ class Broker(Program):
             own[kind + ".replication.factor"], own[kind + ".num.partitions"] = copies, 1
             if isr:
                 own["%s.%s" % (kind, isr)] = safe
-        return {**own, **self.lab.settings}
+        return {**own, **(self.lab.security.settings() if self.lab.security else {}), **self.lab.settings}
 
     def configure(self):
         os.makedirs(self.folder, exist_ok=True)
@@ -72,7 +72,9 @@ class Broker(Program):
         return os.path.exists(self.folder + "/data/meta.properties")
 
     def format(self):
-        self.lab.carry_out("kafka.tools.StorageTool", "format", "-t", self.lab.cluster, "-c", self.properties_file, folder=self.folder)
+        more = self.lab.security.to_format() if self.lab.security else []
+        self.lab.carry_out("kafka.tools.StorageTool", "format", "-t", self.lab.cluster, "-c", self.properties_file, *more,
+                           folder=self.folder)
 
     def start(self, detached=False):
         self.run(self.lab.java("kafka.Kafka", self.properties_file), detached)

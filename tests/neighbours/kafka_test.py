@@ -46,12 +46,12 @@ class WithKafka(Case):
         self.judge.create_topic(self.made, partitions, config)
         return self.made
 
-    def producer(self, transactional_id=None, init=True, **properties):
-        producer = Producer(self.kafka.at(), transactional_id, **properties)
+    def producer(self, transactional_id=None, init=True, at=None, **properties):
+        producer = Producer(at or self.kafka.at(), transactional_id, **properties)
         self.addCleanup(producer.close)
         if transactional_id and init:
             producer.init()
-        if self.made:
+        if self.made and init:
             producer.metadata(self.made)  # else the first record waits a second for the library's own look
         return producer
 

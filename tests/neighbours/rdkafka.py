@@ -85,7 +85,7 @@ FUNCTIONS = {
     "commit_transaction": (c_void_p, c_void_p, c_int), "abort_transaction": (c_void_p, c_void_p, c_int),
     "error_code": (c_int, c_void_p), "error_string": (c_char_p, c_void_p), "error_destroy": (None, c_void_p),
     "error_is_retriable": (c_int, c_void_p), "error_is_fatal": (c_int, c_void_p), "error_txn_requires_abort": (c_int, c_void_p),
-    # asking for topics and rights
+    # making topics
     "queue_poll": (c_void_p, c_void_p, c_int), "event_destroy": (None, c_void_p), "event_error": (c_int, c_void_p),
     "event_error_string": (c_char_p, c_void_p),
     "NewTopic_new": (c_void_p, c_char_p, c_int, c_int, c_char_p, c_size_t), "NewTopic_destroy": (None, c_void_p),
@@ -97,11 +97,6 @@ FUNCTIONS = {
     "CreateTopics_result_topics": (POINTER(c_void_p), c_void_p, POINTER(c_size_t)),
     "DeleteTopics_result_topics": (POINTER(c_void_p), c_void_p, POINTER(c_size_t)),
     "topic_result_error": (c_int, c_void_p), "topic_result_error_string": (c_char_p, c_void_p),
-    "AclBinding_new": (c_void_p, c_int, c_char_p, c_int, c_char_p, c_char_p, c_int, c_int, c_char_p, c_size_t),
-    "AclBinding_destroy": (None, c_void_p),
-    "CreateAcls": (None, c_void_p, POINTER(c_void_p), c_size_t, c_void_p, c_void_p),
-    "event_CreateAcls_result": (c_void_p, c_void_p),
-    "CreateAcls_result_acls": (POINTER(c_void_p), c_void_p, POINTER(c_size_t)), "acl_result_error": (c_void_p, c_void_p),
 }
 
 
@@ -149,7 +144,7 @@ def ms(seconds):
 
 
 class Handle:
-    """A rd_kafka_t. `error`: what it told last of what went wrong around it; it logs nothing."""
+    """A rd_kafka_t. `error`: what it told last, when it was polled, of what went wrong around it; it logs nothing."""
 
     def __init__(self, kind, properties, report=None):
         self.error = None
