@@ -19,13 +19,14 @@ sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "../road"))
 import rdkafka  # noqa: E402
 from kafka_client import KafkaClient  # noqa: E402
-from kafka_jars import kafka  # noqa: E402
+from kafka_jars import kafka, major  # noqa: E402
 from kafka_security import Security  # noqa: E402
-from kafka_servers import INSIDE, Broker  # noqa: E402
+from kafka_servers import INSIDE, Broker, BrokerOfZooKeeper  # noqa: E402
 from kerberos import missing  # noqa: E402
 from maven_jars import SKIPPED, Lacking  # noqa: E402
 from ports import free_port  # noqa: E402
 from programs import ByHand  # noqa: E402
+from zookeeper import ZooKeeper  # noqa: E402
 
 STARTS = 60  # seconds, on a machine that is busy
 CLUSTER = "4L6g3nShT-eMCtK--X86sw"
@@ -34,9 +35,9 @@ CLUSTER = "4L6g3nShT-eMCtK--X86sw"
 class Kafka:
     """`brokers` of them: with three, topics have three copies and two must have a record. With a `with` it ends, and its folder goes.
 
-    Topics are not made by being asked for. `settings` are added to those of the brokers; `version`: another than the usual.
-    `doors`: clients are told of the doors of kafka_faults.py alone, which must be opened then. `security`: listeners more, by
-    certificates and passwords, with `kerberos` by tickets too (kafka_security.py)."""
+    Topics are not made by being asked for. `settings` are added to those of the brokers; `version`: another than the usual, before
+    3.0 with a ZooKeeper. `doors`: clients are told of the doors of kafka_faults.py alone, which must be opened then. `security`: more
+    listeners, by certificates and passwords, with `kerberos` by tickets too (kafka_security.py)."""
 
     cluster = CLUSTER
 
@@ -62,7 +63,9 @@ class Kafka:
         # Besides those for brokers: name -> Kafka's security protocol.
         self.listeners = {"PLAINTEXT": "PLAINTEXT", **(self.security.listeners if self.security else {})}
         self.archive_into = None  # kafka_archive.py
-        self.brokers = [Broker(self, n) for n in range(1, brokers + 1)]
+        with_zookeeper = version and major(version) < 3
+        self.zookeeper = ZooKeeper(folder=self.folder + "/zookeeper") if with_zookeeper else None
+        self.brokers = [(BrokerOfZooKeeper if with_zookeeper else Broker)(self, n) for n in range(1, brokers + 1)]
         for broker in self.brokers if doors else ():
             broker.advertised["PLAINTEXT"] = free_port()
 
@@ -72,7 +75,7 @@ class Kafka:
 
     def judge(self, **properties):
         """A client of the brokers' own listener."""
-        return KafkaClient(self.at(INSIDE), **properties)
+        return KafkaClient(self.at(INSIDE), self.brokers[0].copies, **properties)
 
     def client(self, listener, mechanism=None, user="tailrace"):
         """One of those that must say who they are; not by tickets."""
@@ -83,7 +86,8 @@ class Kafka:
     def java(self, main, *words):
         return ["java", *self.sharing(), "-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
                 "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true",
-                "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS", *(self.security.java() if self.security else []), "-cp", self.jars + "/*", main, *words]
+                "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS", *(self.security.java() if self.security else []),
+                *(["-Dlog4j.configuration=file:log4j.properties"] if self.zookeeper else []), "-cp", self.jars + "/*", main, *words]
 
     def sharing(self):
         """With an archive of its classes a JVM starts in half the time."""
@@ -102,6 +106,8 @@ class Kafka:
         """All that do not run."""
         if self.security:
             self.security.start(detached)
+        if self.zookeeper:
+            self.zookeeper.start(detached)
         down = [broker for broker in self.brokers if not broker.alive()]
         for broker in down:
             broker.configure()
@@ -128,6 +134,8 @@ class Kafka:
             broker.end()
         if self.security:
             self.security.end()
+        if self.zookeeper:
+            self.zookeeper.stop()
 
     def remove(self):
         self.stop()
@@ -156,7 +164,7 @@ def up(args):
         print("one is up already: see `kafka.py down`")
         return 1
     shutil.rmtree(PLACE, ignore_errors=True)
-    lab = Kafka(args.brokers, security=args.security, kerberos=args.kerberos, folder=PLACE)
+    lab = Kafka(args.brokers, version=args.version, security=args.security, kerberos=args.kerberos, folder=PLACE)
     try:
         lab.start(detached=True)
         for topic in args.topic:
@@ -164,7 +172,7 @@ def up(args):
     except BaseException:
         lab.stop()
         raise
-    BY_HAND.keep(lab.brokers + ([lab.security.kdc] if args.kerberos else []))
+    BY_HAND.keep(lab.brokers + ([lab.security.kdc] if args.kerberos else []) + (lab.zookeeper.servers if lab.zookeeper else []))
     print("Kafka serves at %s; its data and logs are in %s" % (lab.at(), PLACE))
     print("Topics:        %s (those of --topic; none is made by being written to)" % (", ".join(args.topic) or "none"))
     print("Look into it:  kcat -b %s -L" % lab.at())
@@ -186,6 +194,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("up", "down"))
     parser.add_argument("--brokers", type=int, default=1)
+    parser.add_argument("--version", help="of Kafka, another than the usual: from 0.10.2.2 on, before 3.0 with a ZooKeeper")
     parser.add_argument("--security", action="store_true", help="more listeners: TLS, mutual TLS, SASL")
     parser.add_argument("--kerberos", action="store_true", help="SASL by tickets too, in a realm of its own")
     parser.add_argument("--topic", action="append", default=[], help="makes this topic; may be repeated")

@@ -84,10 +84,12 @@ class Reader(Handle):
 
 
 class KafkaClient:
-    """`at`: host:port,host:port; `properties`: more of librdkafka's."""
+    """`at`: host:port,host:port; `copies` of the topics that it makes, -1: as the brokers like it; `properties`: more of
+    librdkafka's."""
 
-    def __init__(self, at, **properties):
-        self.properties = {"bootstrap.servers": at, "reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 500, **properties}
+    def __init__(self, at, copies=-1, **properties):
+        self.copies = copies
+        self.properties = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 500, **properties, "bootstrap.servers": at}
 
     def handle(self, kind=PRODUCER, **properties):
         return Handle(kind, {**self.properties, **properties})
@@ -109,10 +111,10 @@ class KafkaClient:
 
     # --- making ---
 
-    def create_topic(self, name, partitions=1, config=None, replication=-1, seconds=10):
-        """`config`: as {"max.message.bytes": 2000}. Returns when it has its leaders."""
+    def create_topic(self, name, partitions=1, config=None, seconds=10):
+        """`config`: as {"max.message.bytes": 2000}. Returns when it has its leaders, and all brokers know."""
         text = ctypes.create_string_buffer(512)
-        new = call("NewTopic_new", name.encode(), partitions, replication, text, 512)
+        new = call("NewTopic_new", name.encode(), partitions, self.copies, text, 512)
         for key, value in (config or {}).items():
             check(call("NewTopic_set_config", new, key.encode(), str(value).encode()))
         try:
@@ -120,14 +122,15 @@ class KafkaClient:
         finally:
             call("NewTopic_destroy", new)
         end = time.monotonic() + seconds
-        while not self.led(name, partitions):
-            if time.monotonic() > end:
-                raise RuntimeError("topic %s has no leader for some partition" % name)
-            time.sleep(0.02)
+        for broker in self.brokers().values():
+            while not self.led(broker, name, partitions):
+                if time.monotonic() > end:
+                    raise RuntimeError("topic %s has no leader for some partition, says %s" % (name, broker))
+                time.sleep(0.02)
 
-    def led(self, topic, partitions):
+    def led(self, broker, topic, partitions):
         try:
-            leaders = self.partitions(topic).values()
+            leaders = KafkaClient(**{**self.properties, "at": broker}).partitions(topic).values()
             return len(leaders) == partitions and -1 not in leaders
         except RdKafkaError:
             return False
