@@ -112,3 +112,10 @@ class Trio:
                 child.kill()
                 child.wait()
         shutil.rmtree(self.folder)
+
+
+class SequenceTrio(Trio):
+    """The same; the Center publishes SequenceFiles."""
+
+    def sink(self):
+        return super().sink() + ", format: sequence_file"

@@ -108,7 +108,7 @@ void Category::add_final(int64_t directory_end_ms, const Lane& lane, const Strea
 std::optional<int64_t> Category::due(const RollPolicy& policy, Moment now) const {
   std::optional<int64_t> newest;
   for (const auto& [key, file] : open_) {
-    const bool full = file.bytes >= policy.bytes;
+    const bool full = file.bytes >= policy.bytes_of(key.format);
     const bool old = policy.age_ms >= 0 && now.mono_ms - file.opened_ms >= policy.age_ms;
     const bool idle = policy.idle_ms >= 0 && now.mono_ms - file.last_ms >= policy.idle_ms;
     const bool ended = key.directory_end_ms != INT64_MAX &&
@@ -210,6 +210,7 @@ std::optional<Closing> Category::take_ready() {
     committed.xxh3 = closed.xxh3;
     committed.category = name_;
     committed.codec = file.key.codec;
+    committed.format = file.key.format;
     committed.bucket = file.bucket;
     count(file, committed);
     out.files.push_back({std::move(committed), file.directory});

@@ -24,10 +24,15 @@ using OpenFileId = uint64_t;
 
 struct RollPolicy {
   uint64_t bytes = 128ull << 20;
+  uint64_t sequence_bytes = 512ull << 20;  // of SequenceFiles, which can be split
   int64_t age_ms = -1;
   int64_t idle_ms = -1;
   int64_t grace_ms = 120'000;
   int64_t jitter_ms = 120'000;
+
+  [[nodiscard]] uint64_t bytes_of(FileFormat format) const {
+    return format == FileFormat::sequence ? sequence_bytes : bytes;
+  }
 };
 
 // A file's key within its category: the end of its directory's time (INT64_MAX: no end), codec,
@@ -35,6 +40,7 @@ struct RollPolicy {
 struct FileKey {
   int64_t directory_end_ms = INT64_MAX;
   Codec codec = Codec::gzip;
+  FileFormat format = FileFormat::lines;
   auto operator<=>(const FileKey&) const = default;
 };
 

@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "discovery/presence.h"
 #include "flow/connection.h"
+#include "sinks/format/file_format.h"
 #include "sinks/store/files.h"
 #include "sinks/store/hdfs_access.h"
 #include "sinks/store/records.h"
@@ -37,10 +38,12 @@ struct SinkSettings {
   std::string control = "_tailrace";  // control directory: below the store's root, or absolute
   std::string layout = "{category}/dt={date}/hr={hour}";
   std::string timezone = "UTC";
-  uint64_t roll_bytes = 128ull << 20;  // of the compressed file
-  int64_t roll_age_ms = -1;            // -1: off
-  int64_t roll_idle_ms = -1;           // -1: off
-  int64_t bucket_grace_ms = 120'000;   // after the end of a bucket's directory
+  FileFormats formats;
+  uint64_t roll_bytes = 128ull << 20;           // of the compressed file
+  uint64_t sequence_roll_bytes = 512ull << 20;  // of a SequenceFile
+  int64_t roll_age_ms = -1;                     // -1: off
+  int64_t roll_idle_ms = -1;                    // -1: off
+  int64_t bucket_grace_ms = 120'000;            // after the end of a bucket's directory
   int64_t bucket_jitter_ms = 120'000;
 
   // "/logs", "webhdfs://nn1:9870/logs": for people.

@@ -126,7 +126,8 @@ void CommitLog::name_files(Closing& closing, CommitRecord& record) {
                          .incarnation = base_.incarnation,
                          .entry = record.entry,
                          .k = static_cast<uint32_t>(record.files.size()),
-                         .codec = file.codec};
+                         .codec = file.codec,
+                         .format = file.format};
     file.final_path = final_path(closed.directory, name);
     record.files.push_back(std::move(file));
   }

@@ -274,8 +274,12 @@ bool Hub::State::on_data(LocalLink& link, Frame& frame) {
     sink->refused_of[stream.category] += fields.count;
     to &= ~(uint32_t{1} << sink->at);
   }
+  const bool lines_needed = std::any_of(sinks.begin(), sinks.end(), [&](const auto& sink) {
+    return sink->is_among(to) && sink->writes_lines(stream.category);
+  });
   const Result<void> whole =
-      overdrawn || to == 0 ? Result<void>() : verifier.check(fields, frame.payload, link.batches++);
+      overdrawn || to == 0 ? Result<void>()
+                           : verifier.check(fields, frame.payload, link.batches++, lines_needed);
   if (overdrawn || !whole)
     for (const auto& sink : sinks)
       if (sink->is_among(to)) sink->refused_of[stream.category] += fields.count;

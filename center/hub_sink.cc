@@ -30,8 +30,10 @@ void Hub::Sink::begin(int64_t not_before_ms) {
   of.reclaim_entries = hub.options.reclaim_entries;
   of.collect_ms = hub.options.collect_ms;
   of.most_categories = hub.settings.limits.categories;
-  of.roll = RollPolicy{settings.roll_bytes, settings.roll_age_ms, settings.roll_idle_ms,
-                       settings.bucket_grace_ms, settings.bucket_jitter_ms};
+  of.roll =
+      RollPolicy{settings.roll_bytes,   settings.sequence_roll_bytes, settings.roll_age_ms,
+                 settings.roll_idle_ms, settings.bucket_grace_ms,     settings.bucket_jitter_ms};
+  of.formats = settings.formats;
   of.split = hub.options.split.value_or(SplitPolicy{
       kLoudFiles * settings.roll_bytes, settings.roll_age_ms > 0 ? settings.roll_age_ms : kHourMs});
   const SinkIdentity& sink = options.identity;

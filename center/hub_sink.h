@@ -53,6 +53,10 @@ struct Hub::Sink {
   void retire(LocalLink& link, const std::string& category, const StreamKey& key);
   void doubt(LocalLink& link, const LocalLink::Stream& stream);
   void flush(const LocalLink& link) { incarnation->flush(link.local_id); }
+  // Whether what it writes is made of the lines themselves, and not of payloads as they come.
+  [[nodiscard]] bool writes_lines(const std::string& category) const {
+    return settings.formats(category) == FileFormat::sequence;
+  }
   // Whether its bit is set, as DATA says whom it is for.
   [[nodiscard]] bool is_among(uint32_t bits) const { return (bits >> at & 1) != 0; }
   // As far as this sink is concerned. false: the connection ends.
@@ -61,6 +65,8 @@ struct Hub::Sink {
   bool on_gap(LocalLink& link, uint32_t number, const GapRange& gap, uint64_t chain_after);
   // What follows from a batch or a gap that was not taken. false: the connection ends.
   bool not_taken(LocalLink& link, uint32_t number, const Incarnation::Verdict& verdict);
+  [[nodiscard]] std::shared_ptr<LineFile> new_file(std::unique_ptr<StagedFile> staged,
+                                                   const FileKey& key) const;
   // False: it could not be written, and comes again.
   bool append(LocalLink& link, const LocalLink::Stream& stream, const BatchFields& fields,
               const std::string& payload, const Incarnation::Verdict& verdict);

@@ -194,6 +194,14 @@ bool Hub::Sink::on_data(LocalLink& link, const BatchFields& fields, const std::s
   return true;
 }
 
+std::shared_ptr<LineFile> Hub::Sink::new_file(std::unique_ptr<StagedFile> staged,
+                                              const FileKey& key) const {
+  if (key.format == FileFormat::lines)
+    return std::make_shared<LineFile>(std::move(staged), key.codec);
+  return std::make_shared<LineFile>(std::move(staged), key.codec, key.format,
+                                    make_sync_mark(hub.rng));
+}
+
 bool Hub::Sink::append(LocalLink& link, const LocalLink::Stream& stream, const BatchFields& fields,
                        const std::string& payload, const Incarnation::Verdict& verdict) {
   auto& writer = writers[verdict.file->id];
@@ -201,11 +209,13 @@ bool Hub::Sink::append(LocalLink& link, const LocalLink::Stream& stream, const B
   if (!writer) {
     auto staged = options.files->stage(verdict.file->staged);
     if (staged)
-      writer = std::make_shared<LineFile>(std::move(*staged), verdict.file->key.codec);
+      writer = new_file(std::move(*staged), verdict.file->key);
     else
       written = staged.error();
   }
-  if (written.ok()) written = writer->append(verdict.lane_tag, stream.key, fields, payload);
+  if (written.ok())
+    written = writer->append(verdict.lane_tag, stream.key, fields,
+                             writes_lines(stream.category) ? hub.verifier.lines() : payload);
   if (written) {
     write_trouble.clear();
     return true;

@@ -124,7 +124,7 @@ std::optional<Incarnation::Standing> Incarnation::standing(const std::string& ca
 bool Incarnation::held_up(const std::string& name) const {
   const auto found = categories_.find(name);
   return found != categories_.end() && log_.blocked(name) &&
-         found->second.largest_bytes() >= kHeldUpRolls * options_.roll.bytes;
+         found->second.largest_bytes() >= kHeldUpRolls * roll_bytes(name);
 }
 
 bool Incarnation::takes(const std::string& category, const StreamKey& stream) const {
@@ -173,7 +173,8 @@ Incarnation::Verdict Incarnation::judge(const std::string& name, const StreamKey
     const Bucket sane = sane_bucket(fields.bucket, now.wall_ms);
     verdict.clock_skewed = sane != fields.bucket;
     const Bucket bucket = std::max(row.last_bucket, sane);
-    const FileKey key{layout_.directory_end_ms(bucket, zone_), fields.file_codec};
+    const FileKey key{layout_.directory_end_ms(bucket, zone_), fields.file_codec,
+                      options_.formats(name)};
     Category& files = category(name);
     if (files.out_of_order(key, row.last_file) && !mutant(Mutant::codec_comes_back)) {
       if (log_.blocked(name)) {
@@ -214,7 +215,7 @@ void Incarnation::took(const std::string& name, const StreamKey& stream, const B
   Category& files = category(name);
   owned->loudness.add(stream, files.add(*verdict.file, verdict.lane_tag, lane, stream, fields,
                                         file_bytes, now.mono_ms));
-  if (verdict.file->bytes < options_.roll.bytes || log_.blocked(name)) return;
+  if (verdict.file->bytes < roll_bytes(name) || log_.blocked(name)) return;
   close(files, verdict.file->key.directory_end_ms);
   split_loud(name, now);
 }

@@ -38,6 +38,7 @@ struct IncarnationOptions {
   std::string center;  // name, part of published names
   std::string version;
   RollPolicy roll;
+  FileFormats formats;
   SplitPolicy split;
   CommitLogLimits log;
   uint64_t reclaim_entries = 4096;
@@ -270,6 +271,10 @@ class Incarnation {
   // Lines [from, to) against what was received of their stream; `take`: they reach beyond it.
   Verdict place(OwnedLane* owned, const StreamKey& stream, uint64_t from, uint64_t to);
   Category& category(const std::string& name);
+  // The target size of a category's files.
+  [[nodiscard]] uint64_t roll_bytes(const std::string& category) const {
+    return options_.roll.bytes_of(options_.formats(category));
+  }
   OpenFile& open_file(Category& files, const FileKey& key, Bucket bucket, Moment now);
   [[nodiscard]] bool held_up(const std::string& category) const;
   void close(Category& category, int64_t directory_end_ms);

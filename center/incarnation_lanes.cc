@@ -150,7 +150,7 @@ void Incarnation::begin_release(const Lane& lane, OwnedLane& owned) {
   Category& files = category(lane.category);
   const bool absent = files.holds_other_than(connected_, owned.tag);
   if (absent && mutant(Mutant::only_absent_members_kept)) files.forget(lane, connected_);
-  if (files.largest_bytes() * 2 >= options_.roll.bytes ||
+  if (files.largest_bytes() * 2 >= roll_bytes(lane.category) ||
       (absent && !mutant(Mutant::absent_extents_cut)))
     return close(files, INT64_MAX);
   if (!mutant(Mutant::released_extents_left)) drop(files.drop(lane, owned.tag));

@@ -321,7 +321,7 @@ void Incarnation::stop(bool everything) {
   if (stopping_ != Stopping::no || fenced_) return;
   stopping_ = Stopping::draining;
   for (auto& [name, files] : categories_) {
-    const bool worth = everything || files.largest_bytes() * 2 >= options_.roll.bytes ||
+    const bool worth = everything || files.largest_bytes() * 2 >= roll_bytes(name) ||
                        files.holds_other_than(connected_);
     if (worth) {
       close(files, INT64_MAX);

@@ -4,10 +4,10 @@
 #include <charconv>
 #include <chrono>
 #include <cstdio>
+#include <tuple>
 
 #include "base/check.h"
 #include "base/random.h"
-#include "flow/codec.h"
 
 namespace tailrace {
 
@@ -105,14 +105,17 @@ std::optional<std::string_view> take_last(std::string_view& text) {
   return last;
 }
 
-// Takes ".log" and a codec's extension off.
-std::optional<Codec> take_suffix(std::string_view& name) {
-  for (Codec codec : kCodecs) {
-    const std::string suffix = ".log" + std::string(codec_extension(codec));
-    if (!name.ends_with(suffix)) continue;
+// Takes ".seq", or ".log" and a codec's extension off.
+std::optional<std::pair<FileFormat, Codec>> take_suffix(std::string_view& name) {
+  const auto take = [&name](FileFormat format, Codec codec) {
+    const std::string suffix = file_suffix(format, codec);
+    if (!name.ends_with(suffix)) return false;
     name.remove_suffix(suffix.size());
-    return codec;
-  }
+    return true;
+  };
+  for (Codec codec : kCodecs)
+    if (take(FileFormat::lines, codec)) return std::pair(FileFormat::lines, codec);
+  if (take(FileFormat::sequence, Codec::none)) return std::pair(FileFormat::sequence, Codec::none);
   return std::nullopt;
 }
 
@@ -267,8 +270,8 @@ std::string final_path(std::string_view directory, const FinalName& name) {
   TAILRACE_CHECK(valid_center_name(name.center), "not a Center's name");
   return std::string(directory) + "/" + checked_category(name.category) + "-" +
          stamp(name.closed_s) + "-" + name.center + "-" + checked_incarnation(name.incarnation) +
-         "-" + std::to_string(name.entry) + "-" + std::to_string(name.k) + ".log" +
-         std::string(codec_extension(name.codec));
+         "-" + std::to_string(name.entry) + "-" + std::to_string(name.k) +
+         file_suffix(name.format, name.codec);
 }
 
 std::optional<FinalName> parse_final_path(std::string_view path) {
@@ -277,8 +280,8 @@ std::optional<FinalName> parse_final_path(std::string_view path) {
   if (first == std::string_view::npos) return std::nullopt;
   found.category = path.substr(0, first);
   std::string_view name = path.substr(last + 1);
-  const auto codec = take_suffix(name);
-  if (!codec || !valid_category(found.category)) return std::nullopt;
+  const auto suffix = take_suffix(name);
+  if (!suffix || !valid_category(found.category)) return std::nullopt;
   const std::string prefix = found.category + "-";
   if (!name.starts_with(prefix)) return std::nullopt;
   name.remove_prefix(prefix.size());
@@ -295,7 +298,7 @@ std::optional<FinalName> parse_final_path(std::string_view path) {
   found.center = name;
   found.entry = *entry;
   found.k = static_cast<uint32_t>(*k);
-  found.codec = *codec;
+  std::tie(found.format, found.codec) = *suffix;
   return found;
 }
 

@@ -12,6 +12,7 @@
 #include "base/own_directory.h"
 #include "flow/batch.h"
 #include "flow/stream.h"
+#include "sinks/format/file_format.h"
 
 namespace tailrace {
 
@@ -90,9 +91,10 @@ struct FinalName {
   int64_t closed_s = 0;  // seconds since 1970 (UTC), until 9999
   std::string center;
   std::string incarnation;
-  uint64_t entry = 0;  // that commits it
-  uint32_t k = 0;      // which file of the entry
-  Codec codec = Codec::none;
+  uint64_t entry = 0;         // that commits it
+  uint32_t k = 0;             // which file of the entry
+  Codec codec = Codec::none;  // of lines; a SequenceFile's name does not tell it
+  FileFormat format = FileFormat::lines;
   bool operator==(const FinalName&) const = default;
 };
 // `directory`: as the layout renders it; begins with the category.

@@ -218,7 +218,8 @@ const char* fault(const CommittedFile& x) {
   if (const char* f = fault(static_cast<const FileRef&>(x))) return f;
   if (!valid_category(x.category)) return "a file's category is not valid";
   if (x.codec > Codec::snappy) return "a file's codec is unknown";
-  if (x.format != FileFormat::lines) return "a file's format is unknown";
+  if (x.format != FileFormat::lines && x.format != FileFormat::sequence)
+    return "a file's format is unknown";
   return nullptr;
 }
 

@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "flow/batch.h"
 #include "flow/stream.h"
+#include "sinks/format/file_format.h"
 
 namespace tailrace {
 
@@ -17,8 +18,6 @@ inline constexpr uint8_t kRecordVersion = 1;
 inline constexpr size_t kMaxRecordBytes = 1u << 20;  // of a commit record, and of a claim
 // A bit of StreamRange::flags and TableRow::flags: nothing will ever come after this position.
 inline constexpr uint8_t kFinal = 1;
-
-enum class FileFormat : uint8_t { lines = 1 };
 
 // Every record has
 //   encode()  its bytes. What it holds must be valid (a check): decode() takes back all that

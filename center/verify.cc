@@ -19,13 +19,15 @@ Inflater& Verifier::inflater(Codec codec) {
   return *made;
 }
 
-Result<void> Verifier::check(const BatchFields& fields, std::string_view payload, uint64_t index) {
+Result<void> Verifier::check(const BatchFields& fields, std::string_view payload, uint64_t index,
+                             bool whole) {
+  lines_ = {};
   if (payload.size() != fields.payload_len)
     return corrupt("a batch's payload is not as long as it says");
   if (crc32c(payload) != fields.payload_crc)
     return corrupt("a batch's payload has another checksum");
   if (auto r = check_member(fields.payload_codec, payload, fields.raw_len); !r) return r;
-  if (index >= kFirst && index % kOneIn != 0) return {};
+  if (!whole && index >= kFirst && index % kOneIn != 0) return {};
   std::string_view raw = payload;
   if (fields.payload_codec != Codec::none) {
     if (auto r = inflater(fields.payload_codec).inflate(payload, fields.raw_len, raw_); !r)
@@ -35,6 +37,7 @@ Result<void> Verifier::check(const BatchFields& fields, std::string_view payload
   if (raw.back() != '\n') return corrupt("a batch's last line has no end");
   if (std::count(raw.begin(), raw.end(), '\n') != static_cast<int64_t>(fields.count))
     return corrupt("a batch has more or fewer lines than it says");
+  lines_ = raw;
   return {};
 }
 

@@ -13,7 +13,7 @@
 #include "cli/live_line.h"
 #include "cli/published.h"
 #include "cli/time_range.h"
-#include "flow/codec.h"
+#include "sinks/format/sequence_file.h"
 
 namespace tailrace {
 
@@ -66,7 +66,7 @@ class Printer {
       return Printed::broken;
     }
     (void)posix_fadvise(opened->get(), 0, 0, POSIX_FADV_SEQUENTIAL);
-    const auto inflater = make_file_inflater(file.codec);
+    const auto inflater = make_file_reader(file.path, file.codec);
     uint64_t offset = 0;
     while (true) {
       auto n = read_at(opened->get(), piece_, sizeof piece_, offset);

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "base/units.h"
+#include "sinks/format/file_format.h"
 
 namespace tailrace {
 
@@ -82,6 +83,7 @@ std::optional<Codec> codec_of_name(std::string_view name) {
   if (name.ends_with(".log.gz")) return Codec::gzip;
   if (name.ends_with(".log.zst")) return Codec::zstd;
   if (name.ends_with(".log.snappy")) return Codec::snappy;
+  if (name.ends_with(kSequenceSuffix)) return Codec::none;  // its codec stands in it
   return std::nullopt;
 }
 

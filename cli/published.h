@@ -24,7 +24,7 @@ struct Selection {
   TimeRange time{};
 };
 
-// By extension: .log, .log.gz, .log.zst. nullopt: not a published file's name.
+// By extension: .log, .log.gz, .log.zst, .seq. nullopt: not a published file's name.
 [[nodiscard]] std::optional<Codec> codec_of_name(std::string_view name);
 
 // Orders names as people count: "a-9" before "a-10".

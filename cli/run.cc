@@ -68,7 +68,8 @@ RoadSettings road_settings(const RunSettings& settings) {
   if (!settings.control.empty()) sink.control = settings.control;
   sink.layout = settings.layout;
   sink.timezone = settings.timezone;
-  sink.roll_bytes = settings.roll_bytes;
+  sink.formats.usual = settings.format;
+  sink.roll_bytes = sink.sequence_roll_bytes = settings.roll_bytes;
   sink.roll_age_ms = settings.roll_age_ms;
   sink.roll_idle_ms = settings.roll_idle_ms;
   return road;

@@ -14,6 +14,7 @@ namespace tailrace {
 namespace {
 
 constexpr uint64_t kLeastRollBytes = 1 << 10;
+constexpr uint64_t kSequenceRollBytes = 512 << 20;
 constexpr uint64_t kLeastRecordBytes = 1 << 10;
 constexpr uint16_t kAdminPort = 17420;
 constexpr uint64_t kMostRecordBytes = 3 << 20;  // two of these and their heads stay within a frame
@@ -41,7 +42,10 @@ constexpr Option kOptions[] = {
      "*.bz2 wtmp btmp lastlog *.journal",
      true},
     {"codec", "gzip|zstd|snappy|none", "gzip", "what the published files are compressed with"},
-    {"roll-size", "SIZE", "128MiB", "publish a file when it has this size, compressed"},
+    {"format", "text|sequence_file", "text",
+     "of the published files: lines, or Hadoop's SequenceFile of LongWritable and Text"},
+    {"roll-size", "SIZE", "128MiB",
+     "publish a file when it has this size, compressed (512MiB of SequenceFiles)"},
     {"roll-age", "TIME", "10m", "publish it at this age, whatever its size"},
     {"roll-idle", "TIME", "1m", "publish it when nothing has come for so long"},
     {"layout", "PATH", "{category}/dt={date}/hr={hour}", "directories of the published files"},
@@ -199,6 +203,13 @@ Result<RunSettings> run_settings(const Arguments& arguments, std::string_view cw
   const auto roll = size_between(arguments, "roll-size", kLeastRollBytes, 1ull << 40);
   if (!roll) return roll.error();
   settings.roll_bytes = *roll;
+  const auto format = parse_format(arguments.value("format"));
+  if (!format)
+    return wrong("--format is text or sequence_file, not '" +
+                 escape(arguments.value("format"), 64) + "'");
+  settings.format = *format;
+  if (settings.format == FileFormat::sequence && !arguments.given("roll-size"))
+    settings.roll_bytes = kSequenceRollBytes;
   const auto record = size_between(arguments, "max-record", kLeastRecordBytes, kMostRecordBytes);
   if (!record) return record.error();
   settings.max_record_bytes = static_cast<uint32_t>(*record);

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "cli/config/role_config.h"
 #include "cli/options.h"
+#include "sinks/format/file_format.h"
 
 namespace tailrace {
 
@@ -24,6 +25,7 @@ struct RunSettings {
   std::string control;  // "": inside the output
   std::string layout;
   std::string timezone;
+  FileFormat format = FileFormat::lines;
   uint64_t roll_bytes = 0;
   int64_t roll_age_ms = 0;
   int64_t roll_idle_ms = 0;

@@ -10,6 +10,7 @@ function(chaos name seconds script)
 endfunction()
 
 chaos(kill_gzip 420 kill_run.py --kills 60 --codec gzip --require-strace)
+chaos(kill_sequence 240 kill_run.py --kills 20 --format sequence_file --require-strace)
 chaos(kill_zstd 240 kill_run.py --kills 20 --codec zstd --require-strace)
 chaos(daemons 300 daemons_run.py --kills 60 --require-strace)
 chaos(daemons_hosts 300 daemons_run.py --kills 30 --hosts 3 --require-strace)

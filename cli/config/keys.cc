@@ -141,9 +141,21 @@ constexpr ConfigKey kKeys[] = {
      "directories of the published files"},
     {kPublishes, "sinks.*.timezone", text, "",
      "of {date} and {hour}, such as UTC or Europe/Berlin; needed where the layout has one of them"},
+    {kPublishes, "sinks.*.format", word, "text",
+     "of the published files: text, lines as the agents compressed them; sequence_file, Hadoop's, "
+     "of "
+     "LongWritable (when a line was read, in ms) and Text, compressed once more by the Center in "
+     "the "
+     "pipeline's codec",
+     "text|sequence_file"},
+    {kPublishes, "sinks.*.categories", map, "", "what is otherwise for some categories"},
+    {kPublishes, "sinks.*.categories.*", map, "", "a category, as a pipeline is called"},
+    {kPublishes, "sinks.*.categories.*.format", word, "", "of its files (the sink's)",
+     "text|sequence_file"},
     {kPublishes, "sinks.*.roll", map, "",
      "when a file is closed, besides the end of its directory's time"},
-    {kPublishes, "sinks.*.roll.size", size, "128MiB", "at this size, compressed", "", 64u << 10},
+    {kPublishes, "sinks.*.roll.size", size, "128MiB",
+     "at this size, compressed (512MiB of SequenceFiles)", "", 64u << 10},
     {kPublishes, "sinks.*.roll.age", duration, "",
      "at this age, whatever its size; without it quiet categories make no small files", "", 1000},
     {kPublishes, "sinks.*.roll.idle", duration, "", "when nothing has come for so long", "", 100},

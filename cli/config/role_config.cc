@@ -330,10 +330,23 @@ class Reader {
       map.missing("timezone", "dated directories need one, such as UTC or Europe/Berlin");
     if (const auto zone = TimeZone::load(settings.timezone); !zone)
       map.wrong("timezone", zone.error().text);
+    read_formats(map, settings.formats);
     const ConfigMap roll = map.map("roll");
     settings.roll_bytes = roll.number("size");
+    if (roll.has("size")) settings.sequence_roll_bytes = settings.roll_bytes;
     if (roll.known("age")) settings.roll_age_ms = static_cast<int64_t>(roll.number("age"));
     if (roll.known("idle")) settings.roll_idle_ms = static_cast<int64_t>(roll.number("idle"));
+  }
+
+  static void read_formats(ConfigMap& map, FileFormats& formats) {
+    if (const auto format = parse_format(map.text("format"))) formats.usual = *format;
+    ConfigMap categories = map.map("categories");
+    categories.each([&](const std::string& name, ConfigMap category) {
+      if (!valid_category(name))
+        categories.wrong_name(name, "'" + escape(name, 64) + "' is no category",
+                              "lower case letters, digits, '.', '_' and '-'; 64 at most");
+      if (const auto format = parse_format(category.text("format"))) formats.of[name] = *format;
+    });
   }
 
   // --- all of it in one process -----------------------------------------------------------------

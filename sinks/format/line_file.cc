@@ -14,26 +14,41 @@ constexpr size_t kCopyBytes = 1u << 20;
 constexpr uint64_t kUsualRatio = 6;
 }  // namespace
 
-LineFile::LineFile(std::unique_ptr<StagedFile> file, Codec codec)
-    : file_(std::move(file)), codec_(codec) {}
+LineFile::LineFile(std::unique_ptr<StagedFile> file, Codec codec, FileFormat format,
+                   const SyncMark& sync)
+    : file_(std::move(file)), codec_(codec), format_(format), sync_(sync) {
+  if (!is_sequence()) return;
+  gathered_ = SequenceEncoder(codec_, sync_).header();
+  size_ = gathered_.size();
+  hash_.update(gathered_);
+}
 
 Result<void> LineFile::append(LaneTag tag, const StreamKey& key, const BatchFields& fields,
                               std::string_view payload) {
-  const bool is_member = fields.payload_codec == codec_;
-  if (!is_member && fields.payload_codec != Codec::none)
+  const bool raw = is_sequence() || fields.payload_codec == Codec::none;
+  if (!raw && fields.payload_codec != codec_)
     return Error{Error::Kind::rejected, std::string(codec_name(fields.payload_codec)) +
                                             " data for a file of " +
                                             std::string(codec_name(codec_))};
-  if (is_member) {
+  const bool alone = is_sequence() ? payload.size() >= kPackBytes : fields.payload_codec == codec_;
+  if (alone) {
     if (auto r = flush_lines_of(tag, key); !r) return r;
-    const Extent what{tag, 0, 0, fields.count, fields.raw_len};
-    if (auto r = add_member(what, payload); !r) return r;
+    if (auto r = add_alone(tag, fields, payload); !r) return r;
   } else {
     if (auto r = add_to_pack(pack_of(tag), key, fields, payload); !r) return r;
   }
   lines_ += fields.count;
   raw_bytes_ += fields.raw_len;
   return {};
+}
+
+Result<void> LineFile::add_alone(LaneTag tag, const BatchFields& fields, std::string_view payload) {
+  const Extent what{tag, 0, 0, fields.count, fields.raw_len};
+  if (!is_sequence()) return add_member(what, payload);
+  const TimedLines lines{fields.first_read_ms, payload};
+  std::string blocks;
+  SequenceEncoder(codec_, sync_).encode({&lines, 1}, blocks);
+  return add_member(what, blocks);
 }
 
 LineFile::Pack& LineFile::pack_of(LaneTag tag) {
@@ -62,18 +77,34 @@ Result<void> LineFile::add_to_pack(Pack& pack, const StreamKey& key, const Batch
     if (auto r = flush(pack); !r) return r;
   pack.raw.append(payload);
   pack.lines += fields.count;
+  if (is_sequence()) pack.runs.push_back({fields.first_read_ms, payload.size()});
   waiting_ += payload.size();
   if (pack.streams.empty() || pack.streams.back() != key) pack.streams.push_back(key);
   return {};
 }
 
+// With a compressor made for this pack alone: about a tenth of its work, where one kept by every
+// open file would hold several hundred KiB for nothing.
+std::string LineFile::member_of(const Pack& pack) const {
+  std::string member;
+  if (is_sequence()) {
+    std::vector<TimedLines> lines;
+    size_t at = 0;
+    for (const Pack::Run& run : pack.runs) {
+      lines.push_back({run.read_ms, std::string_view(pack.raw).substr(at, run.bytes)});
+      at += run.bytes;
+    }
+    SequenceEncoder(codec_, sync_).encode(lines, member);
+  } else {
+    make_compressor(codec_)->compress(pack.raw, member);
+  }
+  return member;
+}
+
 Result<void> LineFile::flush(Pack& pack) {
   if (pack.raw.empty()) return {};
   const Extent what{pack.tag, 0, 0, pack.lines, pack.raw.size()};
-  std::string member;
-  // Made for this pack alone: about a tenth of its work, where one kept by every open file would
-  // hold several hundred KiB for nothing.
-  make_compressor(codec_)->compress(pack.raw, member);
+  const std::string member = member_of(pack);
   if (auto r = add_member(what, member); !r) return r;
   packed_raw_ += pack.raw.size();
   packed_size_ += member.size();
@@ -81,6 +112,7 @@ Result<void> LineFile::flush(Pack& pack) {
   pack.raw.clear();
   pack.lines = 0;
   pack.streams.clear();
+  pack.runs.clear();
   return {};
 }
 
@@ -134,7 +166,7 @@ Result<std::unique_ptr<LineFile>> LineFile::cut(const std::function<bool(LaneTag
       if (auto r = flush(pack); !r) return r.error();
   if (!gathered_.empty())
     if (auto r = write_gathered({}); !r) return r.error();
-  auto rest = std::make_unique<LineFile>(std::move(into), codec_);
+  auto rest = std::make_unique<LineFile>(std::move(into), codec_, format_, sync_);
   for (const Extent& extent : extents_)
     if (keep(extent.tag))
       if (auto r = copy_extent(extent, *rest); !r) return r.error();

@@ -1,7 +1,8 @@
 // One open file of lines: batches in, compressed members one after another out. Compressed batches
 // are written untouched; small raw ones are packed into members of 256 KiB raw, never across lanes,
-// so that a lane that goes to another Center can be cut out. Thread: the road for append();
-// finish() and cut() on a worker, when nobody appends any more.
+// so that a lane that goes to another Center can be cut out. In a SequenceFile the members are its
+// blocks, which are made here of raw lines. Thread: the road for append(); finish() and cut() on a
+// worker, when nobody appends any more.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,8 @@
 #include "flow/batch.h"
 #include "flow/codec.h"
 #include "flow/stream.h"
+#include "sinks/format/file_format.h"
+#include "sinks/format/sequence_file.h"
 #include "sinks/store/files.h"
 
 namespace tailrace {
@@ -28,12 +31,14 @@ inline constexpr size_t kWriteBytes = 256u << 10;  // gathered before they are w
 
 class LineFile {
  public:
-  // `file` is empty; `codec` is what all of it is compressed with.
-  LineFile(std::unique_ptr<StagedFile> file, Codec codec);
+  // `file` is empty; `codec` is what all of it is compressed with. `sync` is of a SequenceFile.
+  LineFile(std::unique_ptr<StagedFile> file, Codec codec, FileFormat format = FileFormat::lines,
+           const SyncMark& sync = {});
 
   // Takes a batch; lines of one stream keep the order in which they come, those of different
-  // streams may change places. After an error nothing of it was taken: retry_later may be tried
-  // again. rejected: a payload compressed with another codec.
+  // streams may change places. A SequenceFile is given the lines themselves, inflated, whatever
+  // `fields` say. After an error nothing of it was taken: retry_later may be tried again.
+  // rejected: a payload compressed with another codec.
   Result<void> append(LaneTag tag, const StreamKey& key, const BatchFields& fields,
                       std::string_view payload);
   // Writes what waits, then makes the staged file whole and durable. retry_later: call again.
@@ -52,6 +57,7 @@ class LineFile {
   [[nodiscard]] uint64_t lines() const { return lines_; }
   [[nodiscard]] uint64_t raw_bytes() const { return raw_bytes_; }
   [[nodiscard]] Codec codec() const { return codec_; }
+  [[nodiscard]] FileFormat format() const { return format_; }
 
  private:
   // Members of one lane that lie one behind the other in the file.
@@ -68,8 +74,18 @@ class LineFile {
     uint64_t lines = 0;
     std::string raw;
     std::vector<StreamKey> streams;
+    struct Run {  // so many bytes were read at that time
+      int64_t read_ms = 0;
+      size_t bytes = 0;
+    };
+    std::vector<Run> runs;  // of a SequenceFile
   };
 
+  [[nodiscard]] bool is_sequence() const { return format_ == FileFormat::sequence; }
+  // A batch that is large enough to be a member of its own, or is one.
+  Result<void> add_alone(LaneTag tag, const BatchFields& fields, std::string_view payload);
+  // What a pack becomes.
+  [[nodiscard]] std::string member_of(const Pack& pack) const;
   Pack& pack_of(LaneTag tag);
   Result<void> flush_lines_of(LaneTag tag, const StreamKey& key);
   Result<void> add_to_pack(Pack& pack, const StreamKey& key, const BatchFields& fields,
@@ -81,6 +97,8 @@ class LineFile {
 
   std::unique_ptr<StagedFile> file_;
   Codec codec_;
+  FileFormat format_;
+  SyncMark sync_;
   Xxh3 hash_;
   uint64_t size_ = 0;
   uint64_t lines_ = 0;

@@ -26,7 +26,7 @@ struct StoreFindings {
 };
 
 // What a published file says to a reader.
-[[nodiscard]] std::string plain(Codec codec, const std::string& bytes);
+[[nodiscard]] std::string plain(std::string_view path, Codec codec, const std::string& bytes);
 
 // By category and local_id: where a stream may begin instead of at 0.
 using StoreOrigins = std::map<std::pair<std::string, uint64_t>, std::set<uint64_t>>;

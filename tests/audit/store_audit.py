@@ -25,13 +25,16 @@ import struct
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../road"))
+import sequence_file  # noqa: E402
 from xxh3 import xxh3  # noqa: E402
 
 UNKNOWN = -(1 << 63)
 COMMIT, FENCE = 1, 2
+SEQUENCE = 2  # a file's format
 OWN, NONE, SPLIT, DONE = 1, 2, 3, 4
 FINAL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*-\d{8}T\d{6}Z-.*-(?P<log>\d+-[0-9a-f]{16})-(?P<entry>\d+)-\d+"
-                        r"\.log(\.gz|\.zst|\.snappy)?$")
+                        r"(\.log(\.gz|\.zst|\.snappy)?|\.seq)$")
 
 
 class Corrupt(Exception):
@@ -368,10 +371,13 @@ class Audit:
             data = file.read()
         if len(data) != f["bytes"] or xxh3(data) != f["xxh3"]:
             return self.wrong(f"I3: {path} is not the file that was committed")
-        raw = self.inflated(data, f["codec"])
+        raw = self.lines_of_sequence(path) if f["format"] == SEQUENCE else self.inflated(data, f["codec"])
         if raw is not None and (len(raw) != f["raw_bytes"] or raw.count(b"\n") != f["lines"]):
             self.wrong(f"I3: {path} has {raw.count(bytes([10]))} lines in {len(raw)} bytes, "
                        f"committed were {f['lines']} in {f['raw_bytes']}")
+
+    def lines_of_sequence(self, path):
+        return b"".join(line + b"\n" for _, lines in sequence_file.blocks(os.path.join(self.root, path)) for line in lines)
 
     @staticmethod
     def inflated(data, codec):

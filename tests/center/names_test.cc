@@ -71,6 +71,13 @@ BOOST_AUTO_TEST_CASE(final_paths) {
   BOOST_TEST(path == "nginx.access/dt=2026-11-24/hr=13/nginx.access-20261124T133456Z-center-1-" +
                          kIncarnation + "-7-2.log.gz");
   BOOST_TEST((parse_final_path(path) == name));
+  FinalName sequence = name;
+  sequence.format = FileFormat::sequence;
+  const std::string other = final_path("nginx.access", sequence);
+  BOOST_TEST(other ==
+             "nginx.access/nginx.access-20261124T133456Z-center-1-" + kIncarnation + "-7-2.seq");
+  sequence.codec = Codec::none;  // which it is stands in the file
+  BOOST_TEST((parse_final_path(other) == sequence));
   for (const char* alien : {"nginx.access/part-00000.gz", "nginx.access", "", "/", "app/app-.log",
                             "app/app-20261399T133456Z-c-1-0123456789abcdef-1-1.log",
                             "app/other-20261124T133456Z-c-1-0123456789abcdef-1-1.log",
@@ -94,7 +101,10 @@ BOOST_AUTO_TEST_CASE(final_paths_come_back) {
     name.incarnation = incarnation_name({static_cast<int64_t>(rng.next() >> 2), rng.next()});
     name.entry = rng.next();
     name.k = static_cast<uint32_t>(rng.next());
-    name.codec = static_cast<Codec>(rng.below(4));
+    if (rng.chance(0.2))
+      name.format = FileFormat::sequence;
+    else
+      name.codec = static_cast<Codec>(rng.below(4));
     const std::string path = final_path(name.category + "/x=1", name);
     RC_ASSERT(valid_store_path(path));
     RC_ASSERT(parse_final_path(path) == name);

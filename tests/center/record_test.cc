@@ -155,6 +155,8 @@ CommitRecord random_commit(uint64_t seed) {
   record.pending.resize(rng.below(4), record.pending.front());
   for (FileRef& file : record.pending) file.bytes = rng.next();
   record.files.resize(rng.below(5), sample_file(0));
+  for (CommittedFile& file : record.files)
+    if (rng.chance(0.3)) file.format = FileFormat::sequence;
   for (CommittedFile& file : record.files) {
     file.lines = rng.next();
     file.final_path = "app/" + random_text(rng, 40) + "x";

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Compares a tree of published files with the ledger of what was written: every line once, whole, in order.
 
-Reads the plain directory tree as any reader would: names that begin with '_' are skipped, .log, .log.gz and
-.log.zst are read, anything else is a stray. Prints one summary line; exit 0 only if every count is 0.
+Reads the plain directory tree as any reader would: names that begin with '_' are skipped, .log, .log.gz, .log.zst
+and .seq are read, anything else is a stray. Prints one summary line; exit 0 only if every count is 0.
 
   missing     a line of the ledger that no file holds        doubled     a line a second time
   torn        a line of the wrong length, or half a line     corrupt     the right length, other bytes
@@ -23,7 +23,9 @@ import sys
 import zlib
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../road"))
 import lines  # noqa: E402
+import sequence_file  # noqa: E402
 
 COUNTS = ("missing", "doubled", "torn", "corrupt", "reordered", "alien", "unreadable", "empty", "stray")
 CHUNK = 1 << 20
@@ -70,11 +72,19 @@ def _plain_chunks(path):
             yield data
 
 
-READERS = {".log": _plain_chunks, ".log.gz": _gzip_chunks, ".log.zst": _zstd_chunks}
+def _sequence_chunks(path):
+    try:
+        for _, lines in sequence_file.blocks(path):
+            yield b"".join(line + b"\n" for line in lines)
+    except sequence_file.Broken as e:
+        raise Unreadable("SequenceFile: %s" % e) from None
+
+
+READERS = {".log": _plain_chunks, ".log.gz": _gzip_chunks, ".log.zst": _zstd_chunks, ".seq": _sequence_chunks}
 
 
 def codec_of(name):
-    return next((end for end in (".log.gz", ".log.zst", ".log") if name.endswith(end)), None)
+    return next((end for end in READERS if name.endswith(end)), None)
 
 
 def lines_of(path):

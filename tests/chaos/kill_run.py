@@ -188,6 +188,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=0, help="go on for at least so long")
     parser.add_argument("--seed", type=int, default=0, help="0: a fresh one, printed")
     parser.add_argument("--codec", choices=("gzip", "zstd", "none"), default="gzip")
+    parser.add_argument("--format", choices=("text", "sequence_file"), default="text")
     parser.add_argument("--rate", type=int, default=2000, help="lines a second")
     parser.add_argument("--delete-after", type=float, default=0, help="seconds after which rotated files are deleted")
     parser.add_argument("--random-only", action="store_true", help="no kills at system calls")
@@ -196,8 +197,8 @@ def main():
     parser.add_argument("--keep", action="store_true", help="keep the folder of a good run too")
     args = parser.parse_args()
     args.seed = args.seed or random.SystemRandom().randrange(1, 1 << 31)
-    return run("kill_run --seed %d --codec %s" % (args.seed, args.codec), lambda rig: body(rig, args),
-               Rig("kill", args.codec, args.folder), args.keep)
+    return run("kill_run --seed %d --codec %s --format %s" % (args.seed, args.codec, args.format), lambda rig: body(rig, args),
+               Rig("kill", args.codec, args.folder, form=args.format), args.keep)
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ class Rig:
 
     ROLL = ("--roll-size", "256KiB", "--roll-age", "1s", "--roll-idle", "1s")
 
-    def __init__(self, name, codec="gzip", folder=None, out=None, state=None, globs=(".log*", ".*.log")):
+    def __init__(self, name, codec="gzip", folder=None, out=None, state=None, globs=(".log*", ".*.log"), form=None):
         self.name = name
         self.folder = folder or tempfile.mkdtemp(prefix="tailrace-%s-" % name)
         os.makedirs(self.folder, exist_ok=True)
@@ -115,6 +115,8 @@ class Rig:
         self.started = []
         sources = [a for c in ("alpha", "beta") for g in globs for a in ("--from", "%s=%s/%s-*%s" % (c, self.logs, c, g))]
         self.command = [PROGRAM, "run", *sources, "--to", self.out, "--codec", codec, *self.ROLL]
+        if form:
+            self.command += ["--format", form]
         if state:
             self.command += ["--state", state]
         os.makedirs(self.logs, exist_ok=True)

@@ -32,6 +32,7 @@ BOOST_AUTO_TEST_CASE(what_is_not_said_has_the_documented_value) {
   BOOST_TEST(settings->layout == "{category}/dt={date}/hr={hour}");
   BOOST_TEST(settings->timezone == "UTC");
   BOOST_TEST(settings->roll_bytes == 128u << 20);
+  BOOST_TEST((settings->format == FileFormat::lines));
   BOOST_TEST(settings->roll_age_ms == 600'000);
   BOOST_TEST(settings->roll_idle_ms == 60'000);
   BOOST_TEST(settings->max_record_bytes == 1u << 20);
@@ -59,6 +60,18 @@ BOOST_AUTO_TEST_CASE(patterns_of_one_category_are_one_source_in_the_order_given)
   BOOST_TEST(settings->chosen.empty());
 }
 
+BOOST_AUTO_TEST_CASE(a_sequence_file_is_larger_unless_told) {
+  const std::vector<std::string> words = {"--from", "/srv/web/*.log", "--to",
+                                          "/out",   "--format",       "sequence_file"};
+  const auto settings = settings_of(words);
+  BOOST_REQUIRE(settings);
+  BOOST_TEST((settings->format == FileFormat::sequence));
+  BOOST_TEST(settings->roll_bytes == 512u << 20);
+  auto small = words;
+  small.insert(small.end(), {"--roll-size", "64MiB"});
+  BOOST_TEST(settings_of(small)->roll_bytes == 64u << 20);
+}
+
 BOOST_AUTO_TEST_CASE(every_option_that_is_wrong_is_named) {
   const std::vector<std::string> good = {"--from", "/srv/web/*.log", "--to", "/out"};
   const auto with = [&](std::string option, std::string value) {
@@ -70,6 +83,7 @@ BOOST_AUTO_TEST_CASE(every_option_that_is_wrong_is_named) {
   BOOST_TEST(has(refusal({"--to", "/out"}), "--from"));
   BOOST_TEST(has(refusal({"--from", "/srv/web/*.log"}), "--to"));
   BOOST_TEST(has(with("--codec", "lzma"), "gzip, zstd, snappy or none"));
+  BOOST_TEST(has(with("--format", "avro"), "text or sequence_file"));
   BOOST_TEST(has(with("--roll-size", "128"), "--roll-size"));
   BOOST_TEST(has(with("--roll-size", "1B"), "at least 1"));
   BOOST_TEST(has(with("--roll-age", "0s"), "--roll-age"));

@@ -27,6 +27,7 @@
 #include "flow/frame_reader.h"
 #include "local/spool_record.h"
 #include "local/spool_recovery.h"
+#include "sinks/format/sequence_file.h"
 #include "sinks/store/webhdfs.h"
 #include "tests/local/virtual_disk.h"
 
@@ -137,6 +138,18 @@ void inflate(Bytes bytes) {
   static_cast<void>(check_member(codec, bytes, static_cast<uint32_t>(bytes.size() * 3)).ok());
 }
 
+// In one piece and in two: the same lines, or broken at the same place.
+void sequence_file(Bytes bytes) {
+  std::string whole, pieces;
+  const auto at_once = make_sequence_reader(), in_two = make_sequence_reader();
+  const bool good = at_once->feed(bytes, whole).ok();
+  const size_t half = bytes.size() / 2;
+  const bool good_in_two = in_two->feed(bytes.substr(0, half), pieces).ok() &&
+                           in_two->feed(bytes.substr(half), pieces).ok();
+  TAILRACE_CHECK(good == good_in_two && whole == pieces, "what is read hangs on the pieces");
+  if (good) TAILRACE_CHECK(at_once->finish().ok() == in_two->finish().ok(), "so does the end");
+}
+
 // What anybody may have written into ZooKeeper; what is believed can be said again.
 void member(Bytes bytes) {
   static_cast<void>(AddressRules::parse({std::string(bytes)}).ok());
@@ -189,6 +202,7 @@ const std::map<std::string, void (*)(Bytes)>& targets() {
       {"gzip", inflate<Codec::gzip>},
       {"zstd", inflate<Codec::zstd>},
       {"snappy", inflate<Codec::snappy>},
+      {"sequence_file", sequence_file},
       {"http", http},
       {"webhdfs", webhdfs},
   };

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -63,25 +64,45 @@ class Reading(WithHdfs):
         (name, lines), = read(self.hdfs, "/seq/part-00000", form="SequenceFileAsTextInputFormat", split=50_000).items()
         self.assertEqual((name, lines), ("/seq/part-00000", LINES))
 
-    @unittest.skipUnless(os.access(TAILRACE, os.X_OK), "no program at " + TAILRACE)
-    def test_what_tailrace_publishes(self):
+    def publish(self, codec, form):
+        """What was written, and the published files."""
         folder = tempfile.mkdtemp(prefix="tailrace-readers-")
         self.addCleanup(shutil.rmtree, folder)
         noise = os.urandom(150_000).hex().encode()  # so that files are rolled by size too
         lines = [b"%d %s" % (n, noise[n * 7919 % 290_000:][:n % 2000]) for n in range(10_000)]
         with open(folder + "/a.log", "wb") as f:
             f.write(b"\n".join(lines) + b"\n")
+        root = "/published-%s-%s" % (form, codec)
+        subprocess.run([TAILRACE, "run", "--once", "--from", "x=%s/a.log" % folder, "--codec", codec, "--roll-size", "2MiB",
+                        "--format", form, "--state", folder + "/state",
+                        "--to", "webhdfs://%s@%s%s" % (self.hdfs.superuser, self.hdfs.namenodes[0].at, root)],
+                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120)
+        files = [root + "/" + path for path in self.client.walk(root) if not path.startswith("_")]
+        self.assertGreater(len(files), 1)
+        return lines, files
+
+    @unittest.skipUnless(os.access(TAILRACE, os.X_OK), "no program at " + TAILRACE)
+    def test_what_tailrace_publishes(self):
         for codec in ("gzip", "snappy", "zstd", "none"):
-            root = "/published-" + codec
-            subprocess.run([TAILRACE, "run", "--once", "--from", "x=%s/a.log" % folder, "--codec", codec, "--roll-size", "2MiB",
-                            "--state", "%s/state-%s" % (folder, codec),
-                            "--to", "webhdfs://%s@%s%s" % (self.hdfs.superuser, self.hdfs.namenodes[0].at, root)],
-                           check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120)
-            files = [root + "/" + path for path in self.client.walk(root) if not path.startswith("_")]
-            self.assertGreater(len(files), 1)
-            found = read(self.hdfs, *files, split=1 << 20, native=codec == "zstd")
-            self.assertEqual(sorted(found), sorted(files))
-            self.assertEqual(sorted(b"".join(found.values()).splitlines()), sorted(lines))
+            with self.subTest(codec=codec):
+                lines, files = self.publish(codec, "text")
+                found = read(self.hdfs, *files, split=1 << 20, native=codec == "zstd")
+                self.assertEqual(sorted(found), sorted(files))
+                self.assertEqual(sorted(b"".join(found.values()).splitlines()), sorted(lines))
+
+    @unittest.skipUnless(os.access(TAILRACE, os.X_OK), "no program at " + TAILRACE)
+    def test_sequence_files_that_tailrace_publishes(self):
+        for codec in ("gzip", "snappy", "zstd", "none"):
+            with self.subTest(codec=codec):
+                begun = time.time()
+                lines, files = self.publish(codec, "sequence_file")
+                # Splits that are smaller than a block, and some that begin in one.
+                found = read(self.hdfs, *files, form="SequenceFileAsTextInputFormat", split=150_000, native=codec == "zstd")
+                self.assertEqual(sorted(found), sorted(files))
+                records = [line.split(b"\t", 1) for line in b"".join(found.values()).splitlines()]
+                self.assertEqual(sorted(value for _, value in records), sorted(lines))
+                for key, _ in records:
+                    self.assertTrue(begun - 1 < int(key) / 1000 < time.time() + 1, key)
 
     def test_zstd_without_the_native_library(self):
         self.client.create("/x.zst", b"whatever it is")

@@ -229,5 +229,24 @@ class Batches(LimitsTest):
         self.center_refuses(self.data(garbage, (1000, 5000), codec=1), "broken gzip data|compressed batch is broken")
 
 
+class SequenceFiles(LimitsTest):
+    """A Center that makes SequenceFiles of a category looks into each of its batches, not into a sample."""
+
+    MEMBER, center_refuses = Batches.MEMBER, Batches.center_refuses
+
+    def setUp(self):
+        settings = ", categories: {evil: {format: sequence_file}}}\n"
+        self.change = lambda text: text[:text.rindex("}\n")] + settings
+        super().setUp()
+
+    def configure(self, role, text):
+        super().configure(role, self.change(text) if role == "center" else text)
+
+    def test_row_26_garbage_behind_the_sample(self):
+        garbage = self.MEMBER[:20] + zlib.compress(b"?")[:10] * 4 + self.MEMBER[-4:]
+        known = self.data(b"x\n") * 20  # taken once, then known: but they count
+        self.center_refuses(known + self.data(garbage, (1000, 5000), codec=1), "broken gzip data|compressed batch is broken")
+
+
 if __name__ == "__main__":
     main()

@@ -2,9 +2,11 @@
 """`tailrace run --once`: each codec byte for byte, the summary, exit codes, unterminated last lines."""
 import os
 import shutil
+import time
 import unittest
 
 import corpus
+import sequence_file
 from program import ProgramTest, hard_lines, inflate, main, summary_of
 
 SEED = 4711
@@ -34,6 +36,24 @@ class Once(ProgramTest):
                 self.assertGreaterEqual(numbers["ratio"], 0.9)
                 self.assertIn("seconds", numbers)
                 self.assertIn("MB/s", numbers)
+
+    def test_sequence_files_hold_the_same_lines(self):
+        data = hard_lines(SEED, 8 << 20)
+        self.write("hard.log", data)
+        for codec in ("gzip", "snappy", "zstd", "none"):
+            with self.subTest(codec=codec):
+                self.out = os.path.join(self.dir, "out-" + codec)
+                begun = time.time()
+                done = self.once("--codec", codec, "--format", "sequence_file", "--max-record", "2MiB")
+                files = self.published("web")
+                self.assertTrue(files and all(path.endswith(".seq") for path in files), files)
+                blocks = [block for path in files for block in sequence_file.blocks(path)]
+                self.assertEqual(b"".join(line + b"\n" for _, lines in blocks for line in lines), data)
+                times = [ms / 1000 for keys, _ in blocks for ms in keys]
+                self.assertTrue(begun - 1 < min(times) and max(times) < time.time() + 1, (begun, min(times), max(times)))
+                self.assertEqual(self.cat(), data)
+                self.assertEqual(self.cat("--category", "web"), data)
+                self.assertEqual(summary_of(done)["lines published"], data.count(b"\n"))
 
     @unittest.skipUnless(corpus.logs(), "no real logs here")
     def test_real_logs_come_out_byte_for_byte_in_each_codec(self):

@@ -114,9 +114,9 @@ class ProgramTest(unittest.TestCase):
     def published(self, category="*"):
         """The published files in the order of their names, as any reader sees them."""
         found = []
-        for path in glob.glob(os.path.join(self.out, category, "**", "*.log*"), recursive=True):
+        for path in glob.glob(os.path.join(self.out, category, "**", "*"), recursive=True):
             parts = os.path.relpath(path, self.out).split(os.sep)
-            if not any(part.startswith(("_", ".")) for part in parts):
+            if (".log" in parts[-1] or path.endswith(".seq")) and not any(part.startswith(("_", ".")) for part in parts):
                 found.append(path)
         return sorted(found, key=numbers_count)
 

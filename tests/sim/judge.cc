@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "center/names.h"
-#include "flow/codec.h"
+#include "sinks/format/sequence_file.h"
 
 namespace tailrace::sim {
 
@@ -33,9 +33,8 @@ namespace {
 Result<std::string> inflated(const std::string& path, const std::string& bytes) {
   const auto name = parse_final_path(path);
   if (!name) return Error{Error::Kind::corrupt, "no name of ours"};
-  if (name->codec == Codec::none) return bytes;
   std::string lines;
-  const auto inflater = make_file_inflater(name->codec);
+  const auto inflater = make_file_reader(path, name->codec);
   if (auto r = inflater->feed(bytes, lines); !r) return r.error();
   if (auto r = inflater->finish(); !r) return r.error();
   return lines;

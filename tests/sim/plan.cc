@@ -170,6 +170,7 @@ Plan draw_plan(uint64_t seed) {
   }
   if (rng.chance(0.4)) plan.faults.wrong_view = rate(rng, 0.05);
   draw_rare(rng, plan);
+  if (rng.chance(0.2)) plan.format = FileFormat::sequence;
   plan.leaves = plan.dead_sink < 0 && !plan.core && rng.chance(0.4);
   std::stable_sort(plan.disasters.begin(), plan.disasters.end(),
                    [](const Disaster& a, const Disaster& b) { return a.at_ms < b.at_ms; });
@@ -178,21 +179,22 @@ Plan draw_plan(uint64_t seed) {
 
 std::string Plan::text() const {
   char line[500];
-  std::snprintf(line, sizeof line,
-                "%u hosts, %u categories with %u files each, %u Centers%s, %u sinks%s; %u lines "
-                "until %.3f s, files of %llu bytes, split above %llu in %lld ms; calls lost %.3f, "
-                "late %.3f, answers lost %.3f, slow %.3f, store trouble %.3f and %.3f, "
-                "wrong views %.4f; %zu "
-                "disasters\n",
-                hosts, categories, files, centers, core ? " of which some stay ill" : "", sinks,
-                dead_sink < 0     ? ""
-                : dead_from_start ? " of which one is away"
-                                  : " of which one goes",
-                lines, static_cast<double>(until_ms) / 1000,
-                static_cast<unsigned long long>(roll_bytes),
-                static_cast<unsigned long long>(split.bytes), static_cast<long long>(split.each_ms),
-                faults.call_lost, faults.call_late, faults.answer_lost, faults.slow,
-                faults.store_trouble, faults.second_trouble, faults.wrong_view, disasters.size());
+  std::snprintf(
+      line, sizeof line,
+      "%u hosts, %u categories with %u files each, %u Centers%s, %u sinks%s; %u lines "
+      "until %.3f s, files of %llu bytes%s, split above %llu in %lld ms; calls lost %.3f, "
+      "late %.3f, answers lost %.3f, slow %.3f, store trouble %.3f and %.3f, "
+      "wrong views %.4f; %zu "
+      "disasters\n",
+      hosts, categories, files, centers, core ? " of which some stay ill" : "", sinks,
+      dead_sink < 0     ? ""
+      : dead_from_start ? " of which one is away"
+                        : " of which one goes",
+      lines, static_cast<double>(until_ms) / 1000, static_cast<unsigned long long>(roll_bytes),
+      format == FileFormat::sequence ? " (SequenceFiles)" : "",
+      static_cast<unsigned long long>(split.bytes), static_cast<long long>(split.each_ms),
+      faults.call_lost, faults.call_late, faults.answer_lost, faults.slow, faults.store_trouble,
+      faults.second_trouble, faults.wrong_view, disasters.size());
   std::string out = line;
   for (size_t point = 0; point < kRarePoints; ++point)
     if (rare[point] > 0) out += std::string("  ") + name_of_rare(point) + "\n";

@@ -8,6 +8,7 @@
 #include "base/buggify.h"
 #include "center/loudness.h"
 #include "flow/batch.h"
+#include "sinks/format/file_format.h"
 #include "tests/sim/world.h"
 
 namespace tailrace::sim {
@@ -76,6 +77,7 @@ struct Plan {
   int64_t takeover_after_ms = 15'000;
   SplitPolicy split;
   Codec codec = Codec::none;  // of published files
+  FileFormat format = FileFormat::lines;
   Faults faults;
   RareChances rare{};               // of what machines do seldom; not once all is calm
   std::vector<Disaster> disasters;  // in order

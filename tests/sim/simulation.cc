@@ -9,6 +9,7 @@ namespace tailrace::sim {
 
 namespace {
 constexpr int64_t kMinuteMs = 60'000;
+constexpr uint64_t kSequenceHeaderBytes = 200;  // so that a file holds as many lines as another
 // A Center that was fenced often waits up to five minutes before it takes a lane again, and a
 // Local holds back for as long as an empty answer costs it.
 constexpr int64_t kCalmMs = 15 * kMinuteMs;
@@ -166,13 +167,17 @@ std::shared_ptr<Wire> Simulation::connect(Host& host, LocalProcess& local,
 
 SinkSettings Simulation::draw_settings() {
   SinkSettings settings;
+  settings.formats.usual = plan_.format;
   settings.roll_bytes = plan_.roll_bytes;
+  settings.sequence_roll_bytes = settings.roll_bytes + kSequenceHeaderBytes;
   settings.roll_age_ms = plan_.roll_age_ms;
   settings.roll_idle_ms = plan_.roll_idle_ms;
   settings.bucket_grace_ms = 1'000;
   settings.bucket_jitter_ms = 1'000;
   if (!plan_.settings) return settings;
+  if (world_.rng.chance(0.3)) settings.formats.usual = FileFormat::sequence;
   settings.roll_bytes = plan_.roll_bytes / 2 + world_.rng.below(plan_.roll_bytes * 2);
+  settings.sequence_roll_bytes = settings.roll_bytes + kSequenceHeaderBytes;
   settings.roll_age_ms = 1'000 + static_cast<int64_t>(world_.rng.below(30'000));
   settings.roll_idle_ms = 500 + static_cast<int64_t>(world_.rng.below(20'000));
   return settings;
