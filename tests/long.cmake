@@ -7,3 +7,9 @@ foreach(codec gzip zstd none)
 endforeach()
 add_test(NAME long.spool_crash CONFIGURATIONS Long COMMAND spool_crash 2000000)
 set_tests_properties(long.spool_crash PROPERTIES TIMEOUT 7200 LABELS long)
+
+# 371 MiB are fetched for it.
+add_test(NAME long.spark CONFIGURATIONS Long
+  COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/neighbours/spark_test.py)
+set_tests_properties(long.spark PROPERTIES TIMEOUT 1800 SKIP_RETURN_CODE 77 LABELS "neighbours;long"
+  ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1;PYTHONUNBUFFERED=1;TAILRACE_BIN=$<TARGET_FILE:tailrace>")
