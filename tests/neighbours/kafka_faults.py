@@ -8,14 +8,13 @@ import socket
 import struct
 import sys
 import threading
-import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from kafka_servers import ON_LOOPBACK  # noqa: E402
 
 CUT_REQUEST = "cut request"    # `at` bytes of it reach the broker, then the connection ends
 CUT_ANSWER = "cut answer"      # the broker has done it; `at` bytes of what it says come, then the connection ends
-LATE_REQUEST = "late request"  # the broker gets it after `seconds`, though the client may have gone; what follows waits behind it
+LATE_REQUEST = "late request"  # the broker gets it after `seconds` (None: at heal()), though the client may have gone
 LATE_ANSWER = "late answer"    # the broker has done it; the client hears after `seconds`
 SWALLOW_REQUEST = "swallow request"  # neither gets anything more, the connection stays open until heal()
 SWALLOW_ANSWER = "swallow answer"    # the same, but the broker has done it
@@ -31,7 +30,7 @@ class Fault:
     api: str = None
     to: int = None
     at: int = 0
-    seconds: float = 0
+    seconds: float = None
     times: int = 1
     hard: bool = True  # a cut is a RST, else a FIN
 
@@ -107,7 +106,7 @@ class Connection:
             target.sendall(frame[:fault.at])
             raise Cut(fault.hard)
         if fault.kind in (LATE_REQUEST, LATE_ANSWER):
-            time.sleep(fault.seconds)
+            self.faults.healed.wait(fault.seconds)  # and what follows on this connection waits behind it
         else:
             self.faults.healed.wait()
             raise Cut(False)
@@ -147,6 +146,7 @@ class KafkaFaults:
     def at_random(self, rate, seed=0):
         """Besides: `rate` (0 to 1) of all requests get some fault; nothing is swallowed. 0 ends it."""
         with self.lock:
+            self.healed.clear()
             self.random, self.rate = random.Random(seed), rate
 
     def part(self, *numbers):
@@ -155,7 +155,7 @@ class KafkaFaults:
             self.open[number].clear()
 
     def heal(self):
-        """No fault is left, what was swallowed is cut, and all brokers are reached; what was parted goes on."""
+        """No fault is left, what was swallowed is cut, what is late comes, and all brokers are reached; what was parted goes on."""
         with self.lock:
             self.faults, self.rate = [], 0
             self.healed.set()

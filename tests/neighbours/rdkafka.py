@@ -7,7 +7,7 @@ from ctypes import POINTER, byref, c_char_p, c_int, c_int32, c_int64, c_size_t, 
 
 PRODUCER, CONSUMER = 0, 1
 LIBRARY = "librdkafka.so.1"
-PARTITION_EOF = -191
+PARTITION_EOF, ALL_BROKERS_DOWN = -191, -187
 NONE = -1  # no offset, no timestamp
 
 
@@ -165,7 +165,8 @@ class Handle:
             raise ValueError(text.value.decode())
 
     def on_error(self, _, code, text, __):
-        self.error = "%s: %s" % (name_of(code), (text or b"").decode(errors="replace"))
+        if code != ALL_BROKERS_DOWN or not self.error:  # which says less than what came before it
+            self.error = "%s: %s" % (name_of(code), (text or b"").decode(errors="replace"))
 
     def poll(self, seconds=0):
         return call("poll", self.rk, ms(seconds))
