@@ -146,6 +146,7 @@ Json as_json(const SinkSettings& sink, const std::vector<HistoryFile>& files) {
                             {"lines", of.file.lines},
                             {"hosts", of.file.hosts},
                             {"codec", codec_name(of.file.codec)},
+                            {"format", format_name(of.file.format)},
                             {"first_line_ms", time_or_null(of.file.least_ms)},
                             {"last_line_ms", time_or_null(of.file.greatest_ms)},
                             {"center", of.center}});

@@ -44,6 +44,24 @@ class Files(unittest.TestCase):
         self.assertIn("1 files, ", self.files("--category", "we").stdout)
         self.assertIn("0 files, ", self.files("--last", "0s").stdout)
 
+    def test_each_category_has_its_format(self):
+        pipelines = ""
+        for category in ("web", "app", "db"):
+            with open(f"{self.dir.name}/{category}.log", "w") as log:
+                log.write(f"{category} line\n")
+            pipelines += f"  {category}: {{files: [{self.dir.name}/{category}.log]}}\n"
+        path = self.dir.name + "/run.yaml"
+        with open(path, "w") as f:
+            f.write(f"role: run\ncluster: c\nstate: {self.dir.name}/state\nadmin: 127.0.0.1:0\npipelines:\n{pipelines}sinks:\n"
+                    f"  one:\n    type: directory\n    root: {self.out}\n    timezone: UTC\n    format: sequence_file\n"
+                    "    categories: {app: {format: text}}\n")
+        subprocess.run([TAILRACE, "run", "--config", path, "--once"], check=True, capture_output=True, timeout=60)
+        (sink,) = json.loads(self.files("--format", "json").stdout)
+        self.assertEqual({f["category"]: (f["format"], f["codec"], f["path"].endswith(".seq")) for f in sink["files"]},
+                         {"web": ("sequence_file", "gzip", True), "db": ("sequence_file", "gzip", True), "app": ("text", "gzip", False)})
+        lines = subprocess.run([TAILRACE, "cat", self.out], check=True, capture_output=True, timeout=60).stdout
+        self.assertEqual(sorted(lines.splitlines()), [b"app line", b"db line", b"web line"])
+
     def test_settings_name_the_sinks(self):
         self.collect(web=3)
         path = self.dir.name + "/center.yaml"
