@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <ctime>
 #include <optional>
 
 namespace tailrace {
@@ -93,6 +94,14 @@ std::string show_count(uint64_t n) {
   std::string digits = std::to_string(n);
   for (size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, ",");
   return digits;
+}
+
+std::string show_utc(int64_t wall_ms) {
+  const std::time_t seconds = wall_ms / 1'000;
+  std::tm utc{};
+  char text[40] = "-";
+  if (::gmtime_r(&seconds, &utc) != nullptr) (void)std::strftime(text, sizeof text, "%FT%TZ", &utc);
+  return text;
 }
 
 namespace {

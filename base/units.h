@@ -19,6 +19,8 @@ namespace tailrace {
 [[nodiscard]] std::string show_size(uint64_t bytes);  // "1.5 GiB"
 [[nodiscard]] std::string show_duration(int64_t ms);  // "1.2 s", "3m 20s"
 [[nodiscard]] std::string show_count(uint64_t n);     // "1,234,567"
+// Milliseconds since 1970 as "2026-11-22T13:05:01Z"; "-" of what no calendar knows.
+[[nodiscard]] std::string show_utc(int64_t wall_ms);
 
 // Text of a peer or a file made safe for a terminal or a log: control bytes and non-UTF-8 as \xNN,
 // at most `most` bytes, "..." at a cut.

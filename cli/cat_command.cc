@@ -1,17 +1,18 @@
 #include "cli/cat_command.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <optional>
+#include <iterator>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/units.h"
 #include "cli/live_line.h"
+#include "cli/places.h"
 #include "cli/published.h"
+#include "cli/road.h"
 #include "cli/time_range.h"
 #include "sinks/format/sequence_file.h"
 
@@ -19,7 +20,7 @@ namespace tailrace {
 
 namespace {
 
-constexpr size_t kPieceBytes = 64 << 10;
+constexpr size_t kBiteBytes = 64 << 10;
 constexpr int64_t kPatienceMs = 1000;  // before a progress line is worth its space
 constexpr int64_t kProgressMs = 200;
 
@@ -28,7 +29,9 @@ constexpr std::string_view kExamples =
     "names\n"
     "  tailrace cat ./collected --category nginx | grep ' 500 '\n"
     "  tailrace cat ./collected --from 2026-11-22T13:00 --to 2026-11-22T15:00\n"
-    "  tailrace cat ./collected/nginx/dt=2026-11-22              one day's directory\n";
+    "  tailrace cat ./collected/nginx/dt=2026-11-22              one day's directory\n"
+    "  tailrace cat webhdfs://nn1:9870,nn2:9870/logs/nginx       also a single file\n"
+    "  tailrace cat --config /etc/tailrace/center.yaml --sink warehouse --category nginx\n";
 
 constexpr std::string_view kNotes =
     "Which files a time means: those in a dt=2026-11-22/hr=13 directory that it touches (without "
@@ -49,6 +52,8 @@ constexpr Option kOptions[] = {
     {"from", "T", "",
      "only what is of this time or later: 2026-11-22, 2026-11-22T13, 2026-11-22T13:00"},
     {"to", "T", "", "only what is before this time"},
+    kPlaceOptions[0],
+    kPlaceOptions[1],
 };
 
 enum class Printed { all, broken, reader_gone };
@@ -60,30 +65,35 @@ class Printer {
 
   // On `broken` the text says what and where.
   Printed print(const PublishedFile& file, std::string& text) {
-    auto opened = open_file(file.path, O_RDONLY);
+    auto opened = open_published(file);
     if (!opened) {
       text = opened.error().text;
       return Printed::broken;
     }
-    (void)posix_fadvise(opened->get(), 0, 0, POSIX_FADV_SEQUENTIAL);
     const auto inflater = make_file_reader(file.path, file.codec);
     uint64_t offset = 0;
     while (true) {
-      auto n = read_at(opened->get(), piece_, sizeof piece_, offset);
-      lines_.clear();
-      const Result<void> fed = !n       ? Result<void>(n.error())
-                               : *n > 0 ? inflater->feed({piece_, *n}, lines_)
-                                        : inflater->finish();
-      if (!write(lines_)) return Printed::reader_gone;
-      if (!fed) {
-        text = escape(file.path) + ": broken at byte " + std::to_string(offset) + " or up to " +
-               show_size(kPieceBytes) + " behind it: " + fed.error().text;
+      const auto piece = (*opened)->next();
+      if (!piece) {
+        text = file.shown() + ": " + piece.error().text;
         return Printed::broken;
       }
-      if (*n == 0) return Printed::all;
-      offset += *n;
-      done_ += *n;
-      show_progress(file);
+      // In small bites, so that little is held inflated and a broken place is told to some KiB.
+      for (size_t at = 0; at < std::max<size_t>(piece->size(), 1); at += kBiteBytes) {
+        const std::string_view bite = piece->substr(at, kBiteBytes);
+        lines_.clear();
+        const auto fed = bite.empty() ? inflater->finish() : inflater->feed(bite, lines_);
+        if (!write(lines_)) return Printed::reader_gone;
+        if (!fed) {
+          text = file.shown() + ": broken at byte " + std::to_string(offset) + " or up to " +
+                 show_size(kBiteBytes) + " behind it: " + fed.error().text;
+          return Printed::broken;
+        }
+        offset += bite.size();
+        done_ += bite.size();
+        show_progress(file);
+      }
+      if (piece->empty()) return Printed::all;
     }
   }
 
@@ -111,7 +121,7 @@ class Printer {
     shown_ms_ = now;
     const uint64_t percent = bytes_in_all_ == 0 ? 100 : done_ * 100 / bytes_in_all_;
     live_.show(std::to_string(percent) + " %  " + show_size(done_) + " of " +
-               show_size(bytes_in_all_) + "  " + escape(file.path));
+               show_size(bytes_in_all_) + "  " + file.shown());
   }
 
   uint64_t bytes_in_all_;
@@ -122,7 +132,6 @@ class Printer {
   LiveLine live_;
   std::string lines_;
   std::string write_trouble_;
-  char piece_[kPieceBytes];
 };
 
 void complain(std::string_view text) {
@@ -145,21 +154,56 @@ Result<Selection> selection_of(const Arguments& arguments) {
   return selection;
 }
 
+struct Found {
+  std::vector<PublishedFile> files;
+  std::vector<std::string> trouble;
+
+  void take(std::vector<PublishedFile> more) {
+    files.insert(files.end(), std::make_move_iterator(more.begin()),
+                 std::make_move_iterator(more.end()));
+  }
+  void look(const SinkSettings& place, const Selection& selection) {
+    if (place.hdfs.empty()) return take(find_published(place.root, selection, trouble));
+    const auto client = std::make_shared<HdfsClient>(hdfs_settings(place));
+    take(find_published(client, place.root, selection, trouble));
+  }
+};
+
+// rejected: a wrong command line.
+Result<Found> find(const Arguments& arguments, const Selection& selection) {
+  Found found;
+  const auto& operands = arguments.operands();
+  const bool settings = arguments.given("config") || arguments.given("sink");
+  if (operands.empty() != settings)
+    return Error{Error::Kind::rejected,
+                 "which directory or files? Name them, or a Center's settings with --config. See: "
+                 "tailrace cat --help"};
+  for (const std::string& operand : operands) {
+    if (!is_address(operand)) {
+      found.take(find_published(operand, selection, found.trouble));
+      continue;
+    }
+    const auto place = place_at(operand);
+    if (!place) return place.error();
+    found.look(*place, selection);
+  }
+  if (!settings) return found;
+  const auto places = places_meant(arguments);
+  if (!places) return places.error();
+  for (const SinkSettings& place : *places) found.look(place, selection);
+  return found;
+}
+
 int run_cat(const Arguments& arguments) {
   const auto selection = selection_of(arguments);
-  if (!selection || arguments.operands().empty()) {
-    complain(selection ? "which directory or files? See: tailrace cat --help"
-                       : selection.error().text);
-    return 2;
+  const auto found = selection ? find(arguments, *selection) : Result<Found>(selection.error());
+  if (!found) {
+    complain(found.error().text);
+    return exit_code(found.error());
   }
-  std::vector<std::string> trouble;
-  std::vector<PublishedFile> files;
+  const auto& [files, trouble] = *found;
   uint64_t bytes = 0;
-  for (const std::string& operand : arguments.operands())
-    for (PublishedFile& file : find_published(operand, *selection, trouble)) {
-      bytes += file.bytes;
-      files.push_back(std::move(file));
-    }
+  for (const PublishedFile& file : files) bytes += file.bytes;
   for (const std::string& text : trouble) complain(text);
   if (files.empty() && trouble.empty()) complain("no published file matches");
 
@@ -188,9 +232,9 @@ const Command& cat_command() {
   static const Command kCommand = {
       .name = "cat",
       .summary = "prints published lines, whatever the codec",
-      .synopsis = "DIR|FILE... [--category C] [--from T] [--to T]",
+      .synopsis = "DIR|FILE|URL... [--category C] [--from T] [--to T]",
       .examples = kExamples,
-      .operands = "DIR|FILE...",
+      .operands = "DIR|FILE|URL...",
       .notes = kNotes,
       .options = kOptions,
       .run = run_cat,

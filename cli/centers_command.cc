@@ -1,7 +1,5 @@
 #include "cli/centers_command.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -12,7 +10,7 @@
 #include "center/survey.h"
 #include "cli/center_client.h"
 #include "cli/cluster.h"
-#include "sinks/store/directory_store.h"
+#include "cli/places.h"
 
 namespace tailrace {
 
@@ -197,7 +195,8 @@ Json live_as_json(const std::string& cluster, const std::vector<CenterAnswer>& a
 
 int run_live(const Arguments& arguments) {
   if (arguments.given("category")) {
-    std::fputs("tailrace centers: --category needs DIR, the root of the published files\n", stderr);
+    std::fputs("tailrace centers: --category needs the root of the published files, or --sink\n",
+               stderr);
     return kWrongUsage;
   }
   const auto cluster = cluster_of(arguments);
@@ -224,30 +223,24 @@ int run_live(const Arguments& arguments) {
   return all && !answers.empty() ? kShown : kFailed;
 }
 
+int failed(const Error& why, int code) {
+  std::fprintf(stderr, "tailrace centers: %s\n", why.text.c_str());
+  return code;
+}
+
 int run_centers(const Arguments& arguments) {
-  if (arguments.operands().empty()) return run_live(arguments);
-  if (arguments.operands().size() != 1) {
-    std::fputs(
-        "tailrace centers: expected at most one directory: the root of the published files\n",
-        stderr);
-    return kWrongUsage;
-  }
-  const std::string& root = arguments.operands().front();
-  struct stat status {};
-  if (::stat(root.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) {
-    std::fprintf(stderr, "tailrace centers: %s is no directory\n", escape(root).c_str());
-    return kFailed;
-  }
-  auto store = open_directory_store(root);
-  const auto survey = store ? survey_store(*store->records) : Result<Survey>(store.error());
-  if (!survey) {
-    std::fprintf(stderr, "tailrace centers: %s: %s\n", escape(root).c_str(),
-                 survey.error().text.c_str());
-    return kFailed;
-  }
+  if (arguments.operands().empty() && !arguments.given("sink")) return run_live(arguments);
+  const auto places = places_meant(arguments);
+  if (!places) return failed(places.error(), exit_code(places.error()));
+  const SinkSettings& place = places->front();
+  const auto records = open_records(place);
+  const auto survey = records ? survey_store(**records) : Result<Survey>(records.error());
+  if (!survey) return failed(survey.error().within(escape(place.where())), kFailed);
   const std::string wanted(arguments.value("category"));
   if (arguments.value("format") == "json")
-    std::printf("%s\n", as_json(*survey, wanted).dump(2).c_str());
+    std::printf(
+        "%s\n",
+        as_json(*survey, wanted).dump(2, ' ', false, Json::error_handler_t::replace).c_str());
   else
     show(*survey, wanted, wall_ms());
   return kShown;
@@ -255,8 +248,9 @@ int run_centers(const Arguments& arguments) {
 
 constexpr Option kOptions[] = {
     kClusterOption,
-    {"category", "TEXT", "", "with DIR: only categories with this in their name"},
-    {"format", "text|json", "text", "json: an object with centers, and with DIR lanes"},
+    {"sink", "NAME", "", "with a Center's settings: what the records of this sink say"},
+    {"category", "TEXT", "", "of records: only categories with this in their name"},
+    {"format", "text|json", "text", "json: an object with centers, and of records lanes"},
 };
 }  // namespace
 
@@ -264,18 +258,20 @@ const Command& centers_command() {
   static const Command kCommand = {
       .name = "centers",
       .summary = "shows the Centers of a cluster and how they are, or who owns which category",
-      .synopsis = "[DIR] [--config FILE] [--category TEXT] [--format json]",
+      .synopsis = "[DIR|URL] [--config FILE [--sink NAME]] [--category TEXT] [--format json]",
       .examples =
           "  tailrace centers\n"
-          "  tailrace centers /srv/tailrace --category nginx\n",
-      .operands = "DIR",
+          "  tailrace centers /srv/tailrace --category nginx\n"
+          "  tailrace centers webhdfs://nn1:9870,nn2:9870/logs\n",
+      .operands = "DIR|URL",
       .notes =
-          "Without DIR the Centers that the settings of this host name, and all that these know "
-          "of,\n"
-          "are asked. With DIR, the root of published files, the control records below it say who\n"
-          "owns what; a Center that was killed stands there until another one has finished its\n"
+          "Without DIR or URL the Centers that the settings of this host name, and all that these\n"
+          "know of, are asked. With it, the root of published files, or with --sink, the control\n"
+          "records there say who owns what; a Center that was killed stands there until another "
+          "one has finished its\n"
           "work. Nothing is changed.\n\n"
-          "Exit codes: 0 shown, 1 a Center does not answer or DIR cannot be read, 2 wrong usage.\n",
+          "Exit codes: 0 shown, 1 a Center does not answer or the records cannot be read, 2 wrong "
+          "usage.\n",
       .options = kOptions,
       .run = run_centers,
   };

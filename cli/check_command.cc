@@ -2,7 +2,6 @@
 
 #include <asio/io_context.hpp>
 #include <cstdio>
-#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "agent/source_rules.h"
@@ -41,15 +40,6 @@ WouldRead look(const AgentSettings& settings) {
   return out;
 }
 
-std::string day_of(int64_t wall_ms) {
-  const std::time_t seconds = wall_ms / 1000;
-  std::tm tm{};
-  ::gmtime_r(&seconds, &tm);
-  char text[16];
-  (void)std::strftime(text, sizeof text, "%Y-%m-%d", &tm);
-  return text;
-}
-
 // Start goes on from here with the roles' constructors: so does the check, without open(), which
 // would touch the state.
 void construct(const RoleConfig& config) {
@@ -74,7 +64,7 @@ void show(const std::string& file, const RoleConfig& config) {
   else
     std::printf("  %s %s, %s, oldest %s\n", show_count(would.files).c_str(),
                 would.files == 1 ? "file" : "files", show_size(would.bytes).c_str(),
-                day_of(would.oldest_ms).c_str());
+                show_utc(would.oldest_ms).substr(0, 10).c_str());
   for (const SkippedFile& skipped : would.unreadable)
     std::printf("  cannot read %s: %s\n", escape(skipped.path).c_str(), skipped.reason.c_str());
 }

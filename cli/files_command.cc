@@ -1,22 +1,13 @@
 #include "cli/files_command.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <algorithm>
 #include <cstdio>
-#include <ctime>
-#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
 #include "base/units.h"
 #include "center/history.h"
-#include "cli/cluster.h"
-#include "cli/road.h"
+#include "cli/places.h"
 #include "flow/codec.h"
-#include "sinks/store/directory_store.h"
-#include "sinks/store/hdfs_store.h"
 
 namespace tailrace {
 
@@ -26,84 +17,8 @@ constexpr int kShown = 0;
 constexpr int kFailed = 1;
 constexpr int kWrongUsage = 2;
 constexpr size_t kMostRows = 40;
-constexpr const char* kUsual = "/etc/tailrace/center.yaml";
 
-std::string show_time(int64_t ms) {
-  if (ms == kUnknownTime) return "-";
-  const std::time_t seconds = ms / 1'000;
-  std::tm utc{};
-  char text[32] = "-";
-  if (::gmtime_r(&seconds, &utc) != nullptr) std::strftime(text, sizeof text, "%FT%TZ", &utc);
-  return text;
-}
-
-// --- where to look
-
-Result<SinkSettings> sink_at(const std::string& where) {
-  SinkSettings sink;
-  if (where.find("://") == std::string::npos) {
-    struct stat status {};
-    if (::stat(where.c_str(), &status) != 0 || !S_ISDIR(status.st_mode))
-      return Error{Error::Kind::rejected, escape(where) + " is no directory"};
-    sink.root = where;
-    return sink;
-  }
-  auto urls = parse_hdfs_urls(where);
-  if (!urls) return urls.error();
-  sink.root = urls->front().path;
-  sink.hdfs_user = urls->front().user;
-  if (sink.root.empty())
-    return Error{Error::Kind::rejected,
-                 escape(where) + " names no directory: " + urls->front().server() + "/logs"};
-  sink.hdfs = std::move(*urls);
-  return sink;
-}
-
-Result<std::vector<SinkSettings>> sinks_of(const std::string& file, std::string_view wanted) {
-  const auto config = good_settings(file);
-  if (!config) return config.error();
-  std::vector<SinkSettings> sinks;
-  if (config->center) sinks = config->center->settings.sinks;
-  if (config->run) sinks = config->run->center.sinks;
-  if (sinks.empty())
-    return Error{Error::Kind::rejected,
-                 escape(file) + " is no Center's: it says nothing of published files"};
-  std::string names;
-  for (const SinkSettings& sink : sinks) names += (names.empty() ? "" : ", ") + sink.name;
-  if (!wanted.empty()) std::erase_if(sinks, [&](const auto& sink) { return sink.name != wanted; });
-  if (sinks.empty())
-    return Error{Error::Kind::rejected,
-                 escape(file) + " has no sink '" + escape(wanted) + "', only: " + escape(names)};
-  return sinks;
-}
-
-Result<std::vector<SinkSettings>> sinks_meant(const Arguments& arguments) {
-  std::string file(arguments.value("config"));
-  if (!arguments.operands().empty()) {
-    if (!file.empty() || arguments.given("sink") || arguments.operands().size() > 1)
-      return Error{Error::Kind::rejected,
-                   "one place is wanted: a directory, an address of HDFS, or --config FILE"};
-    auto sink = sink_at(arguments.operands().front());
-    if (!sink) return sink.error();
-    return std::vector<SinkSettings>{std::move(*sink)};
-  }
-  if (file.empty() && ::access(kUsual, R_OK) == 0) file = kUsual;
-  if (file.empty())
-    return Error{Error::Kind::rejected,
-                 "where are the published files? Name their root, or a Center's settings with "
-                 "--config (there is no " +
-                     std::string(kUsual) + " here)"};
-  return sinks_of(file, arguments.value("sink"));
-}
-
-Result<std::unique_ptr<Records>> records_of(const SinkSettings& sink) {
-  if (!sink.hdfs.empty())
-    return std::unique_ptr<Records>(
-        std::make_unique<HdfsRecords>(std::make_shared<HdfsClient>(hdfs_settings(sink))));
-  auto store = open_directory_store(sink.root);
-  if (!store) return store.error();
-  return std::move(store->records);
-}
+std::string show_time(int64_t ms) { return ms == kUnknownTime ? "-" : show_utc(ms); }
 
 // --- what is shown
 
@@ -153,25 +68,25 @@ Json as_json(const SinkSettings& sink, const std::vector<HistoryFile>& files) {
   return out;
 }
 
-int failed(const std::string& why, int code) {
-  std::fprintf(stderr, "tailrace files: %s\n", why.c_str());
+int failed(const Error& why, int code) {
+  std::fprintf(stderr, "tailrace files: %s\n", why.text.c_str());
   return code;
 }
 
 int run_files(const Arguments& arguments) {
   const std::string_view last = arguments.value("last");
   const auto span_ms = parse_duration_ms(last);
-  if (!span_ms) return failed("--last: " + span_ms.error().text, kWrongUsage);
-  const auto sinks = sinks_meant(arguments);
-  if (!sinks) return failed(sinks.error().text, kWrongUsage);
+  if (!span_ms) return failed(span_ms.error().within("--last"), kWrongUsage);
+  const auto sinks = places_meant(arguments);
+  if (!sinks) return failed(sinks.error(), exit_code(sinks.error()));
   const bool json = arguments.value("format") == "json";
   const std::string_view wanted = arguments.value("category");
   Json all = Json::array();
   for (const SinkSettings& sink : *sinks) {
-    const auto records = records_of(sink);
+    const auto records = open_records(sink);
     auto files = records ? read_history(**records, wall_ms() - *span_ms)
                          : Result<std::vector<HistoryFile>>(records.error());
-    if (!files) return failed(escape(sink.where()) + ": " + files.error().text, kFailed);
+    if (!files) return failed(files.error().within(escape(sink.where())), kFailed);
     std::erase_if(*files, [&](const HistoryFile& of) {
       return of.file.category.find(wanted) == std::string::npos;
     });
@@ -191,8 +106,8 @@ int run_files(const Arguments& arguments) {
 constexpr Option kOptions[] = {
     {"last", "TIME", "1h", "how far back: 10m, 1h, 2d, at most about 30d"},
     {"category", "TEXT", "", "only categories with this in their name"},
-    {"config", "FILE", "", "a Center's settings: all its sinks (/etc/tailrace/center.yaml)"},
-    {"sink", "NAME", "", "with settings: only this sink"},
+    kPlaceOptions[0],
+    kPlaceOptions[1],
     {"all", "", "", "every file, however many"},
     {"format", "text|json", "text", "json: an array of sinks with their files"},
 };

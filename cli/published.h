@@ -1,8 +1,10 @@
-// The published files below a directory, as `tailrace cat` reads them: in the order of their names,
-// without what is not whole yet or not for readers (names that begin with '_' or '.').
-// Thread: any; the calls block.
+// The published files below a directory, of this machine or of HDFS, as `tailrace cat` reads them:
+// in the order of their names, without what is not whole yet or not for readers (names that begin
+// with '_' or '.'). Thread: any; the calls block.
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +12,7 @@
 #include "base/result.h"
 #include "cli/time_range.h"
 #include "flow/batch.h"
+#include "sinks/store/hdfs_client.h"
 
 namespace tailrace {
 
@@ -17,7 +20,19 @@ struct PublishedFile {
   std::string path;
   Codec codec = Codec::none;
   uint64_t bytes = 0;
+  std::shared_ptr<HdfsClient> hdfs = {};  // where it is; null: here
+
+  [[nodiscard]] std::string shown() const;  // for messages
 };
+
+// One file from its begin to its end.
+class PublishedReader {
+ public:
+  virtual ~PublishedReader() = default;
+  // The next piece; empty: the end. It stays until the next call.
+  virtual Result<std::string_view> next() = 0;
+};
+[[nodiscard]] Result<std::unique_ptr<PublishedReader>> open_published(const PublishedFile& file);
 
 struct Selection {
   std::string category;  // "": all
@@ -33,6 +48,11 @@ struct Selection {
 // `operand` is a directory, which is walked, or one file, which is taken whatever its name (.gz and
 // .zst tell the codec). What could not be read is told to `trouble`, one line each.
 [[nodiscard]] std::vector<PublishedFile> find_published(const std::string& operand,
+                                                        const Selection& selection,
+                                                        std::vector<std::string>& trouble);
+// The same of a path in HDFS.
+[[nodiscard]] std::vector<PublishedFile> find_published(const std::shared_ptr<HdfsClient>& hdfs,
+                                                        const std::string& path,
                                                         const Selection& selection,
                                                         std::vector<std::string>& trouble);
 

@@ -3,9 +3,9 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "base/clock.h"
 #include "base/units.h"
 #include "cli/cluster.h"
 #include "cli/operator_nodes.h"
@@ -28,11 +28,7 @@ int complain(const std::string& text, int code) {
 std::string signature() {
   char host[256] = "";
   if (::gethostname(host, sizeof host - 1) != 0) host[0] = 0;
-  const time_t now = std::time(nullptr);
-  struct tm utc {};
-  char time[32] = "";
-  if (::gmtime_r(&now, &utc) != nullptr) std::strftime(time, sizeof time, "%FT%TZ", &utc);
-  return "from " + std::string(host) + " at " + time;
+  return "from " + std::string(host) + " at " + show_utc(wall_ms());
 }
 
 int run_rebalance(const Arguments& arguments) {

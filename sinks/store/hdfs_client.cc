@@ -1,5 +1,7 @@
 #include "sinks/store/hdfs_client.h"
 
+#include <algorithm>
+
 namespace tailrace {
 
 namespace {
@@ -116,7 +118,18 @@ HdfsAnswer HdfsClient::create(const std::string& path, const HttpBody& body) {
 }
 
 HdfsAnswer HdfsClient::open(const std::string& path, size_t most_bytes, std::string& content) {
-  const Operation operation = {"GET", path, "OPEN", {}, HdfsExpects::content, most_bytes};
+  return read({"GET", path, "OPEN", {}, HdfsExpects::content, most_bytes}, content);
+}
+
+HdfsAnswer HdfsClient::open_at(const std::string& path, uint64_t offset, size_t n,
+                               std::string& content) {
+  HdfsParameters range = {{"offset", std::to_string(offset)}, {"length", std::to_string(n)}};
+  return read({"GET", path, "OPEN", std::move(range), HdfsExpects::content,
+               std::max(n, kMostHdfsAnswerBytes)},
+              content);
+}
+
+HdfsAnswer HdfsClient::read(const Operation& operation, std::string& content) {
   HdfsAnswer answer = ask(operation, &content);
   if (answer.outcome != HdfsOutcome::redirect) return answer;
   return follow(operation, answer.location, nullptr, &content);

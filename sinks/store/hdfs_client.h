@@ -41,6 +41,9 @@ class HdfsClient {
   [[nodiscard]] HdfsAnswer create(const std::string& path, const HttpBody& body);
   // The bytes come in `content`.
   [[nodiscard]] HdfsAnswer open(const std::string& path, size_t most_bytes, std::string& content);
+  // The same of `n` bytes at `offset`, which must lie within the file.
+  [[nodiscard]] HdfsAnswer open_at(const std::string& path, uint64_t offset, size_t n,
+                                   std::string& content);
 
   [[nodiscard]] const HdfsSettings& settings() const { return settings_; }
 
@@ -54,6 +57,7 @@ class HdfsClient {
     size_t most_bytes = kMostHdfsAnswerBytes;
   };
   [[nodiscard]] HdfsAnswer ask(const Operation& operation, std::string* content = nullptr);
+  [[nodiscard]] HdfsAnswer read(const Operation& operation, std::string& content);
   [[nodiscard]] HdfsAnswer follow(const Operation& operation, const std::string& location,
                                   const HttpBody* body, std::string* content);
 

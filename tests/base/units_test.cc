@@ -35,6 +35,8 @@ BOOST_AUTO_TEST_CASE(durations) {
 }
 
 BOOST_AUTO_TEST_CASE(shown) {
+  BOOST_TEST(show_utc(1'795'352'701'999) == "2026-11-22T13:05:01Z");
+  BOOST_TEST(show_utc(0) == "1970-01-01T00:00:00Z");
   BOOST_TEST(show_size(0) == "0 B");
   BOOST_TEST(show_size(1023) == "1023 B");
   BOOST_TEST(show_size(1536) == "1.5 KiB");

@@ -79,7 +79,7 @@ class Files(unittest.TestCase):
         self.assertEqual(wrong.returncode, 2)
 
     def test_what_cannot_be_read_is_named(self):
-        for at, code, says in ((self.dir.name + "/none", 2, "is no directory"), (self.dir.name, 1, "no Center has ever published here"),
+        for at, code, says in ((self.dir.name + "/none", 1, "is no directory"), (self.dir.name, 1, "no Center has ever published here"),
                                ("webhdfs://127.0.0.1:1/logs", 1, "127.0.0.1:1"), ("webhdfs://nn1", 2, "/logs")):
             got = self.files(at=at)
             self.assertEqual((got.returncode, got.stdout), (code, ""), got.stderr)

@@ -1,0 +1,84 @@
+#include "cli/places.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/units.h"
+#include "cli/cluster.h"
+#include "cli/road.h"
+#include "sinks/store/directory_store.h"
+#include "sinks/store/hdfs_store.h"
+
+namespace tailrace {
+
+namespace {
+constexpr const char* kUsual = "/etc/tailrace/center.yaml";
+
+Error wrong(std::string text) { return Error{Error::Kind::rejected, std::move(text)}; }
+}  // namespace
+
+bool is_address(std::string_view where) { return where.find("://") != std::string_view::npos; }
+
+Result<SinkSettings> place_at(const std::string& where) {
+  SinkSettings sink;
+  if (!is_address(where)) {
+    struct stat status {};
+    if (::stat(where.c_str(), &status) != 0 || !S_ISDIR(status.st_mode))
+      return Error{Error::Kind::retry_later, escape(where) + " is no directory"};
+    sink.root = where;
+    return sink;
+  }
+  auto urls = parse_hdfs_urls(where);
+  if (!urls) return urls.error();
+  sink.root = urls->front().path;
+  sink.hdfs_user = urls->front().user;
+  if (sink.root.empty())
+    return wrong(escape(where) + " names no directory: " + urls->front().server() + "/logs");
+  sink.hdfs = std::move(*urls);
+  return sink;
+}
+
+Result<std::vector<SinkSettings>> places_in(const std::string& file, std::string_view wanted) {
+  const auto config = good_settings(file);
+  if (!config) return config.error();
+  std::vector<SinkSettings> sinks;
+  if (config->center) sinks = config->center->settings.sinks;
+  if (config->run) sinks = config->run->center.sinks;
+  if (sinks.empty())
+    return wrong(escape(file) + " is no Center's: it says nothing of published files");
+  std::string names;
+  for (const SinkSettings& sink : sinks) names += (names.empty() ? "" : ", ") + sink.name;
+  if (!wanted.empty()) std::erase_if(sinks, [&](const auto& sink) { return sink.name != wanted; });
+  if (sinks.empty())
+    return wrong(escape(file) + " has no sink '" + escape(wanted) + "', only: " + escape(names));
+  return sinks;
+}
+
+Result<std::vector<SinkSettings>> places_meant(const Arguments& arguments) {
+  std::string file(arguments.value("config"));
+  if (!arguments.operands().empty()) {
+    if (!file.empty() || arguments.given("sink") || arguments.operands().size() > 1)
+      return wrong("one place is wanted: a directory, an address of HDFS, or --config FILE");
+    auto sink = place_at(arguments.operands().front());
+    if (!sink) return sink.error();
+    return std::vector<SinkSettings>{std::move(*sink)};
+  }
+  if (file.empty() && ::access(kUsual, R_OK) == 0) file = kUsual;
+  if (file.empty())
+    return wrong(
+        "where are the published files? Name their root, or a Center's settings with --config "
+        "(there is no " +
+        std::string(kUsual) + " here)");
+  return places_in(file, arguments.value("sink"));
+}
+
+Result<std::unique_ptr<Records>> open_records(const SinkSettings& sink) {
+  if (!sink.hdfs.empty())
+    return std::unique_ptr<Records>(
+        std::make_unique<HdfsRecords>(std::make_shared<HdfsClient>(hdfs_settings(sink))));
+  auto store = open_directory_store(sink.root);
+  if (!store) return store.error();
+  return std::move(store->records);
+}
+
+}  // namespace tailrace
