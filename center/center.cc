@@ -11,6 +11,7 @@
 #include "base/spawn.h"
 #include "base/worker.h"
 #include "center/hub.h"
+#include "center/known_sink.h"
 #include "center/store_driver.h"
 #include "flow/connection.h"
 
@@ -22,8 +23,7 @@ constexpr int64_t kIdleTickMs = 500;
 constexpr uint64_t kLooks = 8;              // at least so many while limits.memory comes in
 constexpr int64_t kQuietMs = 1'000;         // then what a link's last frame took is given back
 constexpr uint64_t kDescriptorsKept = 256;  // for files, records and what else is opened
-constexpr int kFirstTries = 10;
-constexpr std::string_view kFirstTmp = "tmp-";  // of the sink's identity, while it has no name yet
+constexpr std::chrono::seconds kAwayPause(2);
 
 DoorLimits door_limits(const CenterLimits& set) {
   DoorLimits limits;
@@ -70,6 +70,7 @@ struct Shore {
   Shore(asio::io_context& road, SinkStore store, std::function<std::string()> tmp_name)
       : records(std::move(store.records)),
         files(std::move(store.files)),
+        reopen(std::move(store.reopen)),
         store_worker(road, "store"),
         driver(road, store_worker, *records, *files, std::move(tmp_name)) {
     for (size_t i = 0; i < store.uploads; ++i)
@@ -81,7 +82,9 @@ struct Shore {
   }
   std::unique_ptr<Records> records;
   std::unique_ptr<Files> files;
+  std::function<Result<void>()> reopen;
   SinkIdentity identity;
+  std::string away;     // not empty: since the start it could not be asked which sink it is
   Worker store_worker;  // claims, entries, publishing: short calls
   StoreDriver driver;
   std::vector<std::unique_ptr<Uploader>> uploaders;
@@ -93,8 +96,6 @@ struct Center::State {
 
   Result<void> open();
   Result<HubSinkOptions> open_sink(const SinkSettings& sink, Shore& shore);
-  Result<std::string> find_or_make_sink(Records& records, const std::string& control);
-  Result<void> make_sink(Records& records, const std::string& control);
   asio::awaitable<void> run();
 
   // --- Locals
@@ -118,6 +119,11 @@ struct Center::State {
   asio::awaitable<void> commit_entry(size_t sink, CommitEntry action);
   asio::awaitable<void> publish_file(size_t sink, FileRef file);
   asio::awaitable<void> run_procedure(size_t sink, std::shared_ptr<StoreProcedure> procedure);
+  // Waits until the store can be asked and is the sink that was known. False: it is nobody's any
+  // more.
+  asio::awaitable<bool> back(size_t sink, std::function<bool()> current);
+  // At all sinks; one that was away all the time has nothing to stop.
+  [[nodiscard]] bool stopped() const;
   // True while the incarnation that was current when it was called still is.
   std::function<bool()> while_current(size_t sink);
 
@@ -129,6 +135,7 @@ struct Center::State {
   LinkId next_link = 1;
   int64_t next_look_ms = 0;  // at all of them, or once this much has come:
   uint64_t arrived = 0;
+  bool stopping = false;
   bool leaving = false;
   Bell bell;
 };
@@ -159,6 +166,10 @@ Result<void> Center::State::open() {
   hub = std::make_unique<Hub>(
       HubOptions{settings, std::move(sinks), *uuid, door_limits(settings.limits)}, Rng(os_random()),
       now());
+  for (size_t at = 0; at < shores.size(); ++at)
+    if (!shores[at]->away.empty())
+      log::warning("sink " + settings.sinks[at].name + " is away: " + shores[at]->away +
+                   "; its lines wait in the spools, the other sinks go on");
   return {};
 }
 
@@ -167,74 +178,13 @@ Result<HubSinkOptions> Center::State::open_sink(const SinkSettings& of, Shore& s
   if (!zone) return zone.error();
   auto layout = Layout::parse(of.layout);
   if (!layout) return layout.error();
-
-  Records& records = *shore.records;
-  const std::string identity_name(kSinkIdentityName);
-  const auto found = find_or_make_sink(records, of.control);
-  if (!found) return found.error();
-  auto identity = SinkIdentity::decode(*found);
-  if (!identity) return identity.error().within(identity_name);
-  if (identity->control != of.control)
-    return Error{Error::Kind::rejected, "this output's control directory is " + identity->control +
-                                            ", not " + of.control +
-                                            ": name the one it was made with"};
-  if (settings.cluster != 0 && identity->cluster != settings.cluster)
-    return Error{Error::Kind::rejected, "this output belongs to another cluster: " + identity_name +
-                                            " says " + hex16(identity->cluster) +
-                                            ", this Center is of " + hex16(settings.cluster)};
-  const auto sinks = records.list(of.control);
-  if (!sinks) return sinks.error();
-  if (std::find(sinks->begin(), sinks->end(), hex16(identity->sink)) == sinks->end())
-    return Error{Error::Kind::rejected,
-                 identity_name + " stands in the output directory, but its records in " +
-                     of.control +
-                     " are gone. What was published is not known without them, and would be "
-                     "published again: restore them, or choose another output"};
-  shore.identity = *identity;
-  return HubSinkOptions{*identity, std::move(*layout), std::move(*zone), shore.files.get()};
-}
-
-// What names the sink. Several Centers may start at once at a store that is new: who comes too late
-// finds the work of another in his way, and then the name that it gave.
-Result<std::string> Center::State::find_or_make_sink(Records& records, const std::string& control) {
-  const std::string name(kSinkIdentityName);
-  Result<void> made;
-  for (int tries = 0; tries < kFirstTries; ++tries) {
-    auto found = records.read(name);
-    if (!found) return found.error();
-    if (*found) return std::move(**found);
-    if (!made && made.error().kind != Error::Kind::retry_later) break;
-    made = make_sink(records, control);
-  }
-  if (!made) return made.error();
-  return Error{Error::Kind::corrupt, name + " was written and is not there"};
-}
-
-// The sink's first start: its directory first, then its name, by which alone it exists.
-Result<void> Center::State::make_sink(Records& records, const std::string& control) {
-  auto names = records.list(control);
-  if (!names) return names.error();
-  for (const std::string& name : *names) {
-    // A start that died before the sink had its name left a tmp, or an empty directory.
-    if (name.starts_with(kFirstTmp)) {
-      if (auto r = records.remove(control + "/" + name); !r) return r;
-      continue;
-    }
-    const auto inside = records.list(control + "/" + name);
-    if (!inside) return inside.error();
-    if (!inside->empty())
-      return Error{
-          Error::Kind::rejected,
-          "the control directory " + control + " stands, but " + std::string(kSinkIdentityName) +
-              " in the output directory is gone: restore it, or remove both to start afresh"};
-  }
-  const uint64_t cluster = settings.cluster != 0 ? settings.cluster : os_random();
-  const SinkIdentity fresh{os_random(), cluster, control};
-  if (auto r = records.make_directory(control + "/" + hex16(fresh.sink)); !r) return r;
-  const auto won =
-      records.cas(std::string(kSinkIdentityName), fresh.encode(), Records::Parent::make,
-                  control + "/" + std::string(kFirstTmp) + hex16(os_random()));
-  return won ? Result<void>() : won.error();
+  const auto known = know_sink(*shore.records, of, settings.cluster, settings.state_dir);
+  if (!known) return known.error();
+  // Where there is nothing else to serve, whoever starts it is told at once.
+  if (known->empty && shores.size() == 1) return Error{Error::Kind::rejected, known->away};
+  shore.identity = known->identity;
+  shore.away = known->away;
+  return HubSinkOptions{known->identity, std::move(*layout), std::move(*zone), shore.files.get()};
 }
 
 // --- Locals --------------------------------------------------------------------------------------
@@ -299,7 +249,7 @@ void Center::State::carry_out() {
     if (const auto link = links.find(id); link != links.end()) link->second->connection.close();
   for (const HubWork& work : actions.work)
     std::visit([this, &work](const auto& what) { start(work.sink, what); }, work.what);
-  if (hub->stopped()) bell.ring();
+  if (stopped()) bell.ring();
 }
 
 std::function<bool()> Center::State::while_current(size_t sink) {
@@ -378,18 +328,48 @@ void Center::State::start(size_t sink, RunProcedure work) {
 asio::awaitable<void> Center::State::run_procedure(size_t sink,
                                                    std::shared_ptr<StoreProcedure> procedure) {
   const auto current = while_current(sink);
+  const bool there = co_await back(sink, current);
+  if (!there) co_return;
   const bool ended = co_await shores[sink]->driver.drive(procedure, current);
   if (!ended || !current()) co_return;
   hub->procedure_done(sink, *procedure, now());
   carry_out();
 }
 
+asio::awaitable<bool> Center::State::back(size_t sink, std::function<bool()> current) {
+  Shore& shore = *shores[sink];
+  while (!shore.away.empty() && current()) {
+    auto same = std::make_shared<Result<void>>();
+    std::function<void()> look = [same, reopen = shore.reopen, records = shore.records.get(),
+                                  of = settings.sinks[sink], identity = shore.identity] {
+      *same = reopen ? reopen() : Result<void>();
+      if (*same) *same = is_sink(*records, of, identity);
+    };
+    co_await shore.store_worker.run(std::move(look));
+    if (*same) {
+      if (!std::exchange(shore.away, {}).empty())
+        log::info("sink " + settings.sinks[sink].name + " is there");
+      break;
+    }
+    shore.away = same->error().text;
+    asio::steady_timer timer(road, kAwayPause);
+    co_await timer.async_wait(asio::use_awaitable);
+  }
+  co_return current();
+}
+
+bool Center::State::stopped() const {
+  for (size_t at = 0; at < shores.size(); ++at)
+    if (!hub->stopped(at) && !(stopping && !shores[at]->away.empty())) return false;
+  return true;
+}
+
 asio::awaitable<void> Center::State::run() {
   carry_out();
-  while (!hub->stopped() && !leaving) {
+  while (!stopped() && !leaving) {
     const int64_t wait_ms = hub->busy() ? kBusyTickMs : kIdleTickMs;
     co_await bell.wait(wait_ms);
-    if (hub->stopped() || leaving) break;
+    if (stopped() || leaving) break;
     const bool look = mono_ms() >= next_look_ms || arrived * kLooks >= settings.limits.memory_bytes;
     if (look) {
       next_look_ms = mono_ms() + kIdleTickMs;
@@ -420,6 +400,7 @@ void Center::accept_local(StreamSocket socket) { state_->accept(std::move(socket
 asio::awaitable<void> Center::run() { return state_->run(); }
 
 void Center::stop(bool everything) {
+  state_->stopping = true;
   state_->hub->stop(everything);
   state_->bell.ring();
 }
@@ -440,8 +421,9 @@ CenterStatus Center::status() const {
   if (!state_->hub) return {};
   CenterStatus out = state_->hub->status();
   for (size_t at = 0; at < out.sinks.size(); ++at) {
-    const std::string& trouble = state_->shores[at]->driver.trouble();
-    if (!trouble.empty()) out.sinks[at].trouble = trouble;
+    const Shore& shore = *state_->shores[at];
+    if (!shore.driver.trouble().empty()) out.sinks[at].trouble = shore.driver.trouble();
+    if (!shore.away.empty()) out.sinks[at].trouble = "away since the start: " + shore.away;
   }
   return out;
 }

@@ -4,6 +4,7 @@
 
 #include <asio/awaitable.hpp>
 #include <asio/io_context.hpp>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -107,6 +108,7 @@ struct SinkStore {
   std::unique_ptr<Records> records;
   std::unique_ptr<Files> files;
   size_t uploads = 1;  // files that may be finished at the same time, each on a worker of its own
+  std::function<Result<void>()> reopen = {};  // where it can be another one a moment later
 };
 
 class Center {
@@ -115,7 +117,8 @@ class Center {
   Center(asio::io_context& road, CenterSettings settings, std::vector<SinkStore> stores);
   ~Center();
 
-  // Finds or makes the sinks' and the cluster's names in the stores. Blocks.
+  // Finds or makes the sinks' and the cluster's names in the stores. A store that is away and was
+  // known before is waited for while the others are served. Blocks.
   Result<void> open();
   [[nodiscard]] std::string cluster() const;          // uuid, hex16; after open()
   [[nodiscard]] std::vector<uint64_t> sinks() const;  // uuids; after open()

@@ -8,25 +8,23 @@
 #include "base/log.h"
 #include "base/spawn.h"
 #include "cli/stop_signals.h"
-#include "sinks/store/directory_store.h"
 #include "sinks/store/hdfs_store.h"
+#include "sinks/store/late_directory.h"
 
 namespace tailrace {
 
 namespace {
 
-Result<SinkStore> open_directory_sink(const SinkSettings& sink) {
-  if (auto made = make_directories(sink.root); !made) return made.error();
-  auto store = open_directory_store(sink.root);
-  if (!store) return store.error();
-  return SinkStore{std::move(store->records), std::move(store->files)};
+SinkStore open_directory_sink(const SinkSettings& sink) {
+  LateDirectory store = late_directory_store(sink.root);
+  return SinkStore{std::move(store.records), std::move(store.files), 1, std::move(store.reopen)};
 }
 
 Result<SinkStore> open_hdfs_sink(const SinkSettings& sink, const std::string& state_dir) {
   constexpr size_t kUploads = 4;
   auto store = open_hdfs_store(hdfs_settings(sink, state_dir + "/spill"));
   if (!store) return store.error();
-  return SinkStore{std::move(store->records), std::move(store->files), kUploads};
+  return SinkStore{std::move(store->records), std::move(store->files), kUploads, {}};
 }
 
 }  // namespace
@@ -44,8 +42,8 @@ HdfsSettings hdfs_settings(const SinkSettings& sink, std::string spill_dir) {
 Result<std::vector<SinkStore>> open_stores(const CenterSettings& settings) {
   std::vector<SinkStore> stores;
   for (const SinkSettings& sink : settings.sinks) {
-    auto store =
-        sink.hdfs.empty() ? open_directory_sink(sink) : open_hdfs_sink(sink, settings.state_dir);
+    auto store = sink.hdfs.empty() ? Result<SinkStore>(open_directory_sink(sink))
+                                   : open_hdfs_sink(sink, settings.state_dir);
     if (!store) return store.error();
     stores.push_back(std::move(*store));
   }

@@ -27,7 +27,7 @@ struct RoadSettings {
 // How the HDFS of a sink is reached. `spill_dir`: where files wait that are to be sent; "" for who
 // only looks.
 [[nodiscard]] HdfsSettings hdfs_settings(const SinkSettings& sink, std::string spill_dir = {});
-// The stores of a Center's sinks; roots on this machine are made. Blocks on the disk.
+// The stores of a Center's sinks; roots on this machine are made when they are first asked.
 [[nodiscard]] Result<std::vector<SinkStore>> open_stores(const CenterSettings& settings);
 // Opens the Center. While HDFS cannot be asked it says so and waits, until it can or a signal to
 // stop came: then the error is returned. Blocks.

@@ -16,6 +16,7 @@ endfunction()
 
 neighbours(hdfs_store 180 hdfs_store_test.py)
 neighbours(hdfs_look 180 hdfs_look_test.py)
+neighbours(hdfs_away 180 hdfs_away_test.py)
 
 neighbours(zookeeper_sessions 180 zookeeper_test.py Sessions)
 neighbours(zookeeper_rights 120 zookeeper_test.py Rights Sizes LookUps)
