@@ -8,12 +8,14 @@
 #include "agent/tree_walk.h"
 #include "base/units.h"
 #include "cli/config/role_config.h"
+#include "cli/probe.h"
 
 namespace tailrace {
 
 namespace {
 using Json = nlohmann::ordered_json;
 constexpr int kGood = 0;
+constexpr int kFailed = 1;
 constexpr int kWrongUsage = 2;
 constexpr int kWrongSettings = 78;
 
@@ -69,6 +71,26 @@ void show(const std::string& file, const RoleConfig& config) {
     std::printf("  cannot read %s: %s\n", escape(skipped.path).c_str(), skipped.reason.c_str());
 }
 
+void show(const Probes& probes) {
+  for (const Probe& probe : probes) {
+    std::printf("  %-4s  %s: %s: %s\n", std::string(verdict_name(probe.verdict)).c_str(),
+                escape(probe.about).c_str(), escape(probe.tried, 1024).c_str(),
+                escape(probe.found, 1024).c_str());
+    if (!probe.mend.empty()) std::printf("        %s\n", escape(probe.mend, 1024).c_str());
+  }
+}
+
+Json as_json(const Probes& probes) {
+  Json out = Json::array();
+  for (const Probe& probe : probes)
+    out.push_back({{"verdict", verdict_name(probe.verdict)},
+                   {"about", probe.about},
+                   {"tried", probe.tried},
+                   {"found", probe.found},
+                   {"mend", probe.mend}});
+  return out;
+}
+
 Json as_json(const std::string& file, const RoleConfig& config) {
   Json out;
   out["file"] = file;
@@ -99,23 +121,32 @@ int run_check(const Arguments& arguments) {
                  arguments.operands().empty() ? "which FILE?" : "--format is text or json");
     return kWrongUsage;
   }
-  bool good = true;
+  const bool json = format == "json";
+  bool good = true, all_there = true;
   Json all = Json::array();
   for (const std::string& file : arguments.operands()) {
     const RoleConfig config = read_role_config(file, "");
     if (config.good()) construct(config);
     good = good && config.good();
-    if (format == "json")
-      all.push_back(as_json(file, config));
-    else
+    const bool connect = arguments.given("connect") && config.good();
+    const Probes probes = connect ? probe(config) : Probes();
+    for (const Probe& of : probes) all_there = all_there && of.verdict != Probe::Verdict::fail;
+    if (!json) {
       show(file, config);
+      show(probes);
+      continue;
+    }
+    all.push_back(as_json(file, config));
+    if (connect) all.back()["probes"] = as_json(probes);
   }
-  if (format == "json")
-    std::printf("%s\n", all.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
-  return good ? kGood : kWrongSettings;
+  if (json) std::printf("%s\n", all.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+  if (!good) return kWrongSettings;
+  return all_there ? kGood : kFailed;
 }
 
 constexpr Option kOptions[] = {
+    {"connect", "", "",
+     "also try what the settings name: HDFS, directories, ZooKeeper, Centers, the Local"},
     {"format", "text|json", "text", "json: an array with an object for each FILE"},
 };
 }  // namespace
@@ -124,12 +155,21 @@ const Command& check_command() {
   static const Command kCommand = {
       .name = "check",
       .summary = "says what is wrong with settings, each error with its line; exit 78 if any is",
-      .synopsis = "[--format json] FILE...",
-      .examples = "  tailrace check /etc/tailrace/agent.yaml\n",
+      .synopsis = "[--connect] [--format json] FILE...",
+      .examples =
+          "  tailrace check /etc/tailrace/agent.yaml\n"
+          "  sudo -u tailrace tailrace check --connect /etc/tailrace/center.yaml\n",
       .operands = "FILE...",
       .notes =
           "The agent's conf.d/*.yaml beside FILE are read with it. It also says what would be "
-          "read now.\n",
+          "read now.\n"
+          "--connect goes the way of a file at each sink: small files are written, renamed and "
+          "removed,\n"
+          "in the output and in the control directory. Run it as the program's user. Each line is "
+          "ok, warn\n"
+          "or FAIL, with what to do below it.\n\n"
+          "Exit codes: 0 good, 1 something that was tried fails, 2 wrong usage, 78 wrong "
+          "settings.\n",
       .options = kOptions,
       .run = run_check,
   };

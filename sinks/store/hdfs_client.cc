@@ -6,7 +6,8 @@ namespace tailrace {
 
 namespace {
 
-constexpr int64_t kCallMs = 30'000;
+constexpr int64_t kCallMs =
+    10'000;  // a NameNode that is silent for so long is asked no more: another may be active
 constexpr int64_t kReadMs = 300'000;  // of a record, which may be a long log's manifest
 
 // Which of two failures tells more of what is wrong.
@@ -49,6 +50,7 @@ HdfsAnswer HdfsClient::ask(const Operation& operation, std::string* content) {
         }
       }
       if (!answer.text.empty()) answer.text = server.server() + ": " + answer.text;
+      answer.server_s = reply->server_s;
       if (content) *content = std::move(reply->body);
       return answer;
     }
@@ -102,6 +104,14 @@ HdfsAnswer HdfsClient::remove(const std::string& path) {
 
 HdfsAnswer HdfsClient::touch(const std::string& path) {
   return ask({"PUT", path, "SETTIMES", {}, HdfsExpects::nothing});
+}
+
+HdfsAnswer HdfsClient::may_write(const std::string& directory) {
+  return ask({"GET", directory, "CHECKACCESS", {{"fsaction", "-wx"}}, HdfsExpects::nothing});
+}
+
+HdfsAnswer HdfsClient::quota(const std::string& directory) {
+  return ask({"GET", directory, "GETQUOTAUSAGE", {}, HdfsExpects::quota});
 }
 
 // What HttpFS takes for granted where nothing is said is not what a NameNode does.

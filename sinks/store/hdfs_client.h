@@ -37,6 +37,9 @@ class HdfsClient {
   [[nodiscard]] HdfsAnswer remove(const std::string& path);
   // Changes nothing, as only the active NameNode can: absent is certain.
   [[nodiscard]] HdfsAnswer touch(const std::string& path);
+  // done: we may put names into this directory and look at them.
+  [[nodiscard]] HdfsAnswer may_write(const std::string& directory);
+  [[nodiscard]] HdfsAnswer quota(const std::string& directory);
   // Never over another file. A part of it may be left, and closed as if it were whole.
   [[nodiscard]] HdfsAnswer create(const std::string& path, const HttpBody& body);
   // The bytes come in `content`.

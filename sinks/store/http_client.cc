@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <optional>
 
@@ -184,6 +185,9 @@ Result<HttpReply> HttpClient::call(const HttpCall& call) {
   exchange.reply.status = static_cast<int>(status);
   if (type) exchange.reply.type = type;
   if (location) exchange.reply.location = location;
+  curl_header* date = nullptr;
+  if (curl_easy_header(state_->curl, "Date", 0, CURLH_HEADER, -1, &date) == CURLHE_OK)
+    exchange.reply.server_s = std::max<int64_t>(0, curl_getdate(date->value, nullptr));
   return std::move(exchange.reply);
 }
 

@@ -46,6 +46,7 @@ class Fields final : public nlohmann::json_sax<nlohmann::json> {
   std::optional<bool> truth;
   std::vector<HdfsEntry> entries;
   std::optional<uint64_t> remaining;
+  std::optional<HdfsQuota> quota;
 
   bool null() override { return true; }
   bool boolean(bool value) override {
@@ -60,6 +61,11 @@ class Fields final : public nlohmann::json_sax<nlohmann::json> {
       if (name() == "fileId") entry->file_id = value;
     } else if (levels_.back().name == "DirectoryListing" && name() == "remainingEntries") {
       remaining = value;
+    } else if (quota && levels_.back().name == "QuotaUsage") {
+      if (name() == "quota") quota->names = value;
+      if (name() == "spaceQuota") quota->space = value;
+      if (name() == "fileAndDirectoryCount") quota->names_used = value;
+      if (name() == "spaceConsumed") quota->space_used = value;
     }
     return true;
   }
@@ -79,6 +85,7 @@ class Fields final : public nlohmann::json_sax<nlohmann::json> {
   bool binary(binary_t&) override { return true; }
   bool start_object(size_t) override {
     if (!levels_.empty() && name() == "FileStatus") entries.emplace_back();
+    if (!levels_.empty() && name() == "QuotaUsage") quota.emplace();
     return enter(false);
   }
   bool start_array(size_t) override { return enter(true); }
@@ -213,6 +220,7 @@ bool take(HdfsExpects expects, Fields& fields, HdfsAnswer& answer) {
       if (answer.entries.size() == 1 && answer.entries[0].name.empty()) return true;  // a file's
       return std::all_of(answer.entries.begin(), answer.entries.end(),
                          [](const HdfsEntry& entry) { return plain_entry_name(entry.name); });
+    case HdfsExpects::quota: answer.quota = fields.quota; return answer.quota.has_value();
     case HdfsExpects::content:
     case HdfsExpects::created:
     case HdfsExpects::nothing: return true;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -52,6 +53,7 @@ struct HttpReply {
   std::string type;      // Content-Type
   std::string location;  // where a redirect leads
   std::string body;
+  int64_t server_s = 0;  // the server's clock, in seconds since 1970; 0: it did not say
 };
 
 enum class HdfsOutcome {
@@ -75,6 +77,13 @@ struct HdfsEntry {
   bool operator==(const HdfsEntry&) const = default;
 };
 
+// Of one directory; what its parents allow is not in it.
+struct HdfsQuota {
+  std::optional<uint64_t> names, space;  // how many files and directories, bytes times replicas
+  uint64_t names_used = 0;
+  uint64_t space_used = 0;
+};
+
 struct HdfsAnswer {
   HdfsOutcome outcome = HdfsOutcome::unknown;
   std::string text;                // unless done: what was said, for people
@@ -82,6 +91,8 @@ struct HdfsAnswer {
   std::vector<HdfsEntry> entries;  // one of a status, many of a listing
   uint64_t more = 0;               // entries of a listing behind these
   std::string location;
+  std::optional<HdfsQuota> quota{};
+  int64_t server_s = 0;  // HttpReply's
 };
 
 // What the answer to an operation must hold to be believed.
@@ -91,7 +102,8 @@ enum class HdfsExpects {
   listing,  // LISTSTATUS_BATCH
   content,  // OPEN: the bytes, or a redirect
   created,  // CREATE: 201, or a redirect
-  nothing,  // SETTIMES: 200
+  nothing,  // SETTIMES, CHECKACCESS: 200
+  quota,    // GETQUOTAUSAGE
 };
 [[nodiscard]] HdfsAnswer understand_hdfs(HdfsExpects expects, const HttpReply& reply);
 
