@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/rate_track.h"
+#include "base/sparingly.h"
 #include "center/hub.h"
 #include "center/local_link.h"
 #include "control.pb.h"
@@ -110,6 +111,7 @@ struct Hub::Sink {
   int64_t newest_published_ms = -1;
   // Each empty once it is over.
   std::string write_trouble;
+  Sparingly writes_waiting;                            // each file has a text of its own
   std::map<std::string, std::string> finish_troubles;  // by category
   std::string end_trouble;  // why the last incarnation ended, when no other follows
   bool stopped = false;

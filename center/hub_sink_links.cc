@@ -225,9 +225,10 @@ bool Hub::Sink::append(LocalLink& link, const LocalLink::Stream& stream, const B
     return false;
   }
   // No room: nothing was taken, the Local sends it again. An alarm, not a loss.
-  if (write_trouble != written.error().text)
-    hub.say(log::Level::warning, "writing waits: " + written.error().text,
-            {{"sink", settings.name}});
+  if (auto text =
+          writes_waiting.text("", "writing waits: " + written.error().text, hub.now.mono_ms);
+      !text.empty())
+    hub.say(log::Level::warning, std::move(text), {{"sink", settings.name}});
   write_trouble = written.error().text;
   if (verdict.file->extents.empty()) writers.erase(verdict.file->id);
   incarnation->not_taken(stream.category, verdict);

@@ -56,12 +56,12 @@ class Full(unittest.TestCase):
                 time.sleep(0.5)
 
 
-def own_mounts():
-    """Starts this anew where what it mounts is seen by nobody else."""
+def own_mounts(script=__file__):
+    """Starts this (or another script) anew where what it mounts is seen by nobody else."""
     for words in (["unshare", "-m"], ["unshare", "-rm"]):
         if subprocess.run([*words, "mount", "-t", "tmpfs", "none", "/mnt"], stderr=subprocess.DEVNULL, check=False).returncode == 0:
             os.environ[OWN_MOUNTS] = "1"
-            os.execvp(words[0], [*words, sys.executable, os.path.abspath(__file__), *sys.argv[1:]])
+            os.execvp(words[0], [*words, sys.executable, os.path.abspath(script), *sys.argv[1:]])
     print("hdfs_full_test.py: no right to mount a tmpfs, neither as this user nor in a user namespace")
     sys.exit(SKIPPED)
 
