@@ -67,10 +67,11 @@ struct CenterFlow {
   uint64_t refused = 0;      // the same of those that are not taken whenever they come
   uint64_t uncommitted = 0;  // received and not committed: their Locals keep them
   uint64_t committed = 0;
-  uint64_t unpublished = 0;  // committed and not yet in readers' sight
-  uint64_t published = 0;    // also what a dead Center had committed
-  uint64_t lost = 0;         // committed, and removed by somebody before it was published
-  uint64_t files = 0;        // published
+  uint64_t unpublished = 0;   // committed and not yet in readers' sight
+  uint64_t published = 0;     // also what a dead Center had committed
+  uint64_t lost = 0;          // committed, and removed by somebody before it was published
+  uint64_t files = 0;         // published
+  uint64_t fewest_files = 0;  // of the target size that could hold as much
   uint64_t open_files = 0;
   uint64_t lanes = 0;
 };

@@ -218,6 +218,7 @@ SinkStatus Hub::Sink::status() const {
     out.categories[name].published = of.published;
     out.categories[name].lost = of.lost;
     out.categories[name].files = of.files;
+    out.categories[name].fewest_files = of.fewest_files;
   }
   for (const auto& [name, of] : incarnation->waiting()) {
     CenterFlow& flow = out.categories[name];

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/buggify.h"
+#include "base/file.h"
 #include "base/mutant.h"
 #include "center/ranges.h"
 #include "center/remove_staged.h"
@@ -37,10 +38,12 @@ Incarnation::Incarnation(IncarnationOptions options, Acquirer me, Layout layout,
   run(start_);
 }
 
-void IncarnationCounts::add_published(const CommittedFile& file) {
+void IncarnationCounts::add_published(const CommittedFile& file, uint64_t fewest_files_more) {
   ++files_published;
-  ++categories[file.category].files;
-  categories[file.category].published += file.lines;
+  OfCategory& of = categories[file.category];
+  ++of.files;
+  of.fewest_files += fewest_files_more;
+  of.published += file.lines;
   lines_published += file.lines;
   raw_bytes_published += file.raw_bytes;
   file_bytes_published += file.bytes;
@@ -52,6 +55,7 @@ IncarnationCounts& IncarnationCounts::operator+=(const IncarnationCounts& more) 
     categories[name].published += of.published;
     categories[name].lost += of.lost;
     categories[name].files += of.files;
+    categories[name].fewest_files += of.fewest_files;
   }
   lines_committed += more.lines_committed;
   lines_published += more.lines_published;
@@ -62,6 +66,11 @@ IncarnationCounts& IncarnationCounts::operator+=(const IncarnationCounts& more) 
 }
 
 Incarnation::~Incarnation() = default;
+
+void Incarnation::count_published(const CommittedFile& file) {
+  counts_.add_published(file, fewest_files_.add(file.category, parent_path(file.final_path),
+                                                file.bytes, roll_bytes(file.category)));
+}
 
 std::vector<CenterAction> Incarnation::take_actions() { return std::exchange(actions_, {}); }
 
@@ -437,7 +446,7 @@ void Incarnation::publish_done(const std::string& stage, const Result<Published>
     counts_.categories[p.file.category].lost += p.file.lines;
     actions_.push_back(LostFile{p.file, show_ranges(p.record->lanes, p.file.category)});
   } else {
-    counts_.add_published(p.file);
+    count_published(p.file);
   }
   log_.published(stage);
   publishing_.erase(found);

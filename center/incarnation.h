@@ -18,6 +18,7 @@
 #include "center/category.h"
 #include "center/collect.h"
 #include "center/commit_log.h"
+#include "center/fewest_files.h"
 #include "center/janitor.h"
 #include "center/loudness.h"
 #include "center/moment.h"
@@ -108,11 +109,12 @@ using CenterAction = std::variant<FinishFile, DropFile, CommitEntry, PublishFile
                                   Fenced, Stopped, Trouble, LostFile, GoneFile>;
 
 struct IncarnationCounts {
-  struct OfCategory {  // lines, but for `files`
+  struct OfCategory {  // lines, but for files
     uint64_t committed = 0;
     uint64_t published = 0;
     uint64_t lost = 0;  // of LostFile
     uint64_t files = 0;
+    uint64_t fewest_files = 0;  // that could hold the same: center/fewest_files.h
   };
   std::map<std::string, OfCategory> categories;
   uint64_t lines_committed = 0;
@@ -121,7 +123,7 @@ struct IncarnationCounts {
   uint64_t file_bytes_published = 0;
   uint64_t files_published = 0;
 
-  void add_published(const CommittedFile& file);
+  void add_published(const CommittedFile& file, uint64_t fewest_files_more);
   IncarnationCounts& operator+=(const IncarnationCounts& more);
 };
 
@@ -277,6 +279,7 @@ class Incarnation {
   }
   OpenFile& open_file(Category& files, const FileKey& key, Bucket bucket, Moment now);
   [[nodiscard]] bool held_up(const std::string& category) const;
+  void count_published(const CommittedFile& file);
   void close(Category& category, int64_t directory_end_ms);
   void queue_ready(Category& category, Moment now);
   void roll(Moment now);
@@ -322,6 +325,7 @@ class Incarnation {
   bool started_ = false;
   bool fenced_ = false;
   int64_t not_before_ms_;
+  FewestFiles fewest_files_;
   Moment now_;
 
   std::map<Lane, OwnedLane> lanes_;

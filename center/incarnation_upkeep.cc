@@ -224,7 +224,7 @@ void Incarnation::janitor_done(const Janitor& janitor, Moment now) {
   const bool own = janitor.log() == me_.incarnation;  // counted when it was published
   for (const CommittedFile& file : janitor.published()) {
     if (own) break;
-    counts_.add_published(file);
+    count_published(file);
   }
   const bool tell = janitor.outcome() == Janitor::Outcome::gone;
   for (const FileRef& file : janitor.gone())

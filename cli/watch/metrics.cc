@@ -65,6 +65,11 @@ constexpr Metric kMetrics[] = {
      "lines filed under this Center's time, since their host's clock was impossible"},
     {"tailrace_center_refused_total", counter, "", "frames and connections refused"},
     {"tailrace_center_files_published_total", counter, "sink|category", "files published"},
+    {"tailrace_center_files_fewest_total", counter, "sink|category",
+     "files of roll.size that could hold as much: bytes / roll.size, rounded up for each "
+     "directory"},
+    {"tailrace_center_files_over_fewest", gauge, "sink",
+     "the one over the other since the start; 1: no file is smaller than it must be; 0: no file"},
     {"tailrace_center_files_open", gauge, "sink|category", "files being written"},
     {"tailrace_center_lanes", gauge, "sink|category", "lanes owned"},
     {"tailrace_center_published_bytes_total", counter, "sink", "bytes of published files"},
@@ -156,6 +161,7 @@ void set_local(const LocalStatus& s, int64_t now_ms, MetricValues& out) {
 
 void set_sink(const SinkStatus& s, MetricValues& out) {
   const std::string name = at_sink(s.name, "");
+  uint64_t files = 0, fewest = 0;
   for (const auto& [category, flow] : s.categories) {
     const std::string of = at_sink(s.name, category);
     out.set("tailrace_center_lines_taken_total", as_double(flow.taken), of);
@@ -166,9 +172,14 @@ void set_sink(const SinkStatus& s, MetricValues& out) {
     out.set("tailrace_center_lines_refused_total", as_double(flow.refused), of);
     out.set("tailrace_center_lines_lost_total", as_double(flow.lost), of);
     out.set("tailrace_center_files_published_total", as_double(flow.files), of);
+    out.set("tailrace_center_files_fewest_total", as_double(flow.fewest_files), of);
+    files += flow.files;
+    fewest += flow.fewest_files;
     out.set("tailrace_center_files_open", as_double(flow.open_files), of);
     out.set("tailrace_center_lanes", as_double(flow.lanes), of);
   }
+  out.set("tailrace_center_files_over_fewest",
+          fewest == 0 ? 0 : as_double(files) / as_double(fewest), name);
   out.set("tailrace_center_published_bytes_total", as_double(s.file_bytes_published), name);
   out.set("tailrace_center_published_raw_bytes_total", as_double(s.raw_bytes_published), name);
   out.set("tailrace_center_newest_published_timestamp_seconds",

@@ -86,11 +86,17 @@ Json sink_json(const SinkStatus& s, int64_t now_ms) {
   out["newest_published_seconds"] = age(s.newest_published_ms, now_ms);
   out["categories"] = Json::object();
   for (const auto& [name, flow] : s.categories)
-    out["categories"][name] = {{"taken", flow.taken},           {"waiting", flow.uncommitted},
-                               {"committed", flow.committed},   {"unpublished", flow.unpublished},
-                               {"passed", flow.published},      {"lost", flow.lost},
-                               {"refused", flow.refused},       {"files", flow.files},
-                               {"files_open", flow.open_files}, {"lanes", flow.lanes}};
+    out["categories"][name] = {{"taken", flow.taken},
+                               {"waiting", flow.uncommitted},
+                               {"committed", flow.committed},
+                               {"unpublished", flow.unpublished},
+                               {"passed", flow.published},
+                               {"lost", flow.lost},
+                               {"refused", flow.refused},
+                               {"files", flow.files},
+                               {"fewest_files", flow.fewest_files},
+                               {"files_open", flow.open_files},
+                               {"lanes", flow.lanes}};
   return out;
 }
 
