@@ -77,7 +77,12 @@ namespace tailrace {
   X(waits_unwritten, "which sinks are ahead is not on the Local's disk")                  \
   X(begins_forgotten, "where a sink began is forgotten with the next spool")              \
   X(origin_untold, "Centers are not told that a sink begins in the middle")               \
-  X(lone_origin, "an origin counts before a Local has heard of the other sinks")
+  X(lone_origin, "an origin counts before a Local has heard of the other sinks")          \
+  X(kafka_positions_outside, "positions are in another transaction than their lines")     \
+  X(kafka_id_per_center, "each Center has a transactional id of its own for a lane")      \
+  X(kafka_unread, "a producer is opened again and goes on without reading positions")     \
+  X(kafka_on_after_timeout, "after a commit without an answer its producer goes on")      \
+  X(kafka_below_high_watermark, "positions count that are read from before an open end")
 
 enum class Mutant : uint8_t {
   none,

@@ -11,6 +11,7 @@
 #include "base/spawn.h"
 #include "base/worker.h"
 #include "center/hub.h"
+#include "center/kafka_shell.h"
 #include "center/known_sink.h"
 #include "center/store_driver.h"
 #include "flow/connection.h"
@@ -71,11 +72,14 @@ struct Shore {
       : records(std::move(store.records)),
         files(std::move(store.files)),
         reopen(std::move(store.reopen)),
-        store_worker(road, "store"),
-        driver(road, store_worker, *records, *files, std::move(tmp_name)) {
+        store_worker(std::make_unique<Worker>(road, "store")),
+        driver(std::make_unique<StoreDriver>(road, *store_worker, *records, *files,
+                                             std::move(tmp_name))) {
     for (size_t i = 0; i < store.uploads; ++i)
       uploaders.push_back(std::make_unique<Uploader>(road));
   }
+  Shore(asio::io_context& road, const KafkaSettings& settings)
+      : kafka(std::make_unique<KafkaShell>(road, settings)) {}
   Uploader& idlest() {
     return **std::min_element(uploaders.begin(), uploaders.end(),
                               [](const auto& a, const auto& b) { return a->files < b->files; });
@@ -84,10 +88,11 @@ struct Shore {
   std::unique_ptr<Files> files;
   std::function<Result<void>()> reopen;
   SinkIdentity identity;
-  std::string away;     // not empty: since the start it could not be asked which sink it is
-  Worker store_worker;  // claims, entries, publishing: short calls
-  StoreDriver driver;
+  std::string away;  // not empty: since the start it could not be asked which sink it is
+  std::unique_ptr<Worker> store_worker;  // claims, entries, publishing: short calls
+  std::unique_ptr<StoreDriver> driver;
   std::vector<std::unique_ptr<Uploader>> uploaders;
+  std::unique_ptr<KafkaShell> kafka;  // null: a sink of files, which has all but this
 };
 
 // The hub's shell: connections and workers, each a coroutine.
@@ -96,6 +101,7 @@ struct Center::State {
 
   Result<void> open();
   Result<HubSinkOptions> open_sink(const SinkSettings& sink, Shore& shore);
+  Result<HubSinkOptions> open_kafka(const SinkSettings& sink, Shore& shore);
   asio::awaitable<void> run();
 
   // --- Locals
@@ -115,10 +121,12 @@ struct Center::State {
   void start(size_t sink, CommitEntry work);
   void start(size_t sink, PublishFile work);
   void start(size_t sink, RunProcedure work);
+  void start(size_t sink, CallKafka work);
   asio::awaitable<void> finish_file(size_t sink, FinishWork work);
   asio::awaitable<void> commit_entry(size_t sink, CommitEntry action);
   asio::awaitable<void> publish_file(size_t sink, FileRef file);
   asio::awaitable<void> run_procedure(size_t sink, std::shared_ptr<StoreProcedure> procedure);
+  asio::awaitable<void> call_kafka(size_t sink, KafkaCall call);
   // Waits until the store can be asked and is the sink that was known. False: it is nobody's any
   // more.
   asio::awaitable<bool> back(size_t sink, std::function<bool()> current);
@@ -144,9 +152,14 @@ Center::State::State(asio::io_context& road_in, CenterSettings settings_in,
                      std::vector<SinkStore> stores)
     : road(road_in), settings(std::move(settings_in)), bell(road_in) {
   TAILRACE_CHECK(stores.size() == settings.sinks.size(), "a store for each sink");
-  for (SinkStore& store : stores)
-    shores.push_back(std::make_unique<Shore>(
-        road, std::move(store), [this, at = shores.size()] { return hub->tmp_name(at); }));
+  for (SinkStore& store : stores) {
+    const size_t at = shores.size();
+    const KafkaSettings& kafka = settings.sinks[at].kafka;
+    shores.push_back(kafka.brokers.empty()
+                         ? std::make_unique<Shore>(road, std::move(store),
+                                                   [this, at] { return hub->tmp_name(at); })
+                         : std::make_unique<Shore>(road, kafka));
+  }
 }
 
 Result<void> Center::State::open() {
@@ -174,6 +187,7 @@ Result<void> Center::State::open() {
 }
 
 Result<HubSinkOptions> Center::State::open_sink(const SinkSettings& of, Shore& shore) {
+  if (shore.kafka) return open_kafka(of, shore);
   auto zone = TimeZone::load(of.timezone);
   if (!zone) return zone.error();
   auto layout = Layout::parse(of.layout);
@@ -185,6 +199,20 @@ Result<HubSinkOptions> Center::State::open_sink(const SinkSettings& of, Shore& s
   shore.identity = known->identity;
   shore.away = known->away;
   return HubSinkOptions{known->identity, std::move(*layout), std::move(*zone), shore.files.get()};
+}
+
+Result<HubSinkOptions> Center::State::open_kafka(const SinkSettings& of, Shore& shore) {
+  const auto known = know_kafka(shore.kafka->first(), of, settings.cluster, settings.state_dir);
+  if (!known) return known.error();
+  shore.identity = known->identity;
+  shore.kafka->know(known->identity.sink);
+  if (!known->away.empty())
+    log::warning("sink " + of.name + " is away: " + known->away +
+                 "; its lines wait in the spools, the other sinks go on");
+  KafkaSessionOptions options;
+  options.commit_ms = of.kafka.commit_ms;
+  return HubSinkOptions{
+      .identity = known->identity, .layout = {}, .zone = {}, .files = nullptr, .kafka = options};
 }
 
 // --- Locals --------------------------------------------------------------------------------------
@@ -300,7 +328,7 @@ void Center::State::start(size_t sink, CommitEntry work) {
 asio::awaitable<void> Center::State::commit_entry(size_t sink, CommitEntry action) {
   const auto current = while_current(sink);
   StoreRequest request = CasRequest{std::move(action.name), std::move(action.record)};
-  StoreReply reply = co_await shores[sink]->driver.perform(std::move(request), current);
+  StoreReply reply = co_await shores[sink]->driver->perform(std::move(request), current);
   if (!current()) co_return;
   hub->commit_done(sink, reply.error ? Result<Cas>(*reply.error) : Result<Cas>(reply.cas), now());
   carry_out();
@@ -313,7 +341,7 @@ void Center::State::start(size_t sink, PublishFile work) {
 asio::awaitable<void> Center::State::publish_file(size_t sink, FileRef file) {
   const auto current = while_current(sink);
   StoreRequest request = PublishRequest{file.stage, file.final_path};
-  StoreReply reply = co_await shores[sink]->driver.perform(std::move(request), current);
+  StoreReply reply = co_await shores[sink]->driver->perform(std::move(request), current);
   if (!current()) co_return;
   const auto outcome =
       reply.error ? Result<Published>(*reply.error) : Result<Published>(reply.published);
@@ -330,7 +358,7 @@ asio::awaitable<void> Center::State::run_procedure(size_t sink,
   const auto current = while_current(sink);
   const bool there = co_await back(sink, current);
   if (!there) co_return;
-  const bool ended = co_await shores[sink]->driver.drive(procedure, current);
+  const bool ended = co_await shores[sink]->driver->drive(procedure, current);
   if (!ended || !current()) co_return;
   hub->procedure_done(sink, *procedure, now());
   carry_out();
@@ -345,7 +373,7 @@ asio::awaitable<bool> Center::State::back(size_t sink, std::function<bool()> cur
       *same = reopen ? reopen() : Result<void>();
       if (*same) *same = is_sink(*records, of, identity);
     };
-    co_await shore.store_worker.run(std::move(look));
+    co_await shore.store_worker->run(std::move(look));
     if (*same) {
       if (!std::exchange(shore.away, {}).empty())
         log::info("sink " + settings.sinks[sink].name + " is there");
@@ -362,6 +390,19 @@ bool Center::State::stopped() const {
   for (size_t at = 0; at < shores.size(); ++at)
     if (!hub->stopped(at) && !(stopping && !shores[at]->away.empty())) return false;
   return true;
+}
+
+// One answer for each; whose lane has gone meanwhile the hub knows.
+void Center::State::start(size_t sink, CallKafka work) {
+  spawn(road, "a call at Kafka", call_kafka(sink, std::move(work.call)));
+}
+
+asio::awaitable<void> Center::State::call_kafka(size_t sink, KafkaCall call) {
+  const auto asked = std::make_shared<KafkaCall>(std::move(call));
+  const KafkaReply reply = co_await shores[sink]->kafka->perform(asked);
+  if (leaving) co_return;
+  hub->kafka_replied(sink, std::move(*asked), reply, now());
+  carry_out();
 }
 
 asio::awaitable<void> Center::State::run() {
@@ -422,7 +463,8 @@ CenterStatus Center::status() const {
   CenterStatus out = state_->hub->status();
   for (size_t at = 0; at < out.sinks.size(); ++at) {
     const Shore& shore = *state_->shores[at];
-    if (!shore.driver.trouble().empty()) out.sinks[at].trouble = shore.driver.trouble();
+    if (shore.driver && !shore.driver->trouble().empty())
+      out.sinks[at].trouble = shore.driver->trouble();
     if (!shore.away.empty()) out.sinks[at].trouble = "away since the start: " + shore.away;
   }
   return out;

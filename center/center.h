@@ -14,6 +14,7 @@
 #include "discovery/presence.h"
 #include "flow/connection.h"
 #include "sinks/format/file_format.h"
+#include "sinks/kafka/kafka_settings.h"
 #include "sinks/store/files.h"
 #include "sinks/store/hdfs_access.h"
 #include "sinks/store/records.h"
@@ -36,6 +37,7 @@ struct SinkSettings {
   std::vector<HdfsUrl> hdfs;   // where HDFS is, in which that directory is; empty: it is here
   std::string hdfs_user;       // as whom
   HdfsAccess hdfs_access;
+  KafkaSettings kafka;                // no brokers: it is none
   std::string control = "_tailrace";  // control directory: below the store's root, or absolute
   std::string layout = "{category}/dt={date}/hr={hour}";
   std::string timezone = "UTC";
@@ -47,8 +49,11 @@ struct SinkSettings {
   int64_t bucket_grace_ms = 120'000;            // after the end of a bucket's directory
   int64_t bucket_jitter_ms = 120'000;
 
-  // "/logs", "webhdfs://nn1:9870/logs": for people.
-  [[nodiscard]] std::string where() const { return hdfs.empty() ? root : hdfs[0].server() + root; }
+  // "/logs", "webhdfs://nn1:9870/logs", "kafka://broker:9092/topic": for people.
+  [[nodiscard]] std::string where() const {
+    if (!kafka.brokers.empty()) return kafka.server() + "/" + kafka.positions_topic;
+    return hdfs.empty() ? root : hdfs[0].server() + root;
+  }
 };
 
 struct CenterSettings {

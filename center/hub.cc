@@ -19,7 +19,21 @@ Hub::State::State(HubOptions options_in, Rng rng_in, Moment now_in)
                      options.sinks.size() == settings.sinks.size(),
                  "a Center's sinks");
   for (HubSinkOptions& sink : options.sinks)
-    sinks.push_back(std::make_unique<Sink>(*this, sinks.size(), std::move(sink)));
+    sinks.push_back(sink.kafka ? std::unique_ptr<Sink>(std::make_unique<KafkaSink>(
+                                     *this, sinks.size(), std::move(sink)))
+                               : std::make_unique<FileSink>(*this, sinks.size(), std::move(sink)));
+}
+
+Hub::FileSink& Hub::State::files_at(size_t at) {
+  auto* const files = dynamic_cast<FileSink*>(sinks.at(at).get());
+  TAILRACE_CHECK(files, "work of files for a sink that has none");
+  return *files;
+}
+
+Hub::KafkaSink& Hub::State::kafka_at(size_t at) {
+  auto* const kafka = dynamic_cast<KafkaSink*>(sinks.at(at).get());
+  TAILRACE_CHECK(kafka, "an answer of Kafka for a sink of files");
+  return *kafka;
 }
 
 // --- outwards ------------------------------------------------------------------------------------
@@ -121,8 +135,9 @@ void Hub::tick(std::span<const LinkView> views, Moment now) {
     sink->lines_rate.seen(sink->lines_received, now.mono_ms);
     sink->bytes_rate.seen(sink->bytes_received, now.mono_ms);
     if (sink->stopped) continue;
-    sink->incarnation->tick(now);
-    if (s.stop_asked) sink->incarnation->stop(s.stop_everything);
+    if (auto* const kafka = dynamic_cast<KafkaSink*>(sink.get())) kafka->look_around();
+    sink->session->tick(now);
+    if (s.stop_asked) sink->session->stop(s.stop_everything);
   }
   s.pump();
   s.top_up_all();
@@ -133,7 +148,7 @@ void Hub::presence(const Presence& presence, Moment now) {
   s.now = now;
   s.presence = presence;
   for (const auto& sink : s.sinks)
-    if (!sink->stopped) sink->incarnation->presence(presence, now);
+    if (!sink->stopped) sink->session->presence(presence, now);
   s.pump();
 }
 
@@ -147,8 +162,7 @@ Member Hub::member() const {
   out.state_uuid = s.options.state_uuid;
   out.started_ms = s.started_ms;
   for (const auto& sink : s.sinks)
-    if (!sink->stopped)
-      out.incarnations[sink->options.identity.sink] = sink->incarnation->me().incarnation;
+    if (!sink->stopped) out.incarnations[sink->identity.sink] = sink->session->name();
   return out;
 }
 
@@ -160,13 +174,13 @@ void Hub::State::note_presence(uint64_t local_id, bool present) {
   };
   const std::set<LinkId>& of_local = index.of_local(local_id);
   const bool here = present || std::any_of(of_local.begin(), of_local.end(), is_here);
-  for (const auto& sink : sinks) sink->incarnation->connected(local_id, here);
+  for (const auto& sink : sinks) sink->session->connected(local_id, here);
 }
 
 // --- the work ------------------------------------------------------------------------------------
 
 void Hub::file_finished(size_t at, const FinishWork& work, Moment now) {
-  Sink& sink = *state_->sinks.at(at);
+  FileSink& sink = state_->files_at(at);
   state_->now = now;
   sink.finish_troubles.erase(work.category);
   const LineFile& file = work.finishing->file();
@@ -181,7 +195,7 @@ void Hub::file_finished(size_t at, const FinishWork& work, Moment now) {
 
 void Hub::finish_waits(size_t at, const std::string& category, const std::string& why, Moment now) {
   state_->now = now;
-  Sink& sink = *state_->sinks.at(at);
+  FileSink& sink = state_->files_at(at);
   const auto [trouble, fresh] = sink.finish_troubles.try_emplace(category);
   trouble->second = "a file of '" + category + "' cannot be finished: " + why;
   if (fresh)
@@ -190,7 +204,7 @@ void Hub::finish_waits(size_t at, const std::string& category, const std::string
 }
 
 void Hub::commit_done(size_t at, const Result<Cas>& outcome, Moment now) {
-  Sink& sink = *state_->sinks.at(at);
+  FileSink& sink = state_->files_at(at);
   state_->now = now;
   sink.incarnation->commit_done(outcome, now);
   sink.pump();
@@ -198,7 +212,7 @@ void Hub::commit_done(size_t at, const Result<Cas>& outcome, Moment now) {
 
 void Hub::publish_done(size_t at, const std::string& stage, const Result<Published>& outcome,
                        Moment now) {
-  Sink& sink = *state_->sinks.at(at);
+  FileSink& sink = state_->files_at(at);
   state_->now = now;
   if (outcome) sink.newest_published_ms = now.wall_ms;
   sink.incarnation->publish_done(stage, outcome, now);
@@ -206,16 +220,26 @@ void Hub::publish_done(size_t at, const std::string& stage, const Result<Publish
 }
 
 void Hub::procedure_done(size_t at, const StoreProcedure& procedure, Moment now) {
-  Sink& sink = *state_->sinks.at(at);
+  FileSink& sink = state_->files_at(at);
   state_->now = now;
   sink.incarnation->procedure_done(procedure, now);
   sink.pump();
 }
 
 void Hub::fail(size_t at, std::string reason, Moment now) {
-  Sink& sink = *state_->sinks.at(at);
+  FileSink& sink = state_->files_at(at);
   state_->now = now;
   sink.incarnation->fail(std::move(reason));
+  sink.pump();
+}
+
+void Hub::kafka_replied(size_t at, KafkaCall call, const KafkaReply& reply, Moment now) {
+  KafkaSink& sink = state_->kafka_at(at);
+  state_->now = now;
+  if (sink.stopped) return;
+  const uint64_t lines = sink.kafka->counts().lines_published;
+  sink.kafka->replied(std::move(call), reply, now);
+  if (sink.kafka->counts().lines_published > lines) sink.newest_published_ms = now.wall_ms;
   sink.pump();
 }
 
@@ -230,7 +254,7 @@ HubActions& Hub::actions() { return state_->out; }
 uint64_t Hub::life(size_t at) const { return state_->sinks.at(at)->life; }
 bool Hub::stopped() const { return state_->stopped(); }
 bool Hub::stopped(size_t at) const { return state_->sinks.at(at)->stopped; }
-const Acquirer& Hub::me(size_t at) const { return state_->sinks.at(at)->incarnation->me(); }
+const Acquirer& Hub::me(size_t at) const { return state_->files_at(at).incarnation->me(); }
 std::string Hub::tmp_name(size_t at) {
   return me(at).names.tmp(me(at).incarnation, state_->rng.next());
 }
@@ -243,12 +267,12 @@ bool Hub::busy() const {
   const State& s = *state_;
   if (s.stop_asked || !s.owing.empty()) return true;
   return std::any_of(s.sinks.begin(), s.sinks.end(), [](const auto& sink) {
-    return sink->incarnation->open_files() + sink->incarnation->pending_files() > 0;
+    return sink->session->open_files() + sink->session->pending_files() > 0;
   });
 }
 
 uint64_t Hub::held(size_t at, const std::string& category, const StreamKey& stream) const {
-  const auto standing = state_->sinks.at(at)->incarnation->standing(category, stream);
+  const auto standing = state_->sinks.at(at)->session->standing(category, stream);
   return standing && !state_->stop_asked ? standing->received.seq - standing->committed.seq : 0;
 }
 

@@ -22,6 +22,7 @@
 #include "center/door.h"
 #include "center/finishing.h"
 #include "center/incarnation.h"
+#include "center/kafka_session.h"
 #include "discovery/presence.h"
 #include "flow/frame_reader.h"
 #include "flow/outgoing.h"
@@ -55,7 +56,7 @@ struct FinishWork {  // Finishing::run() until it succeeds, then file_finished()
 // nobody's.
 struct HubWork {
   size_t sink = 0;
-  std::variant<FinishWork, CommitEntry, PublishFile, RunProcedure> what;
+  std::variant<FinishWork, CommitEntry, PublishFile, RunProcedure, CallKafka> what;
 };
 struct Saying {
   log::Level level{};
@@ -74,7 +75,8 @@ struct HubSinkOptions {
   SinkIdentity identity;
   Layout layout;
   TimeZone zone;
-  Files* files = nullptr;  // must outlive the hub
+  Files* files = nullptr;                                   // must outlive the hub
+  std::optional<KafkaSessionOptions> kafka = std::nullopt;  // it is Kafka, and has none of these
 };
 
 struct HubOptions {
@@ -114,6 +116,7 @@ class Hub {
                     Moment now);
   void procedure_done(size_t sink, const StoreProcedure& procedure, Moment now);
   void fail(size_t sink, std::string reason, Moment now);  // this life is over
+  void kafka_replied(size_t sink, KafkaCall call, const KafkaReply& reply, Moment now);
 
   // Who is there, as ZooKeeper says; never called where there is none.
   void presence(const Presence& presence, Moment now);
@@ -143,6 +146,8 @@ class Hub {
 
  private:
   struct Sink;
+  struct FileSink;
+  struct KafkaSink;
   struct State;
   std::unique_ptr<State> state_;
 };

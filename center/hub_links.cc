@@ -114,7 +114,7 @@ bool Hub::State::on_hello(LocalLink& link, const Frame& frame) {
   if (link.greeted) return reject(link, proto::Reject::PROTOCOL, "a second HELLO");
   if (hello.role() != proto::ROLE_LOCAL && hello.role() != proto::ROLE_OPERATOR)
     return reject(link, proto::Reject::PROTOCOL, "a Center talks to Locals only");
-  const std::string cluster = hex16(sinks.front()->options.identity.cluster);
+  const std::string cluster = hex16(sinks.front()->identity.cluster);
   if (hello.cluster() != cluster)
     return reject(link, proto::Reject::CLUSTER,
                   "this Center belongs to cluster " + cluster + ", the Local to " +
@@ -154,17 +154,18 @@ bool Hub::State::on_hello(LocalLink& link, const Frame& frame) {
 void Hub::State::welcome(LocalLink& link) {
   proto::Welcome welcome;
   welcome.set_center(settings.name);
-  welcome.set_cluster(hex16(sinks.front()->options.identity.cluster));
+  welcome.set_cluster(hex16(sinks.front()->identity.cluster));
   welcome.set_version(TAILRACE_VERSION);
-  welcome.set_incarnation(sinks.front()->incarnation->me().incarnation);
+  welcome.set_incarnation(sinks.front()->session->name());
   for (const auto& sink : sinks) {
     auto* named = welcome.add_sinks();
     named->set_sink(sink->uuid);
     named->set_name(sink->settings.name);
-    named->set_incarnation(sink->incarnation->me().incarnation);
+    named->set_incarnation(sink->session->name());
     named->set_required(true);
     for (const auto& [number, stream] : link.streams)
-      if (const auto standing = sink->incarnation->standing(stream.category, stream.key))
+      if (const auto standing = sink->session->standing(stream.category, stream.key);
+          standing && !standing->doubted)
         *welcome.add_positions() = sink->position_message(number, standing->committed);
   }
   send(link, FrameType::welcome, welcome);

@@ -26,7 +26,7 @@ CenterStatus Hub::status() const {
 std::set<std::string> Hub::State::known_centers() const {
   std::set<std::string> addresses;
   for (const auto& sink : sinks) {
-    const std::vector<std::string>& of_sink = sink->incarnation->addresses();
+    const std::vector<std::string>& of_sink = sink->session->addresses();
     addresses.insert(of_sink.begin(), of_sink.end());
   }
   return addresses;
@@ -64,7 +64,7 @@ proto::SinkReport Hub::Sink::report() const {
   }
   out.set_uncommitted(uncommitted);
   out.set_unpublished(unpublished);
-  const int64_t oldest_ms = incarnation->oldest_open_ms();
+  const int64_t oldest_ms = session->oldest_open_ms();
   out.set_oldest_age_ms(oldest_ms == INT64_MAX ? -1 : hub.now.mono_ms - oldest_ms);
   out.set_trouble(now.trouble);
   return out;

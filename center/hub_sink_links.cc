@@ -30,8 +30,8 @@ proto::SinkStreamPosition Hub::Sink::position_message(uint32_t number,
 
 void Hub::Sink::tell_standing(LocalLink& link, uint32_t number) {
   const LocalLink::Stream& stream = link.streams[number];
-  const auto standing = incarnation->standing(stream.category, stream.key);
-  if (!standing) return;
+  const auto standing = session->standing(stream.category, stream.key);
+  if (!standing || standing->doubted) return;
   proto::Committed message;
   *message.add_positions() = position_message(number, standing->committed);
   hub.send(link, FrameType::committed, message);
@@ -82,8 +82,7 @@ void Hub::Sink::redirect(LocalLink& link, const TellElsewhere& where) {
 }
 
 void Hub::Sink::tell_elsewhere(LocalLink& link, const LocalLink::Stream& stream) {
-  if (const auto where = incarnation->elsewhere(stream.category, stream.key))
-    redirect(link, *where);
+  if (const auto where = session->elsewhere(stream.category, stream.key)) redirect(link, *where);
 }
 
 void Hub::Sink::give_credit(LocalLink& link, const std::string& category, const StreamKey& key) {
@@ -96,9 +95,9 @@ void Hub::Sink::give_credit(LocalLink& link, const std::string& category, const 
                                      hub.sinks.size() / std::max<size_t>(1, hub.links.size()),
                                  kLeastCreditBytes, kMostCreditBytes);
   if (credit.allowed >= credit.used + most / 2) return;
-  if (!incarnation->takes(category, key)) {
+  if (!session->takes(category, key)) {
     // Once its lane is owned that is told, and it gets its credit then.
-    if (!incarnation->standing(category, key)) return;
+    if (!session->standing(category, key)) return;
     here.credit_waits = true;
     hub.owing.insert(link.id);
     return;
@@ -118,8 +117,8 @@ void Hub::Sink::top_up(LocalLink& link) {
   std::set<uint32_t>& rewinds = link.at[at].rewinds;
   for (auto it = rewinds.begin(); it != rewinds.end();) {
     const LocalLink::Stream& stream = link.streams[*it];
-    const auto standing = incarnation->standing(stream.category, stream.key);
-    if (!standing || !incarnation->takes(stream.category, stream.key)) {
+    const auto standing = session->standing(stream.category, stream.key);
+    if (!standing || !session->takes(stream.category, stream.key)) {
       ++it;
       continue;
     }
@@ -133,7 +132,7 @@ void Hub::Sink::top_up(LocalLink& link) {
 // --- streams -------------------------------------------------------------------------------------
 
 bool Hub::Sink::wish(const LocalLink::Stream& stream) {
-  return incarnation->wish(stream.category, stream.key, hub.now);
+  return session->wish(stream.category, stream.key, hub.now);
 }
 
 void Hub::Sink::begin_at(LocalLink& link, LocalLink::Stream& stream, const Position& origin) {
@@ -142,7 +141,7 @@ void Hub::Sink::begin_at(LocalLink& link, LocalLink::Stream& stream, const Posit
           "'" + stream.category + "' of " + escape(link.host, 64) + " starts here at line " +
               std::to_string(origin.seq) + ": what came before was published elsewhere",
           {{"peer", link.host}, {"category", stream.category}, {"sink", settings.name}});
-  incarnation->begin_at(stream.category, stream.key, origin);
+  session->begin_at(stream.category, stream.key, origin);
 }
 
 bool Hub::Sink::refuse_stream(LocalLink& link, uint32_t number, proto::Reject::Code code,
@@ -159,15 +158,15 @@ bool Hub::Sink::refuse_stream(LocalLink& link, uint32_t number, proto::Reject::C
 
 void Hub::Sink::greet(LocalLink& link, uint32_t number) {
   const LocalLink::Stream& stream = link.streams[number];
-  const auto standing = incarnation->standing(stream.category, stream.key);
+  const auto standing = session->standing(stream.category, stream.key);
   if (!standing) return tell_elsewhere(link, stream);
   if (standing->received != standing->committed) static_cast<void>(owe_rewind(link, number));
   give_credit(link, stream.category, stream.key);
 }
 
 void Hub::Sink::doubt(LocalLink& link, const LocalLink::Stream& stream) {
-  if (incarnation->standing(stream.category, stream.key))
-    return incarnation->doubt(stream.category, stream.key);
+  if (session->standing(stream.category, stream.key))
+    return session->doubt(stream.category, stream.key);
   static_cast<void>(wish(stream));
   tell_elsewhere(link, stream);
 }
@@ -177,72 +176,22 @@ void Hub::Sink::doubt(LocalLink& link, const LocalLink::Stream& stream) {
 bool Hub::Sink::on_data(LocalLink& link, const BatchFields& fields, const std::string& payload,
                         bool* clock_skewed) {
   LocalLink::Stream& stream = link.streams[fields.stream];
-  LocalLink::Way& way = stream.ways[at];
-  const Incarnation::Verdict verdict =
-      incarnation->judge(stream.category, stream.key, fields, hub.now);
-  if (verdict.refused()) refused_of[stream.category] += fields.count;
-  if (verdict.kind != Incarnation::Verdict::Kind::take)
-    return not_taken(link, fields.stream, verdict);
-  if (!append(link, stream, fields, payload, verdict)) return true;
-  way.ours = false;
-  if (verdict.clock_skewed) *clock_skewed = true;
+  const Judgement judgement = take(link, stream, fields, payload, clock_skewed);
+  if (is_refused(judgement)) refused_of[stream.category] += fields.count;
+  if (judgement != Judgement::take) return not_taken(link, fields.stream, judgement);
+  stream.ways[at].ours = false;
   lines_received += fields.count;
   bytes_received += fields.payload_len;
   received_of[stream.category] += fields.count;
-  incarnation->took(stream.category, stream.key, fields, verdict,
-                    writers.at(verdict.file->id)->estimated_size(), hub.now);
   return true;
-}
-
-std::shared_ptr<LineFile> Hub::Sink::new_file(std::unique_ptr<StagedFile> staged,
-                                              const FileKey& key) const {
-  if (key.format == FileFormat::lines)
-    return std::make_shared<LineFile>(std::move(staged), key.codec);
-  return std::make_shared<LineFile>(std::move(staged), key.codec, key.format,
-                                    make_sync_mark(hub.rng));
-}
-
-bool Hub::Sink::append(LocalLink& link, const LocalLink::Stream& stream, const BatchFields& fields,
-                       const std::string& payload, const Incarnation::Verdict& verdict) {
-  auto& writer = writers[verdict.file->id];
-  Result<void> written;
-  if (!writer) {
-    auto staged = options.files->stage(verdict.file->staged);
-    if (staged)
-      writer = new_file(std::move(*staged), verdict.file->key);
-    else
-      written = staged.error();
-  }
-  if (written.ok())
-    written = writer->append(verdict.lane_tag, stream.key, fields,
-                             writes_lines(stream.category) ? hub.verifier.lines() : payload);
-  if (written) {
-    write_trouble.clear();
-    return true;
-  }
-  if (written.error().kind != Error::Kind::retry_later) {
-    incarnation->fail("writing " + verdict.file->staged + ": " + written.error().text);
-    return false;
-  }
-  // No room: nothing was taken, the Local sends it again. An alarm, not a loss.
-  if (auto text =
-          writes_waiting.text("", "writing waits: " + written.error().text, hub.now.mono_ms);
-      !text.empty())
-    hub.say(log::Level::warning, std::move(text), {{"sink", settings.name}});
-  write_trouble = written.error().text;
-  if (verdict.file->extents.empty()) writers.erase(verdict.file->id);
-  incarnation->not_taken(stream.category, verdict);
-  static_cast<void>(owe_rewind(link, fields.stream));
-  link.streams[fields.stream].ways[at].ours = true;
-  return false;
 }
 
 bool Hub::Sink::on_gap(LocalLink& link, uint32_t number, const GapRange& gap,
                        uint64_t chain_after) {
   const LocalLink::Stream& stream = link.streams[number];
-  const Incarnation::Verdict verdict =
-      incarnation->gap(stream.category, stream.key, gap, chain_after, hub.now);
-  if (verdict.kind != Incarnation::Verdict::Kind::take) return not_taken(link, number, verdict);
+  const Judgement judgement =
+      session->on_gap(stream.category, stream.key, gap, chain_after, hub.now);
+  if (judgement != Judgement::take) return not_taken(link, number, judgement);
   hub.say(log::Level::error,
           "LOST " + show_count(gap.count) + " lines of '" + stream.category + "' from " +
               escape(link.host, 64) + ": " + gap.reason,
@@ -254,25 +203,25 @@ bool Hub::Sink::on_gap(LocalLink& link, uint32_t number, const GapRange& gap,
 }
 
 void Hub::Sink::retire(LocalLink& link, const std::string& category, const StreamKey& key) {
-  if (stopped || !incarnation->wish(category, key, hub.now)) return;
-  if (const auto ends = incarnation->retire(category, key, hub.now)) {
+  if (stopped || !session->wish(category, key, hub.now)) return;
+  if (const auto ends = session->retire(category, key, hub.now)) {
     proto::Retired answer;
     *answer.mutable_position() = position_message(0, *ends);
     answer.set_category(category);
     answer.set_sub(key.sub);
     answer.set_local_id(key.local_id);
     hub.send(link, FrameType::retired, std::move(answer));
-  } else if (const auto where = incarnation->elsewhere(category, key)) {
+  } else if (const auto where = session->elsewhere(category, key)) {
     redirect(link, *where);
   }
 }
 
-bool Hub::Sink::not_taken(LocalLink& link, uint32_t number, const Incarnation::Verdict& verdict) {
-  using Kind = Incarnation::Verdict::Kind;
+bool Hub::Sink::not_taken(LocalLink& link, uint32_t number, Judgement judgement) {
+  using Kind = Judgement;
   LocalLink::Stream& stream = link.streams[number];
   LocalLink::Way& way = stream.ways[at];
-  way.ours = way.ours || verdict.kind == Kind::later;
-  switch (verdict.kind) {
+  way.ours = way.ours || judgement == Kind::later;
+  switch (judgement) {
     case Kind::take: break;
     case Kind::too_many:
       return refuse_stream(link, number, proto::Reject::CATEGORY,

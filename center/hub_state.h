@@ -45,6 +45,8 @@ struct Hub::State {
   bool add_stream(LocalLink& link, uint32_t number, const std::string& category, uint32_t sub);
   // The one that a message names; null: it is not here.
   Sink* sink_of(const std::string& uuid);
+  FileSink& files_at(size_t at);
+  KafkaSink& kafka_at(size_t at);
   void pump();
   void top_up(LocalLink& link);
   void top_up_all();

@@ -125,9 +125,11 @@ std::optional<Incarnation::Standing> Incarnation::standing(const std::string& ca
                                                            const StreamKey& stream) const {
   const OwnedLane* lane = owner_of(category, stream, nullptr);
   if (!lane) return std::nullopt;
+  const bool doubted =
+      doubts_.contains({category, stream}) || proving_.contains({category, stream});
   const auto row = lane->rows.find(stream);
-  if (row == lane->rows.end()) return Standing{};
-  return Standing{row->second.committed, row->second.received};
+  if (row == lane->rows.end()) return Standing{{}, {}, doubted};
+  return Standing{row->second.committed, row->second.received, doubted};
 }
 
 bool Incarnation::held_up(const std::string& name) const {
@@ -149,14 +151,7 @@ Incarnation::Verdict Incarnation::place(OwnedLane* owned, const StreamKey& strea
   if (known == owned->rows.end() && owned->rows.size() >= options_.most_streams)
     return Verdict{.kind = Kind::too_many, .position = {}};
   const Row row = known == owned->rows.end() ? Row{} : known->second;
-  Verdict verdict{.kind = Kind::take, .position = row.received};
-  if ((row.flags & kFinal) || row.retiring)
-    verdict.kind = Kind::retired;
-  else if (from > row.received.seq)
-    verdict.kind = Kind::rewind;
-  else if (to <= row.received.seq)
-    verdict.kind = Kind::known;
-  return verdict;
+  return Verdict{.kind = row.judge(from, to), .position = row.received};
 }
 
 Incarnation::Verdict Incarnation::judge(const std::string& name, const StreamKey& stream,
@@ -167,10 +162,8 @@ Incarnation::Verdict Incarnation::judge(const std::string& name, const StreamKey
   Verdict verdict = place(owned, stream, fields.first_seq, fields.end_seq());
   if (verdict.kind != Kind::take) return verdict;
   Row& row = owned->rows[stream];
-  const bool same_chain =
-      fields.chain_before == row.received.chain &&
-      fields.chain_after == next_chain(fields.chain_before, fields.payload_crc, fields.count);
-  if (fields.first_seq < row.received.seq || !(same_chain || mutant(Mutant::no_chain_check))) {
+  const bool follows = fields.first_seq == row.received.seq;
+  if (!row.goes_on(fields) && !(follows && mutant(Mutant::no_chain_check))) {
     verdict.kind = Kind::chain;
   } else if (stopping_ != Stopping::no || held_up(name) || buggify(Rare::not_now)) {
     verdict.kind = Kind::later;
@@ -233,31 +226,27 @@ void Incarnation::not_taken(const std::string& name, const Verdict& verdict) {
   category(name).forget_empty(verdict.file->key);
 }
 
-Incarnation::Verdict Incarnation::gap(const std::string& name, const StreamKey& stream,
-                                      GapRange gap, uint64_t chain_after, Moment now) {
-  using Kind = Verdict::Kind;
+Judgement Incarnation::on_gap(const std::string& name, const StreamKey& stream, GapRange gap,
+                              uint64_t chain_after, Moment now) {
   Lane lane;
   OwnedLane* owned = owner_of(name, stream, &lane);
   const uint64_t end = gap.first_seq + gap.count;
-  Verdict verdict = place(owned, stream, gap.first_seq, end);
-  if (verdict.kind != Kind::take) return verdict;
+  const Judgement judgement = place(owned, stream, gap.first_seq, end).kind;
+  if (judgement != Judgement::take) return judgement;
   Row& row = owned->rows[stream];
-  if (stopping_ != Stopping::no) {
-    verdict.kind = Kind::later;
-  } else {
-    gap.first_seq = row.received.seq;
-    gap.count = end - gap.first_seq;
-    row.received = Position{end, chain_after};
-    // Committed at once, behind all that was received of the stream: with last_bucket 0 that is
-    // committed already.
-    const int64_t directory_end_ms =
-        row.last_bucket == 0 ? 0 : layout_.directory_end_ms(row.last_bucket, zone_);
-    Category& files = category(name);
-    files.add_gap(directory_end_ms, lane, stream, std::move(gap), chain_after);
-    close(files, directory_end_ms);
-    queue_ready(files, now);
-  }
-  return verdict;
+  if (stopping_ != Stopping::no) return Judgement::later;
+  gap.first_seq = row.received.seq;
+  gap.count = end - gap.first_seq;
+  row.received = Position{end, chain_after};
+  // Committed at once, behind all that was received of the stream: with last_bucket 0 that is
+  // committed already.
+  const int64_t directory_end_ms =
+      row.last_bucket == 0 ? 0 : layout_.directory_end_ms(row.last_bucket, zone_);
+  Category& files = category(name);
+  files.add_gap(directory_end_ms, lane, stream, std::move(gap), chain_after);
+  close(files, directory_end_ms);
+  queue_ready(files, now);
+  return Judgement::take;
 }
 
 void Incarnation::begin_at(const std::string& name, const StreamKey& stream,

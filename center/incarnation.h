@@ -21,15 +21,14 @@
 #include "center/fewest_files.h"
 #include "center/janitor.h"
 #include "center/loudness.h"
-#include "center/moment.h"
 #include "center/placement.h"
 #include "center/proof.h"
 #include "center/reclaim.h"
 #include "center/release.h"
 #include "center/roll_call.h"
+#include "center/sink_session.h"
 #include "center/start_log.h"
 #include "center/wishes.h"
-#include "discovery/presence.h"
 #include "sinks/layout.h"
 #include "sinks/timezone.h"
 
@@ -71,30 +70,11 @@ struct PublishFile {  // then publish_done()
 struct RunProcedure {  // drive it to its end, then procedure_done()
   std::shared_ptr<StoreProcedure> procedure;
 };
-struct TellCommitted {  // COMMITTED to the Local of that stream
-  std::string category;
-  StreamKey stream;
-  Position position;
-};
-struct TellLane {  // a lane is owned now: tell each Local where its streams stand
-  Lane lane;
-};
-struct TellReleased {  // I do not know whether a lane is mine: whoever asks elsewhere may find out
-  Lane lane;
-};
 struct TellSplit {  // a lane has ended: Locals ask for the parts that their streams are in
   Lane lane;
 };
-struct TellElsewhere {  // a lane is another Center's: Locals that ask for it go there
-  Lane lane;
-  std::string address;
-};
 struct Fenced {  // this incarnation is over
   std::string reason;
-};
-struct Stopped {};  // stop() was carried out
-struct Trouble {    // for the operator, when it begins; trouble() tells whether it lasts
-  std::string text;
 };
 struct GoneFile {  // of a log that another left: neither staged nor published (any more)
   FileRef file;
@@ -108,69 +88,30 @@ using CenterAction = std::variant<FinishFile, DropFile, CommitEntry, PublishFile
                                   TellCommitted, TellLane, TellReleased, TellSplit, TellElsewhere,
                                   Fenced, Stopped, Trouble, LostFile, GoneFile>;
 
-struct IncarnationCounts {
-  struct OfCategory {  // lines, but for files
-    uint64_t committed = 0;
-    uint64_t published = 0;
-    uint64_t lost = 0;  // of LostFile
-    uint64_t files = 0;
-    uint64_t fewest_files = 0;  // that could hold the same: center/fewest_files.h
-  };
-  std::map<std::string, OfCategory> categories;
-  uint64_t lines_committed = 0;
-  uint64_t lines_published = 0;
-  uint64_t raw_bytes_published = 0;
-  uint64_t file_bytes_published = 0;
-  uint64_t files_published = 0;
-
-  void add_published(const CommittedFile& file, uint64_t fewest_files_more);
-  IncarnationCounts& operator+=(const IncarnationCounts& more);
-};
-
-class Incarnation {
+class Incarnation final : public SinkSession {
  public:
   // `rng` names records and files; `not_before_ms` (mono): no ACQUIRE earlier (after a fence).
   Incarnation(IncarnationOptions options, Acquirer me, Layout layout, TimeZone zone, Rng rng,
               Moment now, int64_t not_before_ms);
-  ~Incarnation();
+  ~Incarnation() override;
 
   // What has to be done since the last call, in order.
   [[nodiscard]] std::vector<CenterAction> take_actions();
 
   // --- events -----------------------------------------------------------------------------------
-  void tick(Moment now);  // each 100 ms or so
-  // A Local has (or wants to send) this stream: its lane is wished for. False: its category is one
-  // too many.
-  bool wish(const std::string& category, const StreamKey& stream, Moment now);
-
-  // Where Locals reach the Centers that live, this one too, for PONG; empty: not known yet.
-  [[nodiscard]] const std::vector<std::string>& addresses() const { return addresses_; }
-  // The lane of that stream, and where the Center is that should own it; nullopt: it is this one,
-  // or that is not known yet.
+  void tick(Moment now) override;
+  bool wish(const std::string& category, const StreamKey& stream, Moment now) override;
   [[nodiscard]] std::optional<TellElsewhere> elsewhere(const std::string& category,
-                                                       const StreamKey& stream) const;
+                                                       const StreamKey& stream) const override;
 
+  // take: write it to `file`, then took(); or not_taken().
   struct Verdict {
-    enum class Kind {
-      take,       // write it to `file`, then took(); or not_taken()
-      known,      // committed or received before: repeat `position`
-      rewind,     // starts too high: say REWIND{position}
-      chain,      // the bytes are not those that I know: REJECT(CHAIN)
-      retired,    // REJECT(RETIRED)
-      too_many,   // streams in its lane: REJECT(CATEGORY)
-      not_owned,  // the lane is not mine (yet): dropped, its positions will be told
-      later,      // no more of this category now: dropped, REWIND later
-    };
+    using Kind = Judgement;
     Kind kind{};
     Position position;
     OpenFile* file = nullptr;
     uint64_t lane_tag = 0;      // (lane, epoch), for the writer
     bool clock_skewed = false;  // its bucket is impossible: it is filed under my time
-
-    // Sending it again will not help.
-    [[nodiscard]] bool refused() const {
-      return kind == Kind::chain || kind == Kind::retired || kind == Kind::too_many;
-    }
   };
   Verdict judge(const std::string& category, const StreamKey& stream, const BatchFields& fields,
                 Moment now);
@@ -179,27 +120,17 @@ class Incarnation {
             const Verdict& verdict, uint64_t file_bytes, Moment now);
   // It could not be staged: the file is forgotten if nothing is in it.
   void not_taken(const std::string& category, const Verdict& verdict);
-  // GAP: the lines are lost, `chain_after` stands behind them. `take`: it is on its way into the
-  // log; every other kind as for a batch.
-  Verdict gap(const std::string& category, const StreamKey& stream, GapRange gap,
-              uint64_t chain_after, Moment now);
-  // The stream starts here for this store, if nothing is known of it yet and its lane is owned.
-  void begin_at(const std::string& category, const StreamKey& stream, const Position& origin);
-  // FLUSH of a Local: commit what is held of it. A Local that has gone: its lines can't be sent
-  // again.
-  void flush(uint64_t local_id);
-  // RETIRE: the stream's Local will never come back. Nothing more of it is taken, and what is held
-  // of it is committed with the mark kFinal. Where it ends for ever, once that is committed;
-  // nullopt: not yet, or its lane is not owned: ask again.
+  Judgement on_gap(const std::string& category, const StreamKey& stream, GapRange gap,
+                   uint64_t chain_after, Moment now) override;
+  void begin_at(const std::string& category, const StreamKey& stream,
+                const Position& origin) override;
+  void flush(uint64_t local_id) override;
   [[nodiscard]] std::optional<Position> retire(const std::string& category, const StreamKey& stream,
-                                               Moment now);
-  // A Local says that a store knew more of this stream. That this incarnation is not over is
-  // proved; then it is told where the stream stands, once more.
-  void doubt(const std::string& category, const StreamKey& stream);
-  void connected(uint64_t local_id, bool is_connected);
-  // Who is there, as ZooKeeper says, if there is one: without it, or while it does not know, all of
-  // this is found out from the store alone.
-  void presence(const Presence& presence, Moment now);
+                                               Moment now) override;
+  void doubt(const std::string& category, const StreamKey& stream) override;
+  void connected(uint64_t local_id, bool is_connected) override;
+  // Without ZooKeeper, or while it does not know, all of this is found out from the store alone.
+  void presence(const Presence& presence, Moment now) override;
 
   // `staged`: where it lies now, if something was cut out of it.
   void file_finished(OpenFileId file, uint64_t bytes, uint64_t xxh3,
@@ -208,41 +139,28 @@ class Incarnation {
   void publish_done(const std::string& stage, const Result<Published>& outcome, Moment now);
   void procedure_done(const StoreProcedure& procedure, Moment now);
   void fail(std::string reason);  // the store or a file failed for good: as FENCED
-  // STOP. `everything`: also what is small and could be sent again.
-  void stop(bool everything);
+  void stop(bool everything) override;
 
   // --- what others ask
   [[nodiscard]] const Acquirer& me() const { return me_; }
-  // Where a stream stands here; nullopt if its lane is not owned.
-  struct Standing {
-    Position committed;
-    Position received;
-  };
+  [[nodiscard]] const std::string& name() const override { return me_.incarnation; }
+  [[nodiscard]] const std::vector<std::string>& addresses() const override { return addresses_; }
+  // Those among whom lanes are placed, this one too, by state_uuid, and where each is reached;
+  // empty: not known yet, or not any more, since the store has not answered for long.
+  [[nodiscard]] std::map<uint64_t, std::string> centers() const;
   [[nodiscard]] std::optional<Standing> standing(const std::string& category,
-                                                 const StreamKey& stream) const;
-  [[nodiscard]] const IncarnationCounts& counts() const { return counts_; }
-  // Whether credit may be given: the lane is owned and the category is not held up.
-  [[nodiscard]] bool takes(const std::string& category, const StreamKey& stream) const;
-  [[nodiscard]] size_t lanes() const { return lanes_.size(); }
-  struct Waiting {
-    uint64_t uncommitted = 0;  // lines received, which their Locals keep until they are committed
-    uint64_t unpublished = 0;  // lines committed, not yet in readers' sight
-    uint64_t open_files = 0;
-    uint64_t lanes = 0;
-  };
-  [[nodiscard]] std::map<std::string, Waiting> waiting() const;  // by category
-  [[nodiscard]] size_t open_files() const;
-  [[nodiscard]] int64_t oldest_open_ms() const;  // as Category::oldest_ms
-  [[nodiscard]] size_t pending_files() const { return log_.pending().size(); }
-  // One of the troubles that last; empty: none.
-  [[nodiscard]] std::string trouble() const;
+                                                 const StreamKey& stream) const override;
+  [[nodiscard]] const IncarnationCounts& counts() const override { return counts_; }
+  [[nodiscard]] bool takes(const std::string& category, const StreamKey& stream) const override;
+  [[nodiscard]] size_t lanes() const override { return lanes_.size(); }
+  [[nodiscard]] std::map<std::string, Waiting> waiting() const override;
+  [[nodiscard]] size_t open_files() const override;
+  [[nodiscard]] int64_t oldest_open_ms() const override;  // as Category::oldest_ms
+  [[nodiscard]] size_t pending_files() const override { return log_.pending().size(); }
+  [[nodiscard]] std::string trouble() const override;
 
  private:
-  struct Row {
-    Position committed;
-    Position received;
-    uint8_t flags = 0;
-    bool retiring = false;  // its mark kFinal is under way
+  struct Row : StreamRow {
     Bucket last_bucket = 0;
     OpenFileId last_file = 0;  // that its newest lines went to
   };
@@ -354,7 +272,8 @@ class Incarnation {
   std::shared_ptr<Collect> collect_;
   std::shared_ptr<RollCall> roll_call_;
   int64_t next_roll_call_ms_ = 0;
-  bool counted_ = false;  // a roll call has ended
+  bool counted_ = false;    // a roll call has ended
+  int64_t counted_ms_ = 0;  // mono: the last one
   Announcement mine_;
   // My announcement. `unexplained`: I am not over; it is made again.
   enum class Missing { no, found, unexplained };

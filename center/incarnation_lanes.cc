@@ -18,6 +18,7 @@ constexpr int64_t kLookAgainMs = 5'000;
 void Incarnation::roll_called(const RollCall& roll_call, Moment now) {
   if (roll_call.unknown()) return;
   counted_ = true;
+  counted_ms_ = now.mono_ms;
   announced_ = roll_call.announced();
   // Whoever finishes a log takes its announcement down: mine, if this incarnation is over.
   if (announced_.contains(me_.incarnation))
@@ -53,6 +54,13 @@ void Incarnation::place_centers() {
     centers_.push_back(state_uuid);
     if (addresses_.size() < kMostAddresses) addresses_.push_back(said->address);
   }
+}
+
+std::map<uint64_t, std::string> Incarnation::centers() const {
+  if (!counted_ || now_.mono_ms - counted_ms_ >= 2 * me_.takeover_after_ms) return {};
+  std::map<uint64_t, std::string> out{{me_.state_uuid, me_.address}};
+  for (const auto& [state_uuid, said] : center_says_) out[state_uuid] = said->address;
+  return out;
 }
 
 // Those that are another's by placement.

@@ -334,6 +334,7 @@ void Incarnation::stop(bool everything) {
 
 void Incarnation::step_stop(Moment now) {
   start_publishing(now);
+  if (stopping_ == Stopping::draining) start_proof(now);  // a stop may take long
   if (stopping_ == Stopping::draining && !mutant(Mutant::unsure_never_stops)) commit_next(now);
   if (stopping_ == Stopping::draining && started_) start_janitor(now);
   if (stopping_ != Stopping::draining || !started_ || !counted_ || !log_.idle() ||

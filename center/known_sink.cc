@@ -135,6 +135,28 @@ Result<KnownSink> know_sink(Records& records, const SinkSettings& of, uint64_t c
   return KnownSink{*std::move(identity), {}, false};
 }
 
+Result<KnownSink> know_kafka(Kafka& kafka, const SinkSettings& of, uint64_t cluster,
+                             const std::string& state_dir) {
+  const std::string memory = memory_of(of, state_dir);
+  const auto known = remembered(memory);
+  const auto found = kafka.identity(cluster);
+  if (!found && found.error().kind == Error::Kind::retry_later && known)
+    return KnownSink{*known, found.error().text, false};
+  if (!found) return found.error();
+  if (cluster != 0 && found->cluster != cluster)
+    return wrong(of.where() + " belongs to another cluster, " + hex16(found->cluster) +
+                 "; this Center is of " + hex16(cluster) +
+                 ": give it a positions_topic of its own");
+  if (known && known->sink != found->sink)
+    return wrong(of.where() +
+                 " is another sink than before: was its topic made anew? Positions are lost then; "
+                 "to begin anew there, stop this Center and remove " +
+                 memory);
+  const SinkIdentity identity{found->sink, found->cluster, of.kafka.positions_topic};
+  if (auto kept = remember(identity, memory); !kept) return kept.error();
+  return KnownSink{identity, {}, false};
+}
+
 Result<void> is_sink(Records& records, const SinkSettings& of, const SinkIdentity& identity) {
   const auto found = records.read(std::string(kSinkIdentityName));
   if (!found) return found.error();

@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "center/center.h"
 #include "center/record.h"
+#include "sinks/kafka/kafka.h"
 
 namespace tailrace {
 
@@ -23,6 +24,10 @@ struct KnownSink {
 // was known. rejected: it is another cluster's, or not as it was made.
 [[nodiscard]] Result<KnownSink> know_sink(Records& records, const SinkSettings& settings,
                                           uint64_t cluster, const std::string& state_dir);
+
+// The same of Kafka, whose `control` is the positions' topic.
+[[nodiscard]] Result<KnownSink> know_kafka(Kafka& kafka, const SinkSettings& settings,
+                                           uint64_t cluster, const std::string& state_dir);
 
 // Whether the store is that sink, with its records. Until it is, nothing may be written there.
 [[nodiscard]] Result<void> is_sink(Records& records, const SinkSettings& settings,

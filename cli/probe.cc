@@ -127,6 +127,10 @@ void probe_role(const CenterSettings& settings, Probes& out) {
   uint64_t spilled = 0;
   for (const SinkSettings& sink : settings.sinks) {
     const std::string about = "sink " + sink.name;
+    if (!sink.kafka.brokers.empty()) {
+      probe_kafka(sink, about, out);
+      continue;
+    }
     if (sink.hdfs.empty()) {
       probe_directory(sink, about, out);
       continue;

@@ -26,6 +26,7 @@ using Probes = std::vector<Probe>;
 [[nodiscard]] Probes probe(const RoleConfig& config);
 
 void probe_hdfs(const SinkSettings& sink, const std::string& about, Probes& out);
+void probe_kafka(const SinkSettings& sink, const std::string& about, Probes& out);
 void probe_directory(const SinkSettings& sink, const std::string& about, Probes& out);
 // Room for `bytes` more at `path`, or where it will be made.
 void probe_room(const std::string& path, uint64_t bytes, const std::string& about, Probes& out);

@@ -42,6 +42,10 @@ HdfsSettings hdfs_settings(const SinkSettings& sink, std::string spill_dir) {
 Result<std::vector<SinkStore>> open_stores(const CenterSettings& settings) {
   std::vector<SinkStore> stores;
   for (const SinkSettings& sink : settings.sinks) {
+    if (!sink.kafka.brokers.empty()) {  // the Center's own affair
+      stores.emplace_back();
+      continue;
+    }
     auto store = sink.hdfs.empty() ? Result<SinkStore>(open_directory_sink(sink))
                                    : open_hdfs_sink(sink, settings.state_dir);
     if (!store) return store.error();
@@ -52,12 +56,15 @@ Result<std::vector<SinkStore>> open_stores(const CenterSettings& settings) {
 
 Result<void> open_center(Center& center, const CenterSettings& settings) {
   constexpr unsigned kPauseMs = 100, kAskMs = 2'000, kSayEach = 30;
-  const bool waits = std::any_of(settings.sinks.begin(), settings.sinks.end(),
-                                 [](const SinkSettings& sink) { return !sink.hdfs.empty(); });
+  std::string away;
+  for (const SinkSettings& sink : settings.sinks) {
+    if (!sink.hdfs.empty()) away = "HDFS";
+    if (!sink.kafka.brokers.empty()) away = away.empty() ? "Kafka" : "HDFS and Kafka";
+  }
   for (unsigned tries = 0;; ++tries) {
     auto opened = center.open();
-    if (opened || !waits || opened.error().kind != Error::Kind::retry_later) return opened;
-    if (tries % kSayEach == 0) log::warning("waiting for HDFS: " + opened.error().text);
+    if (opened || away.empty() || opened.error().kind != Error::Kind::retry_later) return opened;
+    if (tries % kSayEach == 0) log::warning("waiting for " + away + ": " + opened.error().text);
     for (unsigned waited = 0; waited < kAskMs; waited += kPauseMs) {
       if (StopSignals::came()) return opened;
       ::usleep(kPauseMs * 1'000);

@@ -36,35 +36,23 @@ int failed(std::string_view text) {
 }
 
 Result<void> make_our_directories(const RoadSettings& road, const std::string& state) {
-  const SinkSettings& sink = road.center.sinks.front();
-  const std::array<std::string, 4> paths = {state, road.agent.state_dir, road.local.spool_dir,
-                                            road.center.state_dir};
-  if (sink.hdfs.empty())
-    if (auto made = make_directories(sink.root); !made) return made;
+  std::vector<std::string> paths = {state, road.agent.state_dir, road.local.spool_dir,
+                                    road.center.state_dir};
+  for (const SinkSettings& sink : road.center.sinks) {
+    if (!sink.hdfs.empty() || !sink.kafka.brokers.empty()) continue;
+    paths.push_back(sink.root);
+    if (sink.control.starts_with('/')) paths.push_back(sink.control);
+  }
   for (const std::string& path : paths)
     if (auto made = make_directories(path); !made) return made;
-  if (!sink.hdfs.empty() || !sink.control.starts_with('/')) return {};
-  return make_directories(sink.control);
+  return {};
 }
 
-RoadSettings road_settings(const RunSettings& settings) {
-  RoadSettings road;
-  SinkSettings& sink = road.center.sinks.emplace_back();
+SinkSettings file_sink(const RunSettings& settings) {
+  SinkSettings sink;
   sink.root = settings.output;
   sink.hdfs = settings.hdfs;
   sink.hdfs_user = settings.hdfs_user;
-  road.agent.sources = settings.sources;
-  road.agent.state_dir = settings.state + "/agent";
-  road.agent.max_record_bytes = settings.max_record_bytes;
-  road.agent.once = settings.once;
-  road.agent.on_spool_loss = settings.on_spool_loss;
-  const bool here = settings.hdfs.empty();
-  if (here) add_never_below(road.agent.never_below, settings.output);
-  add_never_below(road.agent.never_below, settings.state);
-  if (here && !settings.control.empty()) add_never_below(road.agent.never_below, settings.control);
-  road.local.spool_dir = settings.state + "/spool";
-  road.local.host = host_name();
-  road.center.state_dir = settings.state + "/center";
   if (!settings.control.empty()) sink.control = settings.control;
   sink.layout = settings.layout;
   sink.timezone = settings.timezone;
@@ -72,6 +60,29 @@ RoadSettings road_settings(const RunSettings& settings) {
   sink.roll_bytes = sink.sequence_roll_bytes = settings.roll_bytes;
   sink.roll_age_ms = settings.roll_age_ms;
   sink.roll_idle_ms = settings.roll_idle_ms;
+  return sink;
+}
+
+RoadSettings road_settings(const RunSettings& settings) {
+  RoadSettings road;
+  if (!settings.output.empty()) road.center.sinks.push_back(file_sink(settings));
+  if (!settings.kafka.brokers.empty()) {
+    SinkSettings& sink = road.center.sinks.emplace_back();
+    sink.name = "kafka";
+    sink.kafka = settings.kafka;
+  }
+  road.agent.sources = settings.sources;
+  road.agent.state_dir = settings.state + "/agent";
+  road.agent.max_record_bytes = settings.max_record_bytes;
+  road.agent.once = settings.once;
+  road.agent.on_spool_loss = settings.on_spool_loss;
+  const bool here = settings.hdfs.empty() && !settings.output.empty();
+  if (here) add_never_below(road.agent.never_below, settings.output);
+  add_never_below(road.agent.never_below, settings.state);
+  if (here && !settings.control.empty()) add_never_below(road.agent.never_below, settings.control);
+  road.local.spool_dir = settings.state + "/spool";
+  road.local.host = host_name();
+  road.center.state_dir = settings.state + "/center";
   return road;
 }
 

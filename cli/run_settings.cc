@@ -32,7 +32,11 @@ constexpr Option kOptions[] = {
     {"to", "DIR|URL", "",
      "where the published files go, made if it is not there: a directory, or one of HDFS, "
      "webhdfs://[USER@]namenode:9870[,other:9870]/logs (swebhdfs:// over TLS, httpfs:// by "
-     "HttpFS)"},
+     "HttpFS), and kafka://broker:9092[,other:9092]/[TOPIC], a topic a category where none is "
+     "named. "
+     "Once for files, once for Kafka",
+     true},
+    {"create-topics", "", "", "make the topics that are not there"},
     {"once", "", "", "read what stands in the files now, publish all of it, sum up and end"},
     {"exclude", "GLOB", "",
      "leave these out: a pattern over the whole path, or, without a '/', over the name. Repeat it "
@@ -125,7 +129,7 @@ Result<void> check_folders(const RunSettings& settings) {
   const std::pair<std::string_view, const std::string*> ours[] = {
       {"--to", &settings.output}, {"--state", &settings.state}, {"--control", &settings.control}};
   for (const auto& [option, folder] : ours) {
-    if (!settings.hdfs.empty() && option != "--state") continue;
+    if ((!settings.hdfs.empty() || settings.output.empty()) && option != "--state") continue;
     for (const AgentSource& source : settings.sources)
       for (const std::string& glob : source.globs)
         if (!folder->empty() &&
@@ -155,27 +159,52 @@ Result<int64_t> some_time(const Arguments& arguments, std::string_view option) {
   return *ms;
 }
 
+Result<void> take_hdfs(std::string_view to, std::string_view state, RunSettings& settings) {
+  auto urls = parse_hdfs_urls(to);
+  if (!urls) return urls.error().within("--to");
+  const HdfsUrl& url = urls->front();
+  if (url.path.empty()) return wrong("--to: name a directory, such as " + url.server() + "/logs");
+  if (state.empty())
+    return wrong("--to " + url.server() +
+                 " needs --state DIR: a directory of this machine, for what is remembered "
+                 "between starts and what is not sent yet");
+  settings.output = url.path;
+  settings.hdfs_user = url.user.empty() ? user_name() : url.user;
+  settings.hdfs = std::move(*urls);
+  return {};
+}
+
+Result<void> take_kafka(std::string_view to, RunSettings& settings) {
+  auto kafka = parse_kafka_url(to);
+  if (!kafka) return kafka.error().within("--to");
+  settings.kafka = std::move(*kafka);
+  return {};
+}
+
 // Where to, and where what is remembered.
 Result<void> take_places(const Arguments& arguments, std::string_view cwd, RunSettings& settings) {
-  const std::string_view to = arguments.value("to"), state = arguments.value("state");
-  if (to.empty()) return wrong("where to? For example: --to ./collected");
+  const std::string_view state = arguments.value("state");
+  if (!arguments.given("to")) return wrong("where to? For example: --to ./collected");
   settings.control = arguments.value("control");
-  if (to.find("://") != std::string_view::npos) {
-    auto urls = parse_hdfs_urls(to);
-    if (!urls) return urls.error().within("--to");
-    const HdfsUrl& url = urls->front();
-    if (url.path.empty()) return wrong("--to: name a directory, such as " + url.server() + "/logs");
-    if (state.empty())
-      return wrong("--to " + url.server() +
-                   " needs --state DIR: a directory of this machine, for what is remembered "
-                   "between starts and what is not sent yet");
-    settings.output = url.path;
-    settings.hdfs_user = url.user.empty() ? user_name() : url.user;
-    settings.hdfs = std::move(*urls);
-  } else {
-    settings.output = absolute_path(to, cwd);
-    if (!settings.control.empty()) settings.control = absolute_path(settings.control, cwd);
+  for (const std::string& to : arguments.values("to")) {
+    const bool kafka = to.starts_with("kafka://");
+    if (kafka ? !settings.kafka.brokers.empty() : !settings.output.empty())
+      return wrong("--to: once for files, once for Kafka");
+    if (to.empty()) return wrong("where to? For example: --to ./collected");
+    if (kafka) {
+      if (auto taken = take_kafka(to, settings); !taken) return taken;
+    } else if (to.find("://") != std::string_view::npos) {
+      if (auto taken = take_hdfs(to, state, settings); !taken) return taken;
+    } else {
+      settings.output = absolute_path(to, cwd);
+      if (!settings.control.empty()) settings.control = absolute_path(settings.control, cwd);
+    }
   }
+  settings.kafka.create_topics = arguments.given("create-topics");
+  if (settings.output.empty() && state.empty())
+    return wrong("--to " + settings.kafka.server() +
+                 " needs --state DIR: a directory of this machine, for what is remembered between "
+                 "starts");
   settings.state = state.empty() ? settings.output + "/_state" : absolute_path(state, cwd);
   return {};
 }

@@ -21,6 +21,7 @@ struct RunSettings {
   std::string output;                // a directory of this machine, or of HDFS
   std::vector<HdfsUrl> hdfs;         // where that is; empty: it is here
   std::string hdfs_user;
+  KafkaSettings kafka;  // beside that, or instead: then there is no output
   std::string state;
   std::string control;  // "": inside the output
   std::string layout;

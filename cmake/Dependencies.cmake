@@ -11,6 +11,7 @@ pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 set(TAILRACE_ZSTD PkgConfig::ZSTD)
 pkg_check_modules(SNAPPY REQUIRED IMPORTED_TARGET snappy)
 set(TAILRACE_SNAPPY PkgConfig::SNAPPY)
+pkg_check_modules(RDKAFKA REQUIRED IMPORTED_TARGET rdkafka)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-cpp)
 
 find_library(ISAL_LIBRARY isal)

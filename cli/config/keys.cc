@@ -120,8 +120,8 @@ constexpr ConfigKey kKeys[] = {
      "where lines are published: a Center into each of them, `tailrace run` into one", "", 0, 0,
      "{warehouse: {type: directory, root: /data/logs}}"},
     {kPublishes, "sinks.*", map, "", "a name of yours"},
-    {kPublishes, "sinks.*.type", word, "", "what it is", "directory|hdfs", 0, 0,
-     "directory or hdfs"},
+    {kPublishes, "sinks.*.type", word, "", "what it is", "directory|hdfs|kafka", 0, 0,
+     "directory, hdfs or kafka"},
     {kPublishes, "sinks.*.url", list, "",
      "of hdfs: the NameNodes of one HDFS, webhdfs://host:9870 (swebhdfs:// over TLS), or HttpFS "
      "servers, httpfs://host:14000; whichever is active is used"},
@@ -132,8 +132,35 @@ constexpr ConfigKey kKeys[] = {
      "(the "
      "system's)"},
     {kPublishes, "sinks.*.root", path, "",
-     "published files; names that begin with _ are not for readers", "", 0, 0,
-     "the directory of the published files"},
+     "of directory and hdfs: the published files; names that begin with _ are not for readers"},
+    {kPublishes, "sinks.*.brokers", list, "",
+     "of kafka: host:port of some brokers of one cluster; the others are found by them"},
+    {kPublishes, "sinks.*.topic", text, "{category}",
+     "of kafka: the topic of a category's lines, with {category} in it or one for all"},
+    {kPublishes, "sinks.*.form", word, "lines",
+     "of kafka: one record a line, or the agent's batches as they came, one record each: less work "
+     "for all but the reader",
+     "lines|packed"},
+    {kPublishes, "sinks.*.partition", word, "stream",
+     "of kafka: by the stream, so that a file's lines keep their order, or one batch after another "
+     "wherever there is room",
+     "stream|round_robin"},
+    {kPublishes, "sinks.*.headers", list, "",
+     "of kafka: what each record carries besides, of host, stream and seq (all of them); [none]"},
+    {kPublishes, "sinks.*.latency", duration, "1s",
+     "of kafka: for how long lines may wait for others, before their transaction ends", "", 50,
+     10'000},
+    {kPublishes, "sinks.*.positions_topic", text, "__tailrace_positions",
+     "of kafka: how far each stream has come, written in the transactions of its lines; compacted, "
+     "and of this sink alone"},
+    {kPublishes, "sinks.*.create_topics", word, "false",
+     "of kafka: whether topics that are not there are made, as the brokers think right",
+     "false|true"},
+    {kPublishes, "sinks.*.properties", map, "",
+     "of kafka: of librdkafka, such as security.protocol, sasl.mechanisms, ssl.ca.location, "
+     "compression.codec; those that would break the promise are refused"},
+    {kPublishes, "sinks.*.properties.*", text, "", "as librdkafka's page of properties says", "", 0,
+     UINT64_MAX, "", true},
     {kPublishes, "sinks.*.control", text, "_tailrace",
      "the commit log and who owns what: below the root, or an absolute path; on HDFS best one of "
      "its own, mode 700"},

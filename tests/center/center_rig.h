@@ -141,10 +141,12 @@ class CenterRig {
     if (s.next >= s.batches.size()) return;
     const BatchFields& f = s.batches[s.next];
     const bool lost = s.lost.contains(s.next);
-    const auto verdict =
-        lost ? incarnation_->gap(s.category, s.key, {f.first_seq, f.count, "damaged"},
-                                 f.chain_after, now())
-             : incarnation_->judge(s.category, s.key, f, now());
+    Incarnation::Verdict verdict;
+    if (lost)
+      verdict.kind = incarnation_->on_gap(s.category, s.key, {f.first_seq, f.count, "damaged"},
+                                          f.chain_after, now());
+    else
+      verdict = incarnation_->judge(s.category, s.key, f, now());
     using Kind = Incarnation::Verdict::Kind;
     if (verdict.kind == Kind::retired) {
       ++s.refused;

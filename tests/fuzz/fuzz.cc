@@ -12,8 +12,10 @@
 
 #include "admin/http.h"
 #include "agent/journal.h"
+#include "base/bytes.h"
 #include "base/check.h"
 #include "base/config.h"
+#include "base/hash.h"
 #include "base/units.h"
 #include "base/yaml.h"
 #include "center/names.h"
@@ -28,6 +30,8 @@
 #include "local/spool_record.h"
 #include "local/spool_recovery.h"
 #include "sinks/format/sequence_file.h"
+#include "sinks/kafka/kafka_records.h"
+#include "sinks/kafka/kafka_settings.h"
 #include "sinks/store/webhdfs.h"
 #include "tests/local/virtual_disk.h"
 
@@ -182,6 +186,22 @@ void webhdfs(Bytes bytes) {
   }
 }
 
+// Whatever was written into the positions' topic, with a sum that is right too.
+void kafka(Bytes bytes) {
+  static_cast<void>(parse_kafka_url(bytes).ok());
+  if (bytes.empty()) return;
+  const size_t split = std::min<size_t>(static_cast<unsigned char>(bytes[0]), bytes.size() - 1);
+  const Bytes key = bytes.substr(1, split);
+  std::string value(bytes.substr(1 + split));
+  for (int times = 0; times < 2; ++times) {
+    static_cast<void>(decode_identity(key, value).ok());
+    const auto position = decode_position("web", key, value);
+    if (position && *position)
+      TAILRACE_CHECK(encode_position("web", **position).value == value, "another position");
+    ByteWriter(value).u32(crc32c(value));
+  }
+}
+
 void http(Bytes bytes) { static_cast<void>(parse_http_request(bytes)); }
 
 const std::map<std::string, void (*)(Bytes)>& targets() {
@@ -205,6 +225,7 @@ const std::map<std::string, void (*)(Bytes)>& targets() {
       {"sequence_file", sequence_file},
       {"http", http},
       {"webhdfs", webhdfs},
+      {"kafka", kafka},
   };
   return kTargets;
 }

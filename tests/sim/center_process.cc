@@ -45,7 +45,8 @@ CenterProcess::CenterProcess(World& world, const std::string& name, HubOptions o
 }
 
 void CenterProcess::start() {
-  for (size_t at = 0; at < shores_.size(); ++at) say("starts as " + hub_->me(at).incarnation);
+  for (size_t at = 0; at < shores_.size(); ++at)
+    if (!shores_[at].sink.topics) say("starts as " + hub_->me(at).incarnation);
   carry_out();
   tick();
 }
@@ -77,6 +78,7 @@ void CenterProcess::look_around() {
   view.fresh = true;
   view.paused = world_.rng.chance(0.1);
   for (size_t at = 0; at < shores_.size(); ++at) {
+    if (shores_[at].sink.topics) continue;
     const StoreNames& names = hub_->me(at).names;
     const auto there = shores_[at].records->list(names.live());
     if (!there) continue;
@@ -296,6 +298,70 @@ void CenterProcess::start_work(size_t sink, RunProcedure work) {
   after(0, [this, sink, work, life = hub_->life(sink)] {
     if (life == hub_->life(sink)) drive(sink, work.procedure, life);
   });
+}
+
+// --- Kafka ---------------------------------------------------------------------------------------
+
+// Each call is answered once: by what came of it, or by nothing for so long.
+void CenterProcess::start_work(size_t sink, CallKafka work) {
+  World& world = world_;
+  const Faults& f = world.faults;
+  Shore& shore = shores_[sink];
+  const auto call = std::make_shared<const KafkaCall>(std::move(work.call));
+  if (std::holds_alternative<KafkaClose>(call->what)) {
+    shore.producers.erase(call->category);
+    return;
+  }
+  Topics::Producer& producer = shore.producers[call->category];
+  if (const auto* open = std::get_if<KafkaOpen>(&call->what);
+      open && producer.number != call->producer)
+    producer = {.id = open->transactional_id, .number = call->producer, .transaction = 1};
+  const size_t kind = call->what.index();
+  const bool again = std::exchange(producer.unanswered, kind) == kind;
+  if (std::holds_alternative<KafkaWrite>(call->what) && !again) ++producer.write;
+  const auto request = std::make_shared<const Topics::Request>(Topics::Request{*call, producer});
+  const auto answered = std::make_shared<bool>(false);
+  const auto answer = [this, sink, call, answered](const KafkaReply& with, uint64_t term) {
+    if (!std::exchange(*answered, true)) reply(sink, call, with, term);
+  };
+  after(kCallMs, [answer] {
+    KafkaReply none;
+    none.outcome = KafkaReply::Outcome::again;
+    none.why = "no answer from Kafka";
+    answer(none, 0);
+  });
+  const auto away = shore.sink.away;
+  if (cut_off(sink) || away() || world.rng.chance(f.call_lost)) return;
+  int64_t there_ms = world.delay();
+  if (world.rng.chance(f.call_late)) there_ms += static_cast<int64_t>(world.rng.below(20'000));
+  const bool heard = !world.rng.chance(f.answer_lost);
+  world.after(there_ms, [this, alive = weak_from_this(), request, heard, &world, sink, away, answer,
+                         name = name(), topics = shore.sink.topics] {
+    if (away()) return;
+    uint64_t term = 0;
+    const KafkaReply reply = topics->carry_out(*request, &term);
+    if (world.trace) world.say(name, in_words(request->call, reply));
+    const auto self = alive.lock();
+    if (!self || !heard || cut_off(sink)) return;
+    after(world.delay(), [answer, reply, term] { answer(reply, term); });
+  });
+}
+
+void CenterProcess::reply(size_t sink, const std::shared_ptr<const KafkaCall>& call,
+                          KafkaReply with, uint64_t term) {
+  const auto found = shores_[sink].producers.find(call->category);
+  if (found == shores_[sink].producers.end() || found->second.number != call->producer) return;
+  Topics::Producer& producer = found->second;
+  if (with.outcome != KafkaReply::Outcome::again) {
+    producer.unanswered = std::variant_npos;
+    if (term != 0) producer.term = term;
+    if (std::holds_alternative<KafkaCommit>(call->what)) {
+      ++producer.transaction;
+      producer.write = 0;
+    }
+  }
+  hub_->kafka_replied(sink, *call, with, now());
+  carry_out();
 }
 
 }  // namespace tailrace::sim

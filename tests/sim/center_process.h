@@ -11,6 +11,7 @@
 #include "center/hub.h"
 #include "center/store_call.h"
 #include "tests/sim/judge.h"
+#include "tests/sim/topics.h"
 #include "tests/sim/world.h"
 #include "tests/sinks/memory_store.h"
 
@@ -19,7 +20,9 @@ namespace tailrace::sim {
 // A store, and who looks at what is published there.
 struct SinkOfSim {
   std::shared_ptr<testing::MemoryStore> store;
+  std::shared_ptr<Topics> topics;  // null: it is a sink of files
   Judge* judge = nullptr;
+  std::function<bool()> away;  // of Kafka: it answers nobody
 };
 
 class CenterProcess final : public Process {
@@ -66,7 +69,10 @@ class CenterProcess final : public Process {
   void start_work(size_t sink, CommitEntry work);
   void start_work(size_t sink, PublishFile work);
   void start_work(size_t sink, RunProcedure work);
+  void start_work(size_t sink, CallKafka work);
   void drive(size_t sink, std::shared_ptr<StoreProcedure> procedure, uint64_t life);
+  void reply(size_t sink, const std::shared_ptr<const KafkaCall>& call, KafkaReply reply,
+             uint64_t term);
   // One request until it is answered; `then` only while the sink's life is still `life`.
   void perform(size_t sink, Request request, uint64_t life, Answered then, int64_t pause_ms = 50);
   // One try, over the network.
@@ -81,7 +87,8 @@ class CenterProcess final : public Process {
     std::shared_ptr<Files> files;
     int64_t cut_off_until_ms = 0;
     uint64_t life = 1;
-    Judge::Session session{};  // of that life
+    Judge::Session session{};                           // of that life
+    std::map<std::string, Topics::Producer> producers;  // of Kafka, by category
   };
   std::vector<Shore> shores_;
   std::unique_ptr<Hub> hub_;

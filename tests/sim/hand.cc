@@ -50,6 +50,7 @@ std::string any_of_paths(const std::map<std::string, std::string>& content, Rng&
 }  // namespace
 
 testing::StoreFindings Simulation::Sink::audit() const {
+  if (topics) return topics->audit();
   std::set<std::string> gone;
   for (const auto& [path, bytes] : taken) gone.insert(path);
   return testing::audit_store(store->content(), base(), gone, origins);

@@ -61,6 +61,15 @@ void Judge::look(const testing::MemoryStore& store, const std::string& path) {
   }
 }
 
+void Judge::read(const std::string& partition, const std::string& lines) {
+  Seen& seen = topics_[partition];
+  for (size_t at = 0; at < lines.size();) {
+    const size_t end = lines.find('\n', at);
+    see(lines.substr(at, end - at), partition, seen);
+    at = end + 1;
+  }
+}
+
 void Judge::see(const std::string& line, const std::string& path, Seen& seen) {
   const auto [name, n] = place_of(line);
   const auto source = sources_.find(name);

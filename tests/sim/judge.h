@@ -23,6 +23,8 @@ class Judge {
   std::string write(const std::string& source);
   // Somebody may have published `path` just now.
   void look(const testing::MemoryStore& store, const std::string& path);
+  // A reader has got these lines of a topic's partition, behind those before.
+  void read(const std::string& partition, const std::string& lines);
   // After a power cut of the store: what a published file showed is to be seen again if it is gone.
   void look_again(const testing::MemoryStore& store);
   // After all: every written line was seen, and nothing else stands among the published files.
@@ -79,6 +81,7 @@ class Judge {
   std::map<std::string, uint64_t> hashes_;  // of what was seen
   std::map<std::string, uint64_t> gone_;    // of those that a power cut took
   std::map<std::string, Seen> files_;       // by path
+  std::map<std::string, Seen> topics_;      // by partition
   std::map<Session, std::map<std::string, std::vector<std::string>>> received_;  // by source group
   std::map<Session, std::vector<std::string>> debts_;
   Session sessions_ = 0;

@@ -150,6 +150,7 @@ Plan draw_plan(uint64_t seed) {
   draw_split(rng, plan);
   if (rng.chance(0.4)) {
     plan.sinks = 2;
+    plan.kafka = rng.chance(0.6);
     plan.faults.second_trouble = rate(rng, 0.2);
     // Until a spool is full a dead sink holds nobody up: these have room for all.
     if (plan.lines < 250 * plan.hosts && rng.chance(0.7))
@@ -181,12 +182,13 @@ std::string Plan::text() const {
   char line[500];
   std::snprintf(
       line, sizeof line,
-      "%u hosts, %u categories with %u files each, %u Centers%s, %u sinks%s; %u lines "
+      "%u hosts, %u categories with %u files each, %u Centers%s, %u sinks%s%s; %u lines "
       "until %.3f s, files of %llu bytes%s, split above %llu in %lld ms; calls lost %.3f, "
       "late %.3f, answers lost %.3f, slow %.3f, store trouble %.3f and %.3f, "
       "wrong views %.4f; %zu "
       "disasters\n",
       hosts, categories, files, centers, core ? " of which some stay ill" : "", sinks,
+      kafka ? " (Kafka is one)" : "",
       dead_sink < 0     ? ""
       : dead_from_start ? " of which one is away"
                         : " of which one goes",

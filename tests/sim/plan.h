@@ -62,6 +62,7 @@ struct Plan {
   uint32_t categories = 1;
   uint32_t centers = 1;
   uint32_t sinks = 1;
+  bool kafka = false;  // the last of them is Kafka
   int dead_sink = -1;  // stays away until all is published at the other; -1: none
   bool dead_from_start = false;
   uint32_t files = 1;     // log files of a host in each category

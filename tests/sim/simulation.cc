@@ -59,6 +59,8 @@ void Simulation::make_sinks() {
     sink.identity = {world_.rng.next() | 1, cluster, "_tailrace"};
     sink.store = testing::MemoryStore::make();
     sink.judge = std::make_unique<Judge>(world_);
+    if (plan_.kafka && n + 1 == plan_.sinks)
+      sink.topics = std::make_shared<Topics>(world_, *sink.judge);
     static_cast<void>(sink.store->records()->make_directory(sink.base()).ok());
   }
 }
@@ -100,7 +102,10 @@ testing::Fault Simulation::store_fault(size_t at, const testing::StoreCall& call
 }
 
 void Simulation::run_late() {
-  for (Sink& sink : sinks_) sink.store->run_late(world_.rng.below(3));
+  for (Sink& sink : sinks_) {
+    sink.store->run_late(world_.rng.below(3));
+    if (sink.topics) sink.topics->look();
+  }
   world_.after(1 + static_cast<int64_t>(world_.rng.below(8'000)), [this] { run_late(); });
 }
 
@@ -202,7 +207,14 @@ void Simulation::start_center(Machine& machine) {
         {of.identity,
          *Layout::parse(by_day ? "{category}/dt={date}" : "{category}/dt={date}/hr={hour}"),
          TimeZone(), nullptr});
-    sinks.push_back({of.store, of.judge.get()});
+    if (of.topics) {
+      options.settings.sinks.back().name = "kafka";
+      KafkaSessionOptions& kafka = options.sinks.back().kafka.emplace();
+      kafka.idle_ms = plan_.roll_age_ms * 2;
+      kafka.commit_bytes = plan_.roll_bytes;
+    }
+    sinks.push_back({of.store, of.topics, of.judge.get(),
+                     [this, &of] { return of.away_until_ms > world_.now_ms; }});
   }
   options.state_uuid = machine.state_uuid;
   options.reclaim_entries = plan_.reclaim_entries;

@@ -84,6 +84,7 @@ class Simulation {
   struct Sink {
     SinkIdentity identity;
     std::shared_ptr<testing::MemoryStore> store;
+    std::shared_ptr<Topics> topics;  // of a sink that is Kafka: nothing is in its store
     std::unique_ptr<Judge> judge;
     testing::StoreOrigins origins;                    // of streams that begin in the middle here
     int64_t away_until_ms = 0;                        // nothing of it answers until then

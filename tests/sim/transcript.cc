@@ -69,4 +69,27 @@ std::string in_words(const StoreRequest& request, const StoreReply& reply) {
   return what + (reply.error ? ": " + reply.error->text : "");
 }
 
+std::string in_words(const KafkaCall& call, const KafkaReply& reply) {
+  std::string what = "Kafka, '" + call.category + "': ";
+  if (std::holds_alternative<KafkaOpen>(call.what))
+    what += "opens producer " + std::to_string(call.producer % 1'000);
+  if (std::holds_alternative<KafkaReadPositions>(call.what)) {
+    what += "reads positions up to " + std::to_string(reply.end) + " of " +
+            std::to_string(reply.target) + ":";
+    for (const KafkaPosition& p : reply.positions)
+      what += " " + std::to_string(p.key.local_id % 1'000) + " at " + std::to_string(p.at.seq);
+  }
+  if (const auto* write = std::get_if<KafkaWrite>(&call.what)) {
+    what += "writes";
+    for (const KafkaBatch& b : write->batches)
+      what += " " + std::to_string(b.key.local_id % 1'000) + ": " +
+              std::to_string(b.fields.first_seq) + " to " + std::to_string(b.fields.end_seq()) +
+              ",";
+    for (const KafkaPosition& p : write->positions)
+      what += " " + std::to_string(p.key.local_id % 1'000) + " at " + std::to_string(p.at.seq);
+  }
+  if (std::holds_alternative<KafkaCommit>(call.what)) what += "commits";
+  return what + (reply.outcome == KafkaReply::Outcome::done ? "" : ", but: " + reply.why);
+}
+
 }  // namespace tailrace::sim

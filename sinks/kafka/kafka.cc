@@ -1,0 +1,470 @@
+#include "sinks/kafka/kafka.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <map>
+#include <optional>
+
+#include "base/log.h"
+#include "base/random.h"
+#include "flow/codec.h"
+#include "sinks/kafka/kafka_handle.h"
+
+namespace tailrace {
+
+namespace {
+constexpr int kQueueWaitMs = 10;
+constexpr int kAdminMs = 10'000;
+constexpr size_t kUsualMessage =
+    1'000'000;  // the client's limit of a request, unless a topic's is less
+constexpr size_t kMostMessage = 100'000'000;
+constexpr size_t kRecordOverhead = 512;  // of a record, beside its headers
+constexpr uint32_t kPartitionsMade = 16;
+
+KafkaReply not_done(KafkaReply::Outcome outcome, std::string why) {
+  KafkaReply reply;
+  reply.outcome = outcome;
+  reply.why = std::move(why);
+  return reply;
+}
+}  // namespace
+
+struct Kafka::State {
+  explicit State(KafkaSettings settings_in) : settings(std::move(settings_in)) {}
+
+  struct Producer {
+    uint64_t number = 0;
+    kafka::LastWords words;
+    kafka::Handle handle;
+    kafka::Topic topic;
+    kafka::Topic positions;
+    int32_t partitions = 0;
+    int32_t next_partition = 0;
+    size_t most_bytes = kUsualMessage;  // of a record
+    bool initialised = false;
+    bool in_transaction = false;
+    // How far the write under way has come.
+    bool writing = false;
+    size_t batch = 0, position = 0, offset = 0;
+    uint64_t seq = 0;
+    bool inflated = false, packed = false;
+    std::string raw;
+  };
+
+  [[nodiscard]] KafkaReply failed(const Producer& producer, const rd_kafka_error_t* error,
+                                  const std::string& what) const;
+
+  KafkaReply open(const KafkaCall& call, const KafkaOpen& what);
+  std::optional<KafkaReply> find_topic(Producer& producer, const std::string& category);
+  KafkaReply read_positions(Producer& producer, const std::string& category);
+  KafkaReply write(Producer& producer, const std::string& category, const KafkaWrite& what);
+  KafkaReply commit(Producer& producer);
+  bool prepare(Producer& producer, const KafkaBatch& batch);
+  rd_kafka_resp_err_t produce_next(Producer& producer, const KafkaBatch& batch);
+  rd_kafka_resp_err_t produce_position(Producer& producer, const std::string& category,
+                                       const KafkaPosition& position) const;
+
+  static void close(Producer& producer);
+
+  KafkaSettings settings;
+  KafkaIdentity identity;                              // its partitions are 0 until they were read
+  std::map<std::string, Producer> producers;           // by category
+  std::map<std::string, size_t> most_bytes;            // of a record, by topic
+  std::array<std::unique_ptr<Inflater>, 4> inflaters;  // by codec
+};
+
+KafkaReply Kafka::State::failed(const Producer& producer, const rd_kafka_error_t* error,
+                                const std::string& what) const {
+  const rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+  const bool over = rd_kafka_error_is_fatal(error) || rd_kafka_error_txn_requires_abort(error) ||
+                    !rd_kafka_error_is_retriable(error);
+  KafkaReply reply = not_done(over ? KafkaReply::Outcome::over : KafkaReply::Outcome::again,
+                              producer.words.behind(what + ": " + rd_kafka_error_string(error)));
+  reply.fenced = over && (code == RD_KAFKA_RESP_ERR__FENCED ||
+                          code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH ||
+                          code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED);
+  if (reply.fenced)
+    reply.why = "another Center has taken this lane, or Kafka was away for too long";
+  return reply;
+}
+
+// --- a lane's producer ---------------------------------------------------------------------------
+
+// Its topics before its handle.
+void Kafka::State::close(Producer& producer) {
+  producer.topic.reset();
+  producer.positions.reset();
+  producer.handle.reset();
+  producer = Producer();
+}
+
+KafkaReply Kafka::State::open(const KafkaCall& call, const KafkaOpen& what) {
+  Producer& producer = producers[call.category];
+  const std::string topic = settings.topic_of(call.category);
+  if (producer.number != call.producer || !producer.handle) {
+    close(producer);
+    producer.number = call.producer;
+    const auto known = most_bytes.find(topic);
+    producer.most_bytes = known == most_bytes.end() ? kUsualMessage : known->second;
+    auto made =
+        kafka::make(settings, RD_KAFKA_PRODUCER, producer.words,
+                    {{"transactional.id", what.transactional_id},
+                     {"transaction.timeout.ms", "15000"},
+                     {"isolation.level", "read_uncommitted"},  // of watermarks
+                     {"message.max.bytes", std::to_string(kMostMessage)},
+                     {"batch.size", std::to_string(std::min(producer.most_bytes, kUsualMessage))}});
+    if (!made) return not_done(KafkaReply::Outcome::over, made.error().text);
+    producer.handle = std::move(*made);
+  }
+  rd_kafka_poll(producer.handle.get(), 0);
+  if (!producer.initialised) {
+    if (const kafka::Failure error(rd_kafka_init_transactions(producer.handle.get(), kKafkaCallMs));
+        error)
+      return failed(producer, error.get(), "no transactions yet");
+    producer.initialised = true;
+  }
+  if (auto waits = find_topic(producer, call.category)) return *waits;
+  // A topic that takes less than is usual needs a client that sends less at once.
+  size_t& most = most_bytes.try_emplace(topic, producer.most_bytes).first->second;
+  const auto config = kafka::config_of(producer.handle.get(), topic);
+  if (const auto said = config.find("max.message.bytes"); said != config.end())
+    most = std::clamp<size_t>(std::strtoull(said->second.c_str(), nullptr, 10), 2 * kRecordOverhead,
+                              kMostMessage);
+  if (most < producer.most_bytes && producer.most_bytes == kUsualMessage) {
+    close(producer);
+    return not_done(KafkaReply::Outcome::again, "the topic's limit was read");
+  }
+  producer.most_bytes = most;
+  return {};
+}
+
+// nullopt: it is there.
+std::optional<KafkaReply> Kafka::State::find_topic(Producer& producer,
+                                                   const std::string& category) {
+  const std::string name = settings.topic_of(category);
+  // Named before they are asked for: else a first record waits a second for the client to look.
+  const auto named = [&](const std::string& topic) {
+    return kafka::Topic(rd_kafka_topic_new(producer.handle.get(), topic.c_str(), nullptr));
+  };
+  if (!producer.topic) {
+    producer.topic = named(name);
+    producer.positions = named(settings.positions_topic);
+  }
+  bool absent = false;
+  static_cast<void>(
+      kafka::partitions_of(settings, producer.handle.get(), settings.positions_topic, &absent)
+          .ok());
+  auto partitions = kafka::partitions_of(settings, producer.handle.get(), name, &absent);
+  if (!partitions && absent && settings.create_topics) {
+    const auto made = kafka::create(producer.handle.get(), name, -1, false);
+    if (!made) return not_done(KafkaReply::Outcome::again, made.error().text);
+    partitions = kafka::partitions_of(settings, producer.handle.get(), name, &absent);
+  }
+  if (!partitions)
+    return not_done(
+        KafkaReply::Outcome::again,
+        producer.words.behind(partitions.error().text +
+                              (absent && !settings.create_topics
+                                   ? ": create it, or set create_topics: true; its lines wait"
+                                   : "")));
+  producer.partitions = *partitions;
+  return std::nullopt;
+}
+
+KafkaReply Kafka::State::read_positions(Producer& producer, const std::string& category) {
+  KafkaReply reply;
+  std::map<StreamKey, KafkaPosition> newest;
+  const int32_t partition = positions_partition(category, identity.partitions);
+  const auto reached =
+      kafka::read(settings, partition, producer.handle.get(), true,
+                  [&](std::string_view key, std::string_view value) -> Result<void> {
+                    auto position = decode_position(category, key, value);
+                    if (!position) return position.error();
+                    if (*position) newest[(*position)->key] = **position;
+                    return {};
+                  });
+  if (!reached) {
+    const bool later = reached.error().kind == Error::Kind::retry_later;
+    return not_done(later ? KafkaReply::Outcome::again : KafkaReply::Outcome::over,
+                    producer.words.behind(reached.error().text));
+  }
+  reply.end = reached->end;
+  reply.target = reached->target;
+  for (const auto& [key, position] : newest) reply.positions.push_back(position);
+  return reply;
+}
+
+KafkaReply Kafka::State::commit(Producer& producer) {
+  rd_kafka_poll(producer.handle.get(), 0);
+  if (const kafka::Failure error(rd_kafka_commit_transaction(producer.handle.get(), kKafkaCallMs));
+      error)
+    return failed(producer, error.get(), "a transaction does not end");
+  producer.in_transaction = false;
+  return {};
+}
+
+// --- lines ---------------------------------------------------------------------------------------
+
+namespace {
+void add_header(rd_kafka_headers_t* headers, const char* name, std::string_view value) {
+  rd_kafka_header_add(headers, name, -1, value.data(), static_cast<ssize_t>(value.size()));
+}
+void add_number(rd_kafka_headers_t* headers, const char* name, uint64_t value) {
+  char digits[24];
+  const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
+  add_header(headers, name, {digits, static_cast<size_t>(end - digits)});
+}
+}  // namespace
+
+// The batch's lines in producer.raw, or that it goes as it is. False: neither, it is broken.
+bool Kafka::State::prepare(Producer& producer, const KafkaBatch& batch) {
+  const BatchFields& fields = batch.fields;
+  producer.inflated = true;
+  producer.offset = 0;
+  producer.seq = fields.first_seq;
+  producer.next_partition =
+      producer.partitions < 2 ? 0 : (producer.next_partition + 1) % producer.partitions;
+  producer.packed =
+      settings.form == KafkaForm::packed &&
+      batch.payload->size() + kRecordOverhead + batch.host.size() <= producer.most_bytes;
+  if (producer.packed) return true;
+  auto& inflater = inflaters.at(static_cast<size_t>(fields.payload_codec));
+  if (!inflater) inflater = make_inflater(fields.payload_codec);
+  const auto inflated = inflater->inflate(*batch.payload, fields.raw_len, producer.raw);
+  const auto lines = std::count(producer.raw.begin(), producer.raw.end(), '\n');
+  const bool whole = inflated.ok() && !producer.raw.empty() && producer.raw.back() == '\n' &&
+                     static_cast<uint64_t>(lines) == fields.count;
+  producer.packed = !whole;
+  return whole;
+}
+
+// The next line, or a piece of it; or all of a packed batch.
+rd_kafka_resp_err_t Kafka::State::produce_next(Producer& producer, const KafkaBatch& batch) {
+  const BatchFields& fields = batch.fields;
+  const size_t room =
+      producer.most_bytes - std::min(producer.most_bytes / 2, kRecordOverhead + batch.host.size());
+  std::string_view value = *batch.payload;
+  size_t next = 0;
+  bool more = false;
+  if (!producer.packed) {
+    const size_t end = producer.raw.find('\n', producer.offset);
+    const size_t size = std::min(end - producer.offset, room);
+    more = size < end - producer.offset;
+    value = std::string_view(producer.raw).substr(producer.offset, size);
+    next = more ? producer.offset + size : end + 1;
+  }
+  kafka::Headers headers(rd_kafka_headers_new(6));
+  for (const std::string& name : settings.headers) {
+    if (name == "host") add_header(headers.get(), "host", batch.host);
+    if (name == "stream")
+      add_header(headers.get(), "stream",
+                 hex16(batch.key.local_id) + "/" + std::to_string(batch.key.sub));
+    if (name == "seq") add_number(headers.get(), "seq", producer.seq);
+  }
+  const bool piece = more || (producer.offset > 0 && !producer.packed &&
+                              producer.raw[producer.offset - 1] != '\n');
+  if (piece) add_header(headers.get(), "split", more ? "more" : "last");
+  if (producer.packed) {
+    add_header(headers.get(), "codec", codec_name(fields.payload_codec));
+    add_number(headers.get(), "lines", fields.count);
+    add_number(headers.get(), "raw", fields.raw_len);
+  }
+  const int32_t partition = settings.partition == KafkaPartitioning::stream
+                                ? lines_partition(batch.key, producer.partitions)
+                                : producer.next_partition;
+  const int64_t when =
+      fields.least_event_ms != kUnknownTime ? fields.least_event_ms : fields.first_read_ms;
+  const rd_kafka_resp_err_t error =
+      kafka::produce(producer.handle.get(), {.topic = producer.topic.get(),
+                                             .partition = partition,
+                                             .value = value,
+                                             .when_ms = when,
+                                             .headers = headers.get()});
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return error;
+  static_cast<void>(headers.release());  // they are the record's now
+  producer.offset = producer.packed ? producer.raw.size() : next;
+  if (!more) ++producer.seq;
+  if (producer.packed || producer.offset == producer.raw.size()) {
+    ++producer.batch;
+    producer.inflated = false;
+  }
+  return error;
+}
+
+rd_kafka_resp_err_t Kafka::State::produce_position(Producer& producer, const std::string& category,
+                                                   const KafkaPosition& position) const {
+  const KafkaRecord record = encode_position(category, position);
+  const int32_t partition = positions_partition(category, identity.partitions);
+  return kafka::produce(producer.handle.get(), {.topic = producer.positions.get(),
+                                                .partition = partition,
+                                                .key = record.key,
+                                                .value = record.value});
+}
+
+// Goes on where it stopped, if it came back `again`.
+KafkaReply Kafka::State::write(Producer& producer, const std::string& category,
+                               const KafkaWrite& what) {
+  const auto end = kafka::Clock::now() + std::chrono::milliseconds(kKafkaCallMs);
+  rd_kafka_t* const handle = producer.handle.get();
+  rd_kafka_poll(handle, 0);
+  if (!producer.in_transaction) {
+    if (const kafka::Failure error(rd_kafka_begin_transaction(handle)); error)
+      return failed(producer, error.get(), "no transaction begins");
+    producer.in_transaction = true;
+  }
+  if (!std::exchange(producer.writing, true)) {
+    producer.batch = producer.position = 0;
+    producer.inflated = false;
+  }
+  while (producer.batch < what.batches.size() || producer.position < what.positions.size()) {
+    rd_kafka_resp_err_t error{};
+    if (producer.batch < what.batches.size()) {
+      const KafkaBatch& batch = what.batches[producer.batch];
+      if (!producer.inflated && !prepare(producer, batch))
+        log::error("lines " + std::to_string(batch.fields.first_seq) + " to " +
+                       std::to_string(batch.fields.end_seq()) + " of '" + category + "' from " +
+                       batch.host + " are not what their head says: they go to Kafka as they came",
+                   {{"category", category}});
+      error = produce_next(producer, batch);
+    } else {
+      error = produce_position(producer, category, what.positions[producer.position]);
+      producer.position += error == RD_KAFKA_RESP_ERR_NO_ERROR ? 1 : 0;
+    }
+    if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+      if (kafka::left_ms(end) == 0)
+        return not_done(KafkaReply::Outcome::again,
+                        producer.words.behind("the queue to the brokers is full"));
+      rd_kafka_poll(handle, kQueueWaitMs);
+    } else if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return not_done(
+          KafkaReply::Outcome::over,
+          producer.words.behind(std::string("a record is refused: ") + rd_kafka_err2str(error)));
+    }
+  }
+  producer.writing = false;
+  return {};
+}
+
+// --- the door ------------------------------------------------------------------------------------
+
+Kafka::Kafka(KafkaSettings settings) : state_(std::make_unique<State>(std::move(settings))) {}
+Kafka::~Kafka() {
+  for (auto& [category, producer] : state_->producers) State::close(producer);
+}
+void Kafka::know(uint64_t sink) { state_->identity.sink = sink; }
+
+Result<KafkaIdentity> Kafka::identity(uint64_t cluster) {
+  State& s = *state_;
+  const std::string& topic = s.settings.positions_topic;
+  kafka::LastWords words;
+  auto handle = kafka::make(s.settings, RD_KAFKA_PRODUCER, words,
+                            {{"isolation.level", "read_uncommitted"},
+                             {"acks", "all"},
+                             {"enable.idempotence", "true"},
+                             {"message.timeout.ms", "10000"}});
+  if (!handle) return handle.error();
+  bool absent = false;
+  auto partitions = kafka::partitions_of(s.settings, handle->get(), topic, &absent);
+  if (!partitions && absent && s.settings.create_topics) {
+    if (auto made = kafka::create(handle->get(), topic, kPartitionsMade, true); !made)
+      return made.error();
+    for (int tries = 0; !partitions && tries < 20; ++tries) {
+      partitions = kafka::partitions_of(s.settings, handle->get(), topic, &absent);
+      if (!partitions) rd_kafka_poll(handle->get(), 100);
+    }
+  }
+  rd_kafka_poll(handle->get(), 0);
+  if (!partitions && absent)
+    return Error{Error::Kind::rejected,
+                 partitions.error().text +
+                     ": make it, compacted (kafka-topics.sh --create --topic " + topic +
+                     " --partitions " + std::to_string(kPartitionsMade) +
+                     " --config cleanup.policy=compact), or set create_topics: true"};
+  if (!partitions) return Error{partitions.error().kind, words.behind(partitions.error().text)};
+  const auto config = kafka::config_of(handle->get(), topic);
+  if (const auto policy = config.find("cleanup.policy");
+      policy != config.end() && policy->second != "compact")
+    return Error{Error::Kind::rejected,
+                 "the topic '" + topic + "' has cleanup.policy=" + policy->second +
+                     ": positions would be lost; set it to compact (kafka-configs.sh --alter)"};
+  std::optional<KafkaIdentity> found;
+  for (int tries = 0; tries < 2 && !found; ++tries) {
+    const auto reached =
+        kafka::read(s.settings, 0, handle->get(), false,
+                    [&](std::string_view key, std::string_view value) -> Result<void> {
+                      auto said = decode_identity(key, value);
+                      if (!said) return said.error();
+                      if (*said && !found) found = **said;
+                      return {};
+                    });
+    if (!reached) return reached.error();
+    if (found || tries > 0) break;
+    if (reached->end < reached->target)
+      return Error{Error::Kind::retry_later, "'" + topic + "' could not be read to its end"};
+    const KafkaRecord record = encode_identity(
+        {os_random(), cluster != 0 ? cluster : os_random(), static_cast<uint32_t>(*partitions)});
+    const kafka::Topic named(rd_kafka_topic_new(handle->get(), topic.c_str(), nullptr));
+    static_cast<void>(kafka::produce(
+        handle->get(), {.topic = named.get(), .key = record.key, .value = record.value}));
+    if (rd_kafka_flush(handle->get(), kAdminMs) != RD_KAFKA_RESP_ERR_NO_ERROR)
+      return Error{Error::Kind::retry_later,
+                   words.behind("nothing can be written into '" + topic + "'")};
+  }
+  if (!found)
+    return Error{Error::Kind::retry_later,
+                 words.behind("'" + topic + "' was written and says nothing")};
+  if (found->partitions != static_cast<uint32_t>(*partitions))
+    return Error{Error::Kind::rejected,
+                 "the topic '" + topic + "' has " + std::to_string(*partitions) +
+                     " partitions and was made with " + std::to_string(found->partitions) +
+                     ": where positions stand is not known any more"};
+  return *found;
+}
+
+KafkaReply Kafka::call(const KafkaCall& call) {
+  State& s = *state_;
+  if (const auto* open = std::get_if<KafkaOpen>(&call.what)) {
+    if (s.identity.partitions != 0) return s.open(call, *open);
+    const auto found = identity(s.identity.cluster);
+    if (!found) return not_done(KafkaReply::Outcome::again, found.error().text);
+    if (found->sink != s.identity.sink)
+      return not_done(KafkaReply::Outcome::again,
+                      "'" + s.settings.positions_topic + "' at " + s.settings.server() +
+                          " is another sink's than before: was it made anew? Nothing is written");
+    s.identity = *found;
+    return s.open(call, *open);
+  }
+  const auto found = s.producers.find(call.category);
+  if (std::holds_alternative<KafkaClose>(call.what)) {
+    if (found == s.producers.end()) return {};
+    State::close(found->second);
+    s.producers.erase(found);
+    return {};
+  }
+  if (found == s.producers.end() || found->second.number != call.producer)
+    return not_done(KafkaReply::Outcome::over, "its producer is closed");
+  State::Producer& producer = found->second;
+  if (const auto* write = std::get_if<KafkaWrite>(&call.what))
+    return s.write(producer, call.category, *write);
+  if (std::holds_alternative<KafkaCommit>(call.what)) return s.commit(producer);
+  return s.read_positions(producer, call.category);
+}
+
+Result<std::vector<Kafka::Topic>> Kafka::topics(const std::vector<std::string>& names) {
+  kafka::LastWords words;
+  auto handle = kafka::make(state_->settings, RD_KAFKA_PRODUCER, words, {});
+  if (!handle) return handle.error();
+  std::vector<Topic> out;
+  for (const std::string& name : names) {
+    bool absent = false;
+    const auto partitions = kafka::partitions_of(state_->settings, handle->get(), name, &absent);
+    rd_kafka_poll(handle->get(), 0);
+    if (!partitions && partitions.error().kind == Error::Kind::retry_later)
+      return Error{partitions.error().kind, words.behind(partitions.error().text)};
+    out.push_back({name, partitions ? *partitions : 0, partitions ? "" : partitions.error().text});
+  }
+  return out;
+}
+
+}  // namespace tailrace

@@ -1,0 +1,50 @@
+// Kafka as a sink meets it, by librdkafka, which is included from kafka.cc alone. What comes of a
+// call is decided on the error's kind, as tried on real brokers (tests/neighbours/kafka_test.py):
+// whatever may be asked again comes back `again`, all else is `over`.
+// Thread: a worker, one call at a time per object; each blocks for about kKafkaCallMs at most. A
+// category's calls all go to the same object. docs/protocol.md, "Kafka".
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "sinks/kafka/kafka_call.h"
+#include "sinks/kafka/kafka_records.h"
+#include "sinks/kafka/kafka_settings.h"
+
+namespace tailrace {
+
+inline constexpr int kKafkaCallMs = 500;
+
+class Kafka {
+ public:
+  explicit Kafka(KafkaSettings settings);
+  ~Kafka();
+  Kafka(const Kafka&) = delete;
+  Kafka& operator=(const Kafka&) = delete;
+
+  // What the positions' topic says of itself; made, with that cluster (0: a new one), if it says
+  // nothing yet. Blocks for seconds. retry_later: no broker answers. rejected: it is not there, or
+  // not as it must be; what to do stands in the text.
+  [[nodiscard]] Result<KafkaIdentity> identity(uint64_t cluster);
+
+  // The sink that it must be; else nothing is written.
+  void know(uint64_t sink);
+  [[nodiscard]] KafkaReply call(const KafkaCall& call);
+
+  struct Topic {
+    std::string name;
+    int32_t partitions = 0;
+    std::string trouble;  // empty: it is there
+  };
+  // For a person.
+  [[nodiscard]] Result<std::vector<Topic>> topics(const std::vector<std::string>& names);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace tailrace

@@ -1,0 +1,221 @@
+#include "sinks/kafka/kafka_handle.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/log.h"
+
+namespace tailrace::kafka {
+
+namespace {
+constexpr int kAskMs = 2'000;
+constexpr int kAdminMs = 10'000;
+constexpr int kReadMs = 5'000;
+
+using Message = Owned<rd_kafka_message_t, rd_kafka_message_destroy>;
+using Queue = Owned<rd_kafka_queue_t, rd_kafka_queue_destroy>;
+using Event = Owned<rd_kafka_event_t, rd_kafka_event_destroy>;
+using TopicList = Owned<rd_kafka_topic_partition_list_t, rd_kafka_topic_partition_list_destroy>;
+using NewTopic = Owned<rd_kafka_NewTopic_t, rd_kafka_NewTopic_destroy>;
+using Resource = Owned<rd_kafka_ConfigResource_t, rd_kafka_ConfigResource_destroy>;
+struct DropMetadata {
+  void operator()(const rd_kafka_metadata_t* it) const { rd_kafka_metadata_destroy(it); }
+};
+using Metadata = std::unique_ptr<const rd_kafka_metadata_t, DropMetadata>;
+
+void on_error(rd_kafka_t*, int, const char* reason, void* opaque) {
+  static_cast<LastWords*>(opaque)->text = reason;
+}
+void on_log(const rd_kafka_t*, int, const char*, const char* text) {
+  log::debug(std::string("librdkafka: ") + text);
+}
+}  // namespace
+
+void drop(rd_kafka_t* handle) {
+  rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+}
+
+int left_ms(Clock::time_point end) {
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now());
+  return static_cast<int>(std::max<int64_t>(0, left.count()));
+}
+
+Result<Handle> make(const KafkaSettings& settings, rd_kafka_type_t type, LastWords& words,
+                    const std::map<std::string, std::string>& more) {
+  std::string brokers;
+  for (const std::string& broker : settings.brokers)
+    brokers += (brokers.empty() ? "" : ",") + broker;
+  std::map<std::string, std::string> all = {
+      {"bootstrap.servers", brokers}, {"client.id", "tailrace"},
+      {"socket.timeout.ms", "5000"},  // of a frozen broker
+      {"reconnect.backoff.ms", "50"}, {"reconnect.backoff.max.ms", "500"},
+      {"log.queue", "true"}};
+  for (const auto& [name, value] : settings.properties) all[name] = value;
+  for (const auto& [name, value] : more) all[name] = value;
+  rd_kafka_conf_t* const conf = rd_kafka_conf_new();
+  char why[512];
+  for (const auto& [name, value] : all)
+    if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), why, sizeof why) != RD_KAFKA_CONF_OK) {
+      rd_kafka_conf_destroy(conf);
+      return Error{Error::Kind::rejected, std::string("a property of librdkafka: ") + why};
+    }
+  rd_kafka_conf_set_opaque(conf, &words);
+  rd_kafka_conf_set_error_cb(conf, on_error);
+  rd_kafka_conf_set_log_cb(conf, on_log);
+  Handle handle(rd_kafka_new(type, conf, why, sizeof why));
+  if (!handle) {
+    rd_kafka_conf_destroy(conf);
+    return Error{Error::Kind::rejected, std::string("Kafka's client cannot start: ") + why};
+  }
+  static_cast<void>(rd_kafka_set_log_queue(handle.get(), nullptr));  // to whoever polls
+  return handle;
+}
+
+// --- what stands there ---------------------------------------------------------------------------
+
+Result<int32_t> partitions_of(const KafkaSettings& settings, rd_kafka_t* handle,
+                              const std::string& topic, bool* absent) {
+  const Topic named(rd_kafka_topic_new(handle, topic.c_str(), nullptr));
+  const rd_kafka_metadata_t* found = nullptr;
+  const rd_kafka_resp_err_t error = rd_kafka_metadata(handle, 0, named.get(), &found, kAskMs);
+  const Metadata metadata(found);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return Error{Error::Kind::retry_later,
+                 settings.server() + " does not answer: " + rd_kafka_err2str(error)};
+  if (metadata->topic_cnt == 0)
+    return Error{Error::Kind::retry_later,
+                 settings.server() + " does not say what '" + topic + "' is"};
+  const rd_kafka_metadata_topic& said = metadata->topics[0];
+  *absent = said.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+            said.err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+  if (*absent)
+    return Error{Error::Kind::rejected,
+                 "the topic '" + topic + "' does not exist at " + settings.server()};
+  if (said.err != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return Error{
+        said.err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ? Error::Kind::rejected
+                                                                 : Error::Kind::retry_later,
+        "the topic '" + topic + "' at " + settings.server() + ": " + rd_kafka_err2str(said.err)};
+  return said.partition_cnt;
+}
+
+Result<void> create(rd_kafka_t* handle, const std::string& topic, int32_t partitions,
+                    bool compacted) {
+  char why[512];
+  const NewTopic made(rd_kafka_NewTopic_new(topic.c_str(), partitions, -1, why, sizeof why));
+  const auto refused = [&](const std::string& reason) {
+    return Error{Error::Kind::retry_later, "the topic '" + topic + "' cannot be made: " + reason};
+  };
+  if (!made) return refused(why);
+  if (compacted) rd_kafka_NewTopic_set_config(made.get(), "cleanup.policy", "compact");
+  const Queue queue(rd_kafka_queue_new(handle));
+  rd_kafka_NewTopic_t* topics[] = {made.get()};
+  rd_kafka_CreateTopics(handle, topics, 1, nullptr, queue.get());
+  const Event event(rd_kafka_queue_poll(queue.get(), kAdminMs));
+  if (!event) return refused("no answer");
+  if (rd_kafka_event_error(event.get())) return refused(rd_kafka_event_error_string(event.get()));
+  size_t n = 0;
+  const auto** results =
+      rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event.get()), &n);
+  for (size_t i = 0; i < n; ++i) {
+    const rd_kafka_resp_err_t error = rd_kafka_topic_result_error(results[i]);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR && error != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+      return refused(rd_kafka_topic_result_error_string(results[i]));
+  }
+  return {};
+}
+
+// Empty where we may not ask.
+std::map<std::string, std::string> config_of(rd_kafka_t* handle, const std::string& topic) {
+  std::map<std::string, std::string> out;
+  const Resource resource(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str()));
+  const Queue queue(rd_kafka_queue_new(handle));
+  rd_kafka_ConfigResource_t* resources[] = {resource.get()};
+  rd_kafka_DescribeConfigs(handle, resources, 1, nullptr, queue.get());
+  const Event event(rd_kafka_queue_poll(queue.get(), kAskMs));
+  if (!event || rd_kafka_event_error(event.get())) return out;
+  size_t n = 0;
+  const auto** results = rd_kafka_DescribeConfigs_result_resources(
+      rd_kafka_event_DescribeConfigs_result(event.get()), &n);
+  for (size_t i = 0; i < n; ++i) {
+    size_t entries = 0;
+    const auto** configs = rd_kafka_ConfigResource_configs(results[i], &entries);
+    for (size_t k = 0; k < entries; ++k)
+      if (const char* value = rd_kafka_ConfigEntry_value(configs[k]))
+        out[rd_kafka_ConfigEntry_name(configs[k])] = value;
+  }
+  return out;
+}
+
+Result<ReadTo> read(const KafkaSettings& settings, int32_t partition, rd_kafka_t* asked,
+                    bool committed, const EachRecord& each) {
+  const std::string& topic = settings.positions_topic;
+  int64_t low = 0, high = 0;
+  const auto later = [&](rd_kafka_resp_err_t error) {
+    return Error{Error::Kind::retry_later,
+                 "'" + topic + "' cannot be read: " + rd_kafka_err2str(error)};
+  };
+  if (const auto error =
+          rd_kafka_query_watermark_offsets(asked, topic.c_str(), partition, &low, &high, kAskMs))
+    return later(error);
+  ReadTo reached{static_cast<uint64_t>(low), static_cast<uint64_t>(high)};
+  if (low == high) return reached;
+  LastWords words;
+  auto reader = make(settings, RD_KAFKA_CONSUMER, words,
+                     {{"group.id", "tailrace"},
+                      {"isolation.level", committed ? "read_committed" : "read_uncommitted"},
+                      {"enable.partition.eof", "true"},
+                      {"enable.auto.commit", "false"},
+                      {"enable.auto.offset.store", "false"},
+                      {"fetch.wait.max.ms", "10"}});
+  if (!reader) return reader.error();
+  rd_kafka_poll_set_consumer(reader->get());
+  int64_t l = 0, h = 0;  // warms the leader
+  if (const auto error =
+          rd_kafka_query_watermark_offsets(reader->get(), topic.c_str(), partition, &l, &h, kAskMs))
+    return later(error);
+  const TopicList list(rd_kafka_topic_partition_list_new(1));
+  rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition)->offset = low;
+  if (const auto error = rd_kafka_assign(reader->get(), list.get())) return later(error);
+  for (const auto until = Clock::now() + std::chrono::milliseconds(kReadMs); left_ms(until) > 0;) {
+    const Message message(rd_kafka_consumer_poll(reader->get(), std::min(100, left_ms(until))));
+    if (!message) continue;
+    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+      reached.end = static_cast<uint64_t>(message->offset);
+      if (reached.end >= reached.target) return reached;
+    } else if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return later(message->err);
+    } else if (auto taken = each({static_cast<const char*>(message->key), message->key_len},
+                                 {static_cast<const char*>(message->payload), message->len});
+               !taken) {
+      return taken.error();
+    }
+  }
+  return reached;
+}
+
+rd_kafka_resp_err_t produce(rd_kafka_t* handle, const Record& record) {
+  std::array<rd_kafka_vu_t, 7> v{};
+  size_t n = 0;
+  const auto next = [&](rd_kafka_vtype_t type) -> rd_kafka_vu_t& {
+    v.at(n).vtype = type;
+    return v.at(n++);
+  };
+  next(RD_KAFKA_VTYPE_RKT).u.rkt = record.topic;
+  next(RD_KAFKA_VTYPE_PARTITION).u.i32 = record.partition;
+  next(RD_KAFKA_VTYPE_MSGFLAGS).u.i = RD_KAFKA_MSG_F_COPY;
+  auto& value = next(RD_KAFKA_VTYPE_VALUE).u.mem;
+  value.ptr = const_cast<char*>(record.value.data());
+  value.size = record.value.size();
+  if (!record.key.empty()) {
+    auto& key = next(RD_KAFKA_VTYPE_KEY).u.mem;
+    key.ptr = const_cast<char*>(record.key.data());
+    key.size = record.key.size();
+  }
+  if (record.when_ms != 0) next(RD_KAFKA_VTYPE_TIMESTAMP).u.i64 = record.when_ms;
+  if (record.headers) next(RD_KAFKA_VTYPE_HEADERS).u.headers = record.headers;
+  const Failure error(rd_kafka_produceva(handle, v.data(), n));
+  return error ? rd_kafka_error_code(error.get()) : RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+}  // namespace tailrace::kafka

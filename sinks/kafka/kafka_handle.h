@@ -1,0 +1,79 @@
+// librdkafka, owned: handles, what a topic is, and reading one to its end. Only sinks/kafka/*.cc
+// include this. Thread: whoever calls; each call blocks.
+#pragma once
+
+#include <librdkafka/rdkafka.h>
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "sinks/kafka/kafka_settings.h"
+
+namespace tailrace::kafka {
+
+template <class T, void (*destroy)(T*)>
+struct Destroy {
+  void operator()(T* it) const { destroy(it); }
+};
+template <class T, void (*destroy)(T*)>
+using Owned = std::unique_ptr<T, Destroy<T, destroy>>;
+
+// Without saying good-bye: what is under way may well wait for a broker that is away.
+void drop(rd_kafka_t* handle);
+using Handle = Owned<rd_kafka_t, drop>;  // must outlive its topics and queues
+using Topic = Owned<rd_kafka_topic_t, rd_kafka_topic_destroy>;
+using Failure = Owned<rd_kafka_error_t, rd_kafka_error_destroy>;
+using Headers = Owned<rd_kafka_headers_t, rd_kafka_headers_destroy>;
+
+using Clock = std::chrono::steady_clock;
+[[nodiscard]] int left_ms(Clock::time_point end);
+
+// The last thing that a handle said of its connections: transactions only say that time is up.
+// Told by rd_kafka_poll().
+struct LastWords {
+  std::string text;
+  [[nodiscard]] std::string behind(const std::string& why) const {
+    return why + (text.empty() ? "" : "; last: " + text);
+  }
+};
+
+// `words` must outlive it. `more` counts before the settings' properties.
+[[nodiscard]] Result<Handle> make(const KafkaSettings& settings, rd_kafka_type_t type,
+                                  LastWords& words, const std::map<std::string, std::string>& more);
+
+[[nodiscard]] Result<int32_t> partitions_of(const KafkaSettings& settings, rd_kafka_t* handle,
+                                            const std::string& topic, bool* absent);
+// `partitions`: -1: as the brokers think right.
+[[nodiscard]] Result<void> create(rd_kafka_t* handle, const std::string& topic, int32_t partitions,
+                                  bool compacted);
+// A topic's settings; empty where we may not ask.
+[[nodiscard]] std::map<std::string, std::string> config_of(rd_kafka_t* handle,
+                                                           const std::string& topic);
+
+struct Record {
+  rd_kafka_topic_t* topic = nullptr;
+  int32_t partition = 0;
+  std::string_view key{};
+  std::string_view value{};
+  int64_t when_ms = 0;                    // 0: now
+  rd_kafka_headers_t* headers = nullptr;  // the record's, once that was taken
+};
+// Copies it into the queue to the brokers.
+[[nodiscard]] rd_kafka_resp_err_t produce(rd_kafka_t* handle, const Record& record);
+
+struct ReadTo {
+  uint64_t end = 0;     // the offset that was reached
+  uint64_t target = 0;  // the high watermark when it began
+};
+using EachRecord = std::function<Result<void>(std::string_view key, std::string_view value)>;
+// All of a partition of the positions' topic; `asked` reads watermarks uncommitted. It gives up
+// after some seconds below the target.
+[[nodiscard]] Result<ReadTo> read(const KafkaSettings& settings, int32_t partition,
+                                  rd_kafka_t* asked, bool committed, const EachRecord& each);
+
+}  // namespace tailrace::kafka

@@ -1,0 +1,273 @@
+#include "center/kafka_session.h"
+
+#include <boost/test/unit_test.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tailrace::testing {
+namespace {
+
+using Outcome = KafkaReply::Outcome;
+const StreamKey kStream{7, 0};
+const std::string kWeb = "web";
+
+// A session, and what it asks of Kafka: one call at a time for its one lane.
+struct Rig {
+  explicit Rig(KafkaSessionOptions options = {})
+      : session(options, 1, 11, "me:1", "me", Rng(3), now) {
+    session.centers({}, now);
+  }
+
+  void pass(int64_t ms) {
+    now.mono_ms += ms;
+    session.tick(now);
+    look();
+  }
+  void look() {
+    for (KafkaAction& action : session.take_actions()) {
+      if (auto* call = std::get_if<CallKafka>(&action)) calls.push_back(std::move(call->call));
+      if (const auto* told = std::get_if<TellCommitted>(&action)) committed = told->position;
+      if (std::holds_alternative<TellLane>(action)) ++lanes;
+      if (std::holds_alternative<TellReleased>(action)) ++releases;
+      if (const auto* to = std::get_if<TellElsewhere>(&action)) elsewhere = to->address;
+      if (std::holds_alternative<Stopped>(action)) stopped = true;
+    }
+  }
+  template <class Call>
+  KafkaCall expect() {
+    BOOST_REQUIRE(!calls.empty());
+    KafkaCall call = std::move(calls.front());
+    calls.erase(calls.begin());
+    BOOST_REQUIRE(std::holds_alternative<Call>(call.what));
+    return call;
+  }
+  void answer(KafkaCall call, KafkaReply reply = {}) {
+    session.replied(std::move(call), reply, now);
+    look();
+  }
+  static KafkaReply reply(Outcome outcome, bool fenced = false) {
+    KafkaReply out;
+    out.outcome = outcome;
+    out.fenced = fenced;
+    out.why = "why";
+    return out;
+  }
+  void serve(std::vector<KafkaPosition> positions = {}) {
+    BOOST_TEST(session.wish(kWeb, kStream, now));
+    pass(1);
+    answer(expect<KafkaOpen>());
+    KafkaReply read;
+    read.positions = std::move(positions);
+    answer(expect<KafkaReadPositions>(), read);
+    BOOST_TEST(session.standing(kWeb, kStream).has_value());
+  }
+  Judgement take(uint64_t first, uint32_t count) {
+    KafkaBatch batch;
+    batch.key = kStream;
+    batch.fields.first_seq = first;
+    batch.fields.count = count;
+    batch.fields.raw_len = 100;
+    batch.fields.chain_before = chain;
+    batch.fields.chain_after = next_chain(chain, 0, count);
+    batch.payload = std::make_shared<const std::string>("payload");
+    const uint64_t after = batch.fields.chain_after;
+    const Judgement judgement = session.take(kWeb, std::move(batch), now);
+    if (judgement == Judgement::take) chain = after;
+    look();
+    return judgement;
+  }
+
+  Moment now{1'000, 1'800'000'000'000};
+  KafkaSession session;
+  std::vector<KafkaCall> calls;
+  Position committed;
+  uint64_t chain = 0;
+  int lanes = 0, releases = 0;
+  std::string elsewhere;
+  bool stopped = false;
+};
+
+BOOST_AUTO_TEST_CASE(positions_go_with_their_lines_and_count_once_both_stand) {
+  Rig rig;
+  rig.serve();
+  BOOST_TEST((rig.take(0, 10) == Judgement::take));
+  BOOST_TEST((rig.take(10, 5) == Judgement::take));
+  rig.pass(1'000);
+  const KafkaCall call = rig.expect<KafkaWrite>();
+  const auto& write = std::get<KafkaWrite>(call.what);
+  BOOST_TEST(write.batches.size() == 2u);
+  BOOST_REQUIRE(write.positions.size() == 1u);
+  BOOST_TEST(write.positions[0].at.seq == 15u);
+  rig.answer(call);
+  BOOST_TEST(rig.committed.seq == 0u);  // not before the commit
+  rig.answer(rig.expect<KafkaCommit>());
+  BOOST_TEST(rig.committed.seq == 15u);
+  BOOST_TEST(rig.session.counts().lines_committed == 15u);
+  BOOST_TEST(rig.calls.empty());
+}
+
+BOOST_AUTO_TEST_CASE(what_may_be_asked_again_is_asked_again_and_nothing_else_is) {
+  Rig rig;
+  rig.serve();
+  rig.take(0, 10);
+  rig.pass(1'000);
+  rig.answer(rig.expect<KafkaWrite>());
+  rig.answer(rig.expect<KafkaCommit>(), Rig::reply(Outcome::again));
+  rig.take(10, 10);
+  rig.pass(10);
+  BOOST_TEST(rig.calls.empty());
+  rig.pass(200);
+  rig.answer(rig.expect<KafkaCommit>());
+  BOOST_TEST(rig.committed.seq == 10u);
+}
+
+BOOST_AUTO_TEST_CASE(whatever_else_goes_wrong_ends_the_producer_and_all_is_read_again) {
+  Rig rig;
+  rig.serve();
+  rig.take(0, 10);
+  rig.pass(1'000);
+  rig.answer(rig.expect<KafkaWrite>());
+  const KafkaCall commit = rig.expect<KafkaCommit>();
+  rig.answer(commit, Rig::reply(Outcome::over));
+  BOOST_TEST(rig.releases == 1);
+  BOOST_TEST(rig.session.losses() == 1u);
+  BOOST_TEST(!rig.session.standing(kWeb, kStream));
+  BOOST_TEST((rig.take(10, 1) == Judgement::not_owned));
+  rig.answer(commit);  // late, of a producer that is no more: nobody's
+  BOOST_TEST(rig.committed.seq == 0u);
+  rig.pass(2'000);
+  const KafkaCall open = rig.expect<KafkaOpen>();
+  BOOST_TEST(open.producer != commit.producer);
+  rig.answer(open);
+  KafkaReply read;
+  read.positions = {{kStream, {10, 77}, 0, 0, 0}};  // it had been committed
+  rig.answer(rig.expect<KafkaReadPositions>(), read);
+  BOOST_TEST(rig.session.standing(kWeb, kStream)->received.seq == 10u);
+}
+
+BOOST_AUTO_TEST_CASE(an_open_transaction_below_the_end_is_waited_for) {
+  Rig rig;
+  rig.session.wish(kWeb, kStream, rig.now);
+  rig.pass(1);
+  rig.answer(rig.expect<KafkaOpen>());
+  KafkaReply read;
+  read.end = 10;
+  read.target = 12;
+  rig.answer(rig.expect<KafkaReadPositions>(), read);
+  BOOST_TEST(!rig.session.standing(kWeb, kStream));
+  rig.pass(200);
+  read.end = 12;
+  rig.answer(rig.expect<KafkaReadPositions>(), read);
+  BOOST_TEST(rig.session.standing(kWeb, kStream).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(who_is_fenced_again_and_again_waits_longer) {
+  Rig rig;
+  rig.session.wish(kWeb, kStream, rig.now);
+  std::vector<int64_t> waits;
+  for (int times = 0; times < 9; ++times) {
+    const int64_t from = rig.now.mono_ms;
+    while (rig.calls.empty()) rig.pass(10);
+    waits.push_back(rig.now.mono_ms - from);
+    rig.answer(rig.expect<KafkaOpen>(), Rig::reply(Outcome::over, true));
+  }
+  BOOST_TEST(waits[1] >= 500);
+  BOOST_TEST(waits[8] >= 30'000);
+  BOOST_TEST(waits[8] <= 60'100);
+}
+
+BOOST_AUTO_TEST_CASE(an_idle_producer_is_closed_and_what_comes_then_is_taken_after_reading) {
+  KafkaSessionOptions options;
+  options.idle_ms = 5'000;
+  Rig rig(options);
+  rig.serve();
+  rig.pass(5'000);
+  rig.expect<KafkaClose>();
+  BOOST_TEST(rig.session.standing(kWeb, kStream).has_value());  // Locals need not ask elsewhere
+  BOOST_TEST((rig.take(0, 1) == Judgement::later));
+  rig.pass(1);
+  rig.answer(rig.expect<KafkaOpen>());
+  rig.answer(rig.expect<KafkaReadPositions>());
+  BOOST_TEST((rig.take(0, 1) == Judgement::take));
+}
+
+BOOST_AUTO_TEST_CASE(a_gap_and_a_final_mark_are_positions_without_lines) {
+  Rig rig;
+  rig.serve();
+  BOOST_TEST((rig.session.on_gap(kWeb, kStream, {0, 5, "lost"}, 55, rig.now) == Judgement::take));
+  BOOST_TEST(!rig.session.retire(kWeb, kStream, rig.now).has_value());
+  BOOST_TEST((rig.take(5, 1) == Judgement::retired));
+  rig.pass(50);
+  const KafkaCall call = rig.expect<KafkaWrite>();
+  const KafkaPosition said = std::get<KafkaWrite>(call.what).positions.at(0);
+  BOOST_TEST(said.at.seq == 5u);
+  BOOST_TEST(said.lost == 5u);
+  BOOST_TEST(said.flags == kFinal);
+  rig.answer(call);
+  rig.answer(rig.expect<KafkaCommit>());
+  BOOST_TEST(rig.session.retire(kWeb, kStream, rig.now)->seq == 5u);
+}
+
+BOOST_AUTO_TEST_CASE(whoever_doubts_is_told_again_after_a_transaction) {
+  Rig rig;
+  rig.serve({{kStream, {10, 77}, 0, 0, 0}});
+  rig.session.doubt(kWeb, kStream);
+  rig.pass(1);
+  const KafkaCall call = rig.expect<KafkaWrite>();
+  BOOST_TEST(std::get<KafkaWrite>(call.what).positions.at(0).at.seq == 10u);  // never an empty one
+  rig.answer(call);
+  rig.answer(rig.expect<KafkaCommit>());
+  BOOST_TEST(rig.committed.seq == 10u);
+}
+
+BOOST_AUTO_TEST_CASE(a_lane_that_is_anothers_goes_when_all_is_committed) {
+  Rig rig;
+  std::map<uint64_t, std::string> centers{{11, "me:1"}};
+  for (uint64_t other = 100; !rig.session.elsewhere(kWeb, kStream); ++other) {
+    centers = {{11, "me:1"}, {other, "other:1"}};
+    rig.session.centers(centers, rig.now);
+  }
+  rig.session.centers({}, rig.now);
+  rig.serve();
+  rig.take(0, 10);
+  rig.session.centers(centers, rig.now);
+  rig.pass(0);
+  rig.pass(15'000);
+  rig.answer(rig.expect<KafkaWrite>());
+  rig.answer(rig.expect<KafkaCommit>());
+  rig.pass(1);
+  rig.expect<KafkaClose>();
+  BOOST_TEST(rig.committed.seq == 10u);
+  BOOST_TEST(rig.elsewhere == "other:1");
+  BOOST_TEST(rig.session.lanes() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_stop_commits_what_it_holds) {
+  Rig rig;
+  rig.serve();
+  rig.take(0, 10);
+  rig.session.stop(false);
+  rig.pass(1);
+  BOOST_TEST(!rig.stopped);
+  rig.answer(rig.expect<KafkaWrite>());
+  rig.answer(rig.expect<KafkaCommit>());
+  rig.pass(1);
+  rig.expect<KafkaClose>();
+  BOOST_TEST(rig.stopped);
+  BOOST_TEST(rig.committed.seq == 10u);
+}
+
+BOOST_AUTO_TEST_CASE(what_waits_for_a_producer_is_bounded) {
+  KafkaSessionOptions options;
+  options.lane_bytes = 70;
+  Rig rig(options);
+  rig.serve();
+  int taken = 0;
+  while (rig.take(static_cast<uint64_t>(taken), 1) == Judgement::take && taken < 100) ++taken;
+  BOOST_TEST(taken == 10);
+  BOOST_TEST(!rig.session.takes(kWeb, kStream));
+}
+
+}  // namespace
+}  // namespace tailrace::testing

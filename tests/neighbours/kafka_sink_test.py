@@ -1,0 +1,261 @@
+#!/usr/bin/env python3
+"""`tailrace run` into a real Kafka: every line once for read_committed readers, in its file's order, whatever dies."""
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from collections import defaultdict
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.join(HERE, "../road"))
+from kafka import Kafka  # noqa: E402
+from programs import Program, wait_for  # noqa: E402
+
+TAILRACE = os.environ.get("TAILRACE_BIN") or os.path.join(HERE, "../../build/bin/tailrace")
+POSITIONS = "__tailrace_positions"
+PATIENCE_S = 60
+
+
+def text_of(record):
+    return record.value.decode()
+
+
+class Road(Program):
+    """Log files, and a `tailrace run` that sends them to Kafka and, with `files`, into a directory too."""
+
+    def __init__(self, kafka, words=(), sink=None, properties=None):
+        super().__init__(tempfile.mkdtemp(prefix="tailrace-kafka-"))
+        self.kafka, self.judge = kafka, kafka.judge()
+        self.words = list(words)
+        self.written = defaultdict(list)
+        if sink is None:
+            return
+        with open(self.folder + "/run.yaml", "w") as f:  # JSON is YAML
+            json.dump({"role": "run", "cluster": "kafka", "state": self.folder + "/state", "admin": "127.0.0.1:0",
+                       "sinks": {"realtime": {"type": "kafka", "brokers": [kafka.at()], "create_topics": "true", **sink,
+                                              **({"properties": properties} if properties else {})}},
+                       "pipelines": {"web": {"files": [self.folder + "/web/*.log"]}}}, f)
+        self.words = ["--config", self.folder + "/run.yaml"]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+        shutil.rmtree(self.folder)
+
+    def write(self, category, lines, file="a"):
+        os.makedirs("%s/%s" % (self.folder, category), exist_ok=True)
+        source = "%s/%s" % (category, file)
+        with open("%s/%s.log" % (self.folder, source), "a") as f:
+            for _ in range(lines):
+                line = "%s line %d" % (source, len(self.written[source]))
+                self.written[source].append(line)
+                f.write(line + "\n")
+
+    def start(self):
+        self.run([TAILRACE, "run", *self.words])
+
+    def said(self):
+        with open(self.folder + "/log", errors="replace") as f:
+            return f.read()
+
+    def says(self, *texts):
+        return wait_for("'%s' in:\n%s" % ("', '".join(texts), self.said()[-2000:]), PATIENCE_S, lambda: next(
+            (line for line in self.said().splitlines() if all(text in line for text in texts)), None))
+
+    def all_lines(self, category):
+        return sorted(line for source, lines in self.written.items() if source.startswith(category + "/") for line in lines)
+
+    def arrive(self, category, topic=None, unpack=text_of):
+        """Waits until all of it is there, each once and each file in its order within its partition."""
+        want = self.all_lines(category)
+
+        def all_there():
+            records = self.judge.read_committed(topic or category)
+            return len(records) >= len(want) and records
+        records = wait_for("%d lines in %s" % (len(want), topic or category), PATIENCE_S, all_there)
+        got = [unpack(record) for record in records]
+        if sorted(got) != want:
+            twice = [line for line in set(got) if got.count(line) > 1]
+            raise AssertionError("%s: %d records of %d lines, twice: %s, missing: %s" % (
+                category, len(got), len(want), twice[:5], sorted(set(want) - set(got))[:5]))
+        last = {}
+        for record in records:
+            source, _, number = unpack(record).rpartition(" line ")
+            key = (record.partition, source)
+            if int(number) < last.get(key, -1):
+                raise AssertionError("%s: line %s stands behind %d" % (source, number, last[key]))
+            last[key] = int(number)
+        return records
+
+
+class Lines(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.kafka = Kafka()
+        cls.kafka.start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.kafka.remove()
+
+    def once(self, road):
+        done = subprocess.run([TAILRACE, "run", *road.words, "--once"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=120, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        return done.stdout
+
+    def test_each_once_with_what_it_carries(self):
+        with Road(self.kafka) as road:
+            road.words = ["--from", road.folder + "/web1/*.log", "--from", road.folder + "/app1/*.log",
+                          "--to", "kafka://%s/" % self.kafka.at(), "--create-topics", "--state", road.folder + "/state",
+                          "--admin", "127.0.0.1:0"]
+            road.write("web1", 2000)
+            road.write("web1", 500, "b")
+            road.write("app1", 10)
+            self.once(road)
+            records = road.arrive("web1")
+            road.arrive("app1")
+            headers = dict(records[0].headers)
+            self.assertEqual(set(headers), {"host", "stream", "seq"})
+            by_stream = sorted(int(dict(record.headers)["seq"]) for record in records)
+            self.assertEqual(by_stream, list(range(2500)))
+            self.assertLess(abs(time.time() * 1000 - records[0].timestamp), 120_000)
+            # What is read again is nothing: a second run sends nothing twice.
+            road.write("web1", 100)
+            self.once(road)
+            road.arrive("web1")
+
+    def test_beside_a_directory(self):
+        with Road(self.kafka) as road:
+            out = road.folder + "/out"
+            road.words = ["--from", road.folder + "/both/*.log", "--to", "kafka://%s/" % self.kafka.at(), "--to", out,
+                          "--create-topics", "--admin", "127.0.0.1:0"]
+            road.write("both", 3000)
+            self.once(road)
+            road.arrive("both")
+            read = subprocess.run([TAILRACE, "cat", out], stdout=subprocess.PIPE, text=True, check=True).stdout
+            self.assertEqual(sorted(read.splitlines()), road.all_lines("both"))
+
+    def test_packed(self):
+        with Road(self.kafka, sink={"topic": "packed.{category}", "form": "packed", "positions_topic": "positions_packed"}) as road:
+            road.write("web", 5000)
+            self.once(road)
+            records = self.kafka.judge().read_committed("packed.web")
+            self.assertLess(len(records), 50)
+            import zlib
+            lines = []
+            for record in records:
+                headers = dict(record.headers)
+                self.assertEqual(headers["codec"], b"gzip")
+                raw = zlib.decompress(record.value, 31)
+                self.assertEqual(len(raw), int(headers["raw"]))
+                self.assertEqual(raw.count(b"\n"), int(headers["lines"]))
+                lines += raw.decode().splitlines()
+            self.assertEqual(sorted(lines), road.all_lines("web"))
+
+    def test_a_line_that_is_too_long_for_the_broker_is_cut(self):
+        judge = self.kafka.judge()
+        judge.create_topic("small.web", 1, {"max.message.bytes": "20000"})
+        with Road(self.kafka, sink={"topic": "small.{category}", "positions_topic": "positions_small"}) as road:
+            os.makedirs(road.folder + "/web")
+            long = "".join(random.Random(7).choices("abcdefghij", k=100_000))
+            with open(road.folder + "/web/a.log", "w") as f:
+                f.write("first\n%s\nlast\n" % long)
+            self.once(road)
+            records = judge.read_committed("small.web")
+            self.assertEqual(text_of(records[0]), "first")
+            self.assertEqual(text_of(records[-1]), "last")
+            pieces = records[1:-1]
+            self.assertGreater(len(pieces), 4)
+            self.assertEqual("".join(text_of(piece) for piece in pieces), long)
+            marks = [dict(piece.headers)["split"] for piece in pieces]
+            self.assertEqual(marks, [b"more"] * (len(pieces) - 1) + [b"last"])
+
+    def test_a_topic_that_is_missing_waits_alone(self):
+        judge = self.kafka.judge()
+        judge.create_topic("there", 1)
+        judge.create_topic("positions_missing", 4, {"cleanup.policy": "compact"})
+        with Road(self.kafka) as road:
+            road.words = ["--config", road.folder + "/run.yaml"]
+            with open(road.folder + "/run.yaml", "w") as f:
+                json.dump({"role": "run", "cluster": "kafka", "state": road.folder + "/state", "admin": "127.0.0.1:0",
+                           "sinks": {"realtime": {"type": "kafka", "brokers": [self.kafka.at()], "positions_topic": "positions_missing"}},
+                           "pipelines": {name: {"files": ["%s/%s/*.log" % (road.folder, name)]} for name in ("there", "nowhere")}}, f)
+            road.write("there", 100)
+            road.write("nowhere", 100)
+            road.start()
+            road.arrive("there")
+            road.says("'nowhere'", "does not exist", "create_topics")
+            judge.create_topic("nowhere", 1)
+            road.arrive("nowhere")
+
+    def test_what_is_wrong_is_said(self):
+        judge = self.kafka.judge()
+        judge.create_topic("positions_deleted", 4, {"cleanup.policy": "delete"})
+        with Road(self.kafka, sink={"positions_topic": "positions_deleted", "create_topics": "false"}) as road:
+            road.write("web", 1)
+            done = subprocess.run([TAILRACE, "run", *road.words, "--once"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                  timeout=60, check=False)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn("cleanup.policy=delete", done.stdout)
+        with Road(self.kafka, sink={"positions_topic": "positions_nowhere", "create_topics": "false"}) as road:
+            road.write("web", 1)
+            done = subprocess.run([TAILRACE, "run", *road.words, "--once"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                  timeout=60, check=False)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn("'positions_nowhere' does not exist", done.stdout)
+            self.assertIn("cleanup.policy=compact", done.stdout)
+
+
+    def test_check_connect_tells_what_is_there(self):
+        with Road(self.kafka, sink={"positions_topic": "positions_checked", "create_topics": "false"}) as road:
+            def check():
+                return subprocess.run([TAILRACE, "check", "--connect", road.folder + "/run.yaml"], stdout=subprocess.PIPE,
+                                      stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+            missing = check()
+            self.assertEqual(missing.returncode, 1, missing.stdout)
+            self.assertIn("positions_checked", missing.stdout)
+            self.assertIn("cleanup.policy=compact", missing.stdout)
+            self.kafka.judge().create_topic("positions_checked", 4, {"cleanup.policy": "compact"})
+            there = check()
+            self.assertIn("it has 4 partitions", there.stdout)
+            self.assertNotIn("cleanup.policy", there.stdout)
+
+
+class Kills(unittest.TestCase):
+    """Seeded: KAFKA_SEED says it again."""
+
+    def test_everything_is_killed(self):
+        seed = int(os.environ.get("KAFKA_SEED", random.randrange(1 << 32)))
+        print("KAFKA_SEED=%d" % seed, flush=True)
+        chance = random.Random(seed)
+        with Kafka() as kafka:
+            road = Road(kafka, sink={"latency": "200ms"})
+            with road:
+                for at in range(14):
+                    road.write("web", chance.randrange(1, 3000), chance.choice("abc"))
+                    if not road.alive():
+                        road.start()
+                    time.sleep(chance.uniform(0.2, 2.5))
+                    if chance.random() < 0.6:
+                        road.end(signal.SIGKILL)
+                    if at % 5 == 4:
+                        kafka.brokers[0].end(signal.SIGKILL)
+                        time.sleep(chance.uniform(0, 1))
+                        kafka.brokers[0].start()
+                if not road.alive():
+                    road.start()
+                road.arrive("web")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,93 @@
+#include "sinks/kafka/kafka_records.h"
+
+#include <boost/test/unit_test.hpp>
+
+#include "sinks/kafka/kafka_settings.h"
+
+namespace tailrace::testing {
+namespace {
+
+std::string hex(std::string_view bytes) {
+  std::string out;
+  for (const unsigned char c : bytes) {
+    out += "0123456789abcdef"[c >> 4];
+    out += "0123456789abcdef"[c & 15];
+  }
+  return out;
+}
+
+const KafkaPosition kPosition{{0x0123456789abcdef, 3}, {1'000, 0xfedcba9876543210}, 1, 10, 20};
+
+BOOST_AUTO_TEST_CASE(a_position_is_what_it_was) {
+  const KafkaRecord record = encode_position("web", kPosition);
+  BOOST_TEST(record.key == "position/web/0123456789abcdef/3");
+  const auto back = decode_position("web", record.key, record.value);
+  BOOST_REQUIRE(back.ok());
+  BOOST_TEST((**back == kPosition));
+  // Another category's, another kind of record: not ours to read.
+  BOOST_TEST(!decode_position("we", record.key, record.value)->has_value());
+  BOOST_TEST(!decode_position("web", "sink/1", record.value)->has_value());
+}
+
+BOOST_AUTO_TEST_CASE(its_bytes_stay_what_they_are) {
+  const std::string value = hex(encode_position("web", kPosition).value);
+  BOOST_TEST(value.substr(0, value.size() - 8) ==  // and a sum
+             "01efcdab896745230103e8030000000000001032547698badcfe"
+             "010a000000000000001400000000000000");
+}
+
+BOOST_AUTO_TEST_CASE(whatever_is_broken_is_said_to_be) {
+  const KafkaRecord record = encode_position("web", kPosition);
+  for (size_t at = 0; at < record.value.size(); ++at) {
+    std::string broken = record.value;
+    broken[at] = static_cast<char>(broken[at] ^ 4);
+    BOOST_TEST(!decode_position("web", record.key, broken).ok());
+    BOOST_TEST(!decode_position("web", record.key, record.value.substr(0, at)).ok());
+  }
+  // Of another stream than its key says.
+  BOOST_TEST(!decode_position("web", "position/web/0123456789abcdef/4", record.value).ok());
+}
+
+BOOST_AUTO_TEST_CASE(a_sinks_name_is_what_it_was) {
+  const KafkaIdentity identity{5, 6, 16};
+  const KafkaRecord record = encode_identity(identity);
+  BOOST_TEST((**decode_identity(record.key, record.value) == identity));
+  BOOST_TEST(!decode_identity("position/x", record.value)->has_value());
+  BOOST_TEST(!decode_identity(record.key, "").ok());
+}
+
+BOOST_AUTO_TEST_CASE(partitions_are_within_their_topic) {
+  for (const uint32_t partitions : {1u, 2u, 16u})
+    for (int n = 0; n < 100; ++n) {
+      const int32_t p = positions_partition("c" + std::to_string(n), partitions);
+      BOOST_TEST(p >= (partitions > 1 ? 1 : 0));
+      BOOST_TEST(p < static_cast<int32_t>(partitions));
+      const int32_t l =
+          lines_partition({static_cast<uint64_t>(n), 0}, static_cast<int32_t>(partitions));
+      BOOST_TEST(l >= 0);
+      BOOST_TEST(l < static_cast<int32_t>(partitions));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(addresses_are_read) {
+  const auto one = parse_kafka_url("kafka://broker/");
+  BOOST_REQUIRE(one.ok());
+  BOOST_TEST(one->brokers.at(0) == "broker:9092");
+  BOOST_TEST(one->topic_of("web") == "web");
+  const auto two = parse_kafka_url("kafka://a:1,b:2/logs.{category}");
+  BOOST_REQUIRE(two.ok());
+  BOOST_TEST(two->brokers.size() == 2u);
+  BOOST_TEST(two->topic_of("web") == "logs.web");
+  for (const char* const wrong :
+       {"kafka://", "kafka:///x", "kafka://u@h/", "kafka://h/a b", "http://h/"})
+    BOOST_TEST(!parse_kafka_url(wrong).ok(), wrong);
+}
+
+BOOST_AUTO_TEST_CASE(properties_that_would_break_the_promise_are_refused) {
+  BOOST_TEST(!check_kafka_property("acks").ok());
+  BOOST_TEST(!check_kafka_property("transactional.id").ok());
+  BOOST_TEST(check_kafka_property("compression.codec").ok());
+}
+
+}  // namespace
+}  // namespace tailrace::testing
