@@ -37,6 +37,7 @@ struct SinkSettings {
   std::vector<HdfsUrl> hdfs;   // where HDFS is, in which that directory is; empty: it is here
   std::string hdfs_user;       // as whom
   HdfsAccess hdfs_access;
+  HdfsWriting hdfs_writing;
   KafkaSettings kafka;                // no brokers: it is none
   std::string control = "_tailrace";  // control directory: below the store's root, or absolute
   std::string layout = "{category}/dt={date}/hr={hour}";

@@ -36,6 +36,7 @@ HdfsSettings hdfs_settings(const SinkSettings& sink, std::string spill_dir) {
   settings.root = sink.root;
   settings.spill_dir = std::move(spill_dir);
   settings.access = sink.hdfs_access;
+  settings.writing = sink.hdfs_writing;
   return settings;
 }
 

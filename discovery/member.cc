@@ -1,10 +1,7 @@
 #include "discovery/member.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <charconv>
-#include <cstring>
 #include <optional>
 #include <set>
 
@@ -136,62 +133,6 @@ std::string_view center_of_node(std::string_view node_name) {
                       hex_digits(node_name.substr(name.size() + 1)) && name.size() <= kMostText &&
                       printable(name) && name.find('/') == std::string_view::npos;
   return shaped ? name : std::string_view();
-}
-
-// --- addresses -----------------------------------------------------------------------------------
-
-namespace {
-// 4 or 16 bytes; empty: no IP address.
-std::string ip_bytes(const std::string& host) {
-  char bytes[16];
-  if (::inet_pton(AF_INET, host.c_str(), bytes) == 1) return {bytes, 4};
-  if (::inet_pton(AF_INET6, host.c_str(), bytes) == 1) return {bytes, 16};
-  return {};
-}
-
-bool same_bits(const std::string& one, const std::string& other, unsigned bits) {
-  if (one.size() != other.size()) return false;
-  if (std::memcmp(one.data(), other.data(), bits / 8) != 0) return false;
-  if (bits % 8 == 0) return true;
-  const unsigned mask = 0xFFu << (8 - bits % 8) & 0xFFu;
-  return ((static_cast<unsigned char>(one[bits / 8]) ^
-           static_cast<unsigned char>(other[bits / 8])) &
-          mask) == 0;
-}
-}  // namespace
-
-Result<AddressRules> AddressRules::parse(const std::vector<std::string>& rules) {
-  AddressRules out;
-  for (const std::string& rule : rules) {
-    if (rule.size() > 1 && rule.front() == '.' && printable(rule)) {
-      out.domains_.push_back(rule);
-      continue;
-    }
-    const size_t slash = rule.find('/');
-    const std::string bytes = ip_bytes(rule.substr(0, slash));
-    const auto most = static_cast<int64_t>(bytes.size() * 8);
-    const auto bits = slash == std::string::npos ? std::optional(most)
-                                                 : number(std::string_view(rule).substr(slash + 1));
-    if (bytes.empty() || !bits || *bits > most)
-      return Error{Error::Kind::rejected, "'" + escape(rule, 64) +
-                                              "' is neither a network such as 10.0.0.0/8 nor a "
-                                              "domain such as .example.com"};
-    out.networks_.push_back({bytes, static_cast<unsigned>(*bits)});
-  }
-  return out;
-}
-
-bool AddressRules::allow(const std::string& address) const {
-  if (networks_.empty() && domains_.empty()) return true;
-  const auto at = parse_host_port(address, 0);
-  if (!at) return false;
-  const std::string bytes = ip_bytes(at->host);
-  if (bytes.empty())
-    return std::any_of(domains_.begin(), domains_.end(),
-                       [&](const std::string& domain) { return at->host.ends_with(domain); });
-  return std::any_of(networks_.begin(), networks_.end(), [&](const Network& network) {
-    return same_bits(bytes, network.bytes, network.bits);
-  });
 }
 
 Result<Member> believe_member(const std::string& node_name, std::string_view value,

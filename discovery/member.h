@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/address_rules.h"
 #include "base/result.h"
 
 namespace tailrace {
@@ -37,24 +38,6 @@ struct Member {
 [[nodiscard]] std::string member_node_name(const std::string& center, uint64_t random);
 // The Center's name in it; empty: it is no such name.
 [[nodiscard]] std::string_view center_of_node(std::string_view node_name);
-
-// Which addresses are believed: those inside one of the networks (10.0.0.0/8, fd00::/8), or host
-// names that end in one of the domains (.example.com). No rule: all.
-class AddressRules {
- public:
-  // rejected: a rule that is neither.
-  [[nodiscard]] static Result<AddressRules> parse(const std::vector<std::string>& rules);
-  // `address`: host:port.
-  [[nodiscard]] bool allow(const std::string& address) const;
-
- private:
-  struct Network {
-    std::string bytes;  // 4 or 16
-    unsigned bits = 0;
-  };
-  std::vector<Network> networks_;
-  std::vector<std::string> domains_;
-};
 
 // What a stranger may have written there, judged as a Center's: `node_name` is the node's, and the
 // member's own says. rejected or corrupt: it is passed over.

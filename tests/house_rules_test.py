@@ -34,6 +34,8 @@ for _folder in ("tests", "tests/road", "bench"):
     MAY_INCLUDE[_folder] = set(EVERYTHING.split()) | {"tests", "bench"}
 
 FOREIGN = {  # header (a prefix): the places (prefixes) that may include it
+    "krb5.h": ["sinks/store/kerberos.cc"],
+    "gssapi/": ["sinks/store/kerberos.cc"],
     "curl/": ["sinks/store/http_client.cc"],
     "librdkafka/": ["sinks/kafka/kafka_handle.h"],
     "nlohmann/": ["cli/", "sinks/store/webhdfs.cc"],

@@ -96,7 +96,8 @@ constexpr ConfigKey kKeys[] = {
      "after so long without a Center the others miss it, and 3 s later take its lanes", "", 1000,
      60'000},
     {kFinds, "discovery.allow", list, "",
-     "networks (10.0.0.0/8) and domains (.example.com): an address outside of them that stands in "
+     "networks (10.0.0.0/8), hosts and domains (.example.com): an address outside of them that "
+     "stands in "
      "ZooKeeper is not believed"},
 
     {kPublishes, "name", text, "", "part of the published names (the host's name)"},
@@ -127,10 +128,35 @@ constexpr ConfigKey kKeys[] = {
      "servers, httpfs://host:14000; whichever is active is used"},
     {kPublishes, "sinks.*.user", text, "",
      "of hdfs: as whom, where it has no Kerberos (the user of this process)"},
+    {kPublishes, "sinks.*.kerberos", map, "",
+     "of hdfs that uses Kerberos: no kinit is needed, tickets are in memory and got anew in time"},
+    {kPublishes, "sinks.*.kerberos.principal", text, "",
+     "as whom, such as tailrace/_HOST@EXAMPLE.COM; _HOST is this host's full name"},
+    {kPublishes, "sinks.*.kerberos.keytab", path, "",
+     "the file with that principal's key, which this program's user alone can read"},
     {kPublishes, "sinks.*.ca_file", path, "",
      "of hdfs over TLS (swebhdfs://): the authorities (PEM) that sign its servers' certificates "
      "(the "
      "system's)"},
+    {kPublishes, "sinks.*.redirect_hosts", list, "",
+     "of hdfs: networks (10.0.0.0/8), hosts and domains (.example.com) where its DataNodes are: a "
+     "NameNode's redirect elsewhere is not followed (any host, by the same scheme)"},
+    {kPublishes, "sinks.*.owner", text, "",
+     "of hdfs: who owns the files, instead of 'user' or the principal, which must be allowed to "
+     "act "
+     "for others (hadoop.proxyuser.*)"},
+    {kPublishes, "sinks.*.group", text, "", "of hdfs: the files' group (their directory's)"},
+    {kPublishes, "sinks.*.mode", text, "644",
+     "of hdfs: the files' permission, octal; a directory may be entered by whoever may "
+     "read it"},
+    {kPublishes, "sinks.*.replication", count, "", "of hdfs: copies of a block (HDFS's own choice)",
+     "", 1, 512},
+    {kPublishes, "sinks.*.block_size", size, "",
+     "of hdfs: whole MiB (as large as the file, rounded up: one block, and no more of a quota)", "",
+     1u << 20, 1ull << 40},
+    {kPublishes, "sinks.*.bandwidth", size, "",
+     "of hdfs: bytes a second that all uploads of this Center take together (no limit)", "",
+     64u << 10},
     {kPublishes, "sinks.*.root", path, "",
      "of directory and hdfs: the published files; names that begin with _ are not for readers"},
     {kPublishes, "sinks.*.brokers", list, "",
@@ -179,6 +205,11 @@ constexpr ConfigKey kKeys[] = {
     {kPublishes, "sinks.*.categories.*", map, "", "a category, as a pipeline is called"},
     {kPublishes, "sinks.*.categories.*.format", word, "", "of its files (the sink's)",
      "text|sequence_file"},
+    {kPublishes, "sinks.*.categories.*.owner", text, "",
+     "of hdfs: of its files; its directory below the root must be his, or be made so that he can"},
+    {kPublishes, "sinks.*.categories.*.group", text, "", "of hdfs"},
+    {kPublishes, "sinks.*.categories.*.mode", text, "", "of hdfs"},
+    {kPublishes, "sinks.*.categories.*.replication", count, "", "of hdfs", "", 1, 512},
     {kPublishes, "sinks.*.roll", map, "",
      "when a file is closed, besides the end of its directory's time"},
     {kPublishes, "sinks.*.roll.size", size, "128MiB",

@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "base/units.h"
 #include "cli/category.h"
+#include "cli/config/hdfs_config.h"
 #include "cli/config/keys.h"
 #include "cli/process.h"
 #include "flow/codec.h"
@@ -281,7 +282,7 @@ class Reader {
       SinkSettings& of = settings.sinks.emplace_back();
       of.name = name;
       of.root = sink.text("root");
-      read_hdfs(sink, of);
+      read_hdfs_sink(sink, of);
       read_kafka(sink, of);
       if (sink.text("type") != "kafka" && !sink.has("root"))
         sink.missing("root", "the directory of the published files");
@@ -332,33 +333,6 @@ class Reader {
         properties.wrong_name(name, good.error().text);
       of.properties[name] = properties.text(name);
     }
-  }
-
-  static void read_hdfs(ConfigMap& map, SinkSettings& settings) {
-    const bool hdfs = map.text("type") == "hdfs";
-    for (const char* const key : {"url", "user", "ca_file"})
-      if (!hdfs && map.has(key))
-        map.wrong(key, "'" + std::string(key) + "' is of a sink of type hdfs");
-    if (!hdfs) return;
-    if (map.texts("url").empty()) map.missing("url", "[webhdfs://namenode:9870]");
-    for (const std::string& text : map.texts("url")) {
-      auto url = parse_hdfs_url(text);
-      if (!url)
-        map.wrong("url", url.error().text);
-      else if (!url->path.empty() || !url->user.empty())
-        map.wrong("url", "'" + escape(text, 200) + "': only where the server is",
-                  "the directory stands in 'root', the user in 'user'");
-      else if (!settings.hdfs.empty() && url->scheme != settings.hdfs[0].scheme)
-        map.wrong("url",
-                  "one way for all: " + settings.hdfs[0].scheme + "://, or " + url->scheme + "://");
-      else
-        settings.hdfs.push_back(std::move(*url));
-    }
-    settings.hdfs_user = map.known("user") ? map.text("user") : user_name();
-    settings.hdfs_access.ca_file = map.text("ca_file");
-    if (map.has("ca_file") && !settings.hdfs.empty() && !settings.hdfs[0].tls())
-      map.wrong("ca_file", "'ca_file' is of TLS, which " + settings.hdfs[0].scheme + ":// is not",
-                "write swebhdfs:// in url; HttpFS over TLS is swebhdfs://host:14000");
   }
 
   static void read_sink(ConfigMap& map, SinkSettings& settings) {

@@ -2,13 +2,34 @@
 
 #include <algorithm>
 
+#include "base/units.h"
+
 namespace tailrace {
 
 namespace {
 
 constexpr int64_t kCallMs =
     10'000;  // a NameNode that is silent for so long is asked no more: another may be active
+constexpr uint64_t kLeastBlock = 1u << 20;  // what HDFS takes, unless it is told otherwise
+constexpr uint64_t kMostBlock = 1u << 30;
 constexpr int64_t kReadMs = 300'000;  // of a record, which may be a long log's manifest
+
+// Who may read a directory may enter it.
+std::string directory_mode(std::string mode) {
+  for (char& digit : mode)
+    if (digit >= '4' && digit <= '7') digit = static_cast<char>(digit | 1);
+  return mode;
+}
+
+// That holds a file whole, and takes no more of a quota than it needs.
+uint64_t whole_block(uint64_t bytes) {
+  return std::clamp((bytes + kLeastBlock - 1) / kLeastBlock * kLeastBlock, kLeastBlock, kMostBlock);
+}
+
+HdfsParameters parameters_of(const HdfsRights& as, HdfsParameters more = {}) {
+  if (!as.owner.empty()) more.emplace_back("doas", as.owner);
+  return more;
+}
 
 // Which of two failures tells more of what is wrong.
 int weight(HdfsOutcome outcome) {
@@ -24,6 +45,47 @@ HdfsAnswer not_answered(const Error& error) {
 
 }  // namespace
 
+HdfsClient::HdfsClient(HdfsSettings settings)
+    : settings_(std::move(settings)), http_(settings_.access.ca_file) {
+  if (settings_.writing.bytes_per_second > 0 && !settings_.pace)
+    settings_.pace = std::make_shared<Locked<Pace>>(settings_.writing.bytes_per_second);
+  const KerberosSettings& kerberos = settings_.access.kerberos;
+  if (!kerberos.given()) return;
+  settings_.user.clear();  // a server that believed it would not ask for a proof
+  if (!settings_.login) settings_.login = std::make_shared<HdfsLogin>(kerberos);
+}
+
+// With what shows `server`, one of ours, who we are.
+Result<HttpReply> HdfsClient::send(HttpCall& call, const HdfsUrl& server) {
+  if (!settings_.login) return http_.call(call);
+  for (bool first = true;; first = false) {
+    auto header = settings_.login->header_for(server);
+    if (!header) return header.error().within(server.server());
+    call.header = std::move(*header);
+    auto reply = http_.call(call);
+    if (!reply) return reply;
+    reply->proven = true;
+    if (!settings_.login->heard(server, call.header, *reply) || !first) return reply;
+  }
+}
+
+// The server of ours to which a redirect leads; null: another, which gets nothing of what shows who
+// we are. HttpFS sends to itself, a NameNode to a DataNode, with a token in the address.
+const HdfsUrl* HdfsClient::led_to(const std::string& location) const {
+  for (const HdfsUrl& server : settings_.servers)
+    if (location.starts_with(hdfs_origin(server) + "/")) return &server;
+  return nullptr;
+}
+
+Result<void> HdfsClient::may_follow(const HdfsUrl& server, const std::string& location) const {
+  auto may = check_hdfs_redirect(server, location);
+  if (!may || led_to(location)) return may;
+  const std::string at = hdfs_redirect_host(location);
+  if (settings_.access.redirects.allow(at)) return {};
+  return Error{Error::Kind::rejected, "a redirect to " + escape(at, 200) +
+                                          " is not followed: `redirect_hosts` does not name it"};
+}
+
 // At the NameNode that answered last; at the others too, where that one cannot say.
 HdfsAnswer HdfsClient::ask(const Operation& operation, std::string* content) {
   HdfsAnswer worst;
@@ -37,7 +99,7 @@ HdfsAnswer HdfsClient::ask(const Operation& operation, std::string* content) {
         hdfs_address(server, settings_.user, operation.path, operation.op, operation.parameters);
     call.most_bytes = operation.most_bytes;
     call.timeout_ms = kCallMs;
-    auto reply = http_.call(call);
+    auto reply = send(call, server);
     HdfsAnswer answer =
         reply ? understand_hdfs(operation.expects, *reply) : not_answered(reply.error());
     const bool elsewhere =
@@ -45,7 +107,7 @@ HdfsAnswer HdfsClient::ask(const Operation& operation, std::string* content) {
     if (!elsewhere) {
       current_ = at;
       if (answer.outcome == HdfsOutcome::redirect) {
-        if (auto may = check_hdfs_redirect(server, answer.location); !may) {
+        if (auto may = may_follow(server, answer.location); !may) {
           answer = not_answered(may.error());
         }
       }
@@ -69,7 +131,8 @@ HdfsAnswer HdfsClient::follow(const Operation& operation, const std::string& loc
   call.body = body;
   call.most_bytes = operation.most_bytes;
   call.timeout_ms = body ? 0 : kReadMs;  // a file takes as long as it takes, if it moves
-  auto reply = http_.call(call);
+  const HdfsUrl* const ours = led_to(location);
+  auto reply = ours ? send(call, *ours) : http_.call(call);
   if (!reply) return not_answered(reply.error());
   HdfsAnswer answer = understand_hdfs(operation.expects, *reply);
   if (answer.outcome == HdfsOutcome::redirect) {
@@ -80,30 +143,42 @@ HdfsAnswer HdfsClient::follow(const Operation& operation, const std::string& loc
   return answer;
 }
 
-HdfsAnswer HdfsClient::status(const std::string& path) {
-  return ask({"GET", path, "GETFILESTATUS", {}, HdfsExpects::status});
+HdfsAnswer HdfsClient::status(const std::string& path, const HdfsRights& as) {
+  return ask({"GET", path, "GETFILESTATUS", parameters_of(as), HdfsExpects::status});
 }
 
-HdfsAnswer HdfsClient::list(const std::string& directory, const std::string& after) {
-  HdfsParameters parameters;
+HdfsAnswer HdfsClient::list(const std::string& directory, const std::string& after,
+                            const HdfsRights& as) {
+  HdfsParameters parameters = parameters_of(as);
   if (!after.empty()) parameters.emplace_back("startAfter", after);
   return ask({"GET", directory, "LISTSTATUS_BATCH", std::move(parameters), HdfsExpects::listing});
 }
 
-HdfsAnswer HdfsClient::rename(const std::string& from, const std::string& to) {
-  return ask({"PUT", from, "RENAME", {{"destination", to}}, HdfsExpects::truth});
+HdfsAnswer HdfsClient::rename(const std::string& from, const std::string& to,
+                              const HdfsRights& as) {
+  return ask({"PUT", from, "RENAME", parameters_of(as, {{"destination", to}}), HdfsExpects::truth});
 }
 
-HdfsAnswer HdfsClient::make_directory(const std::string& path) {
-  return ask({"PUT", path, "MKDIRS", {{"permission", "755"}}, HdfsExpects::truth});
+HdfsAnswer HdfsClient::make_directory(const std::string& path, const HdfsRights& as) {
+  return ask({"PUT", path, "MKDIRS", parameters_of(as, {{"permission", directory_mode(as.mode)}}),
+              HdfsExpects::truth});
 }
 
-HdfsAnswer HdfsClient::remove(const std::string& path) {
-  return ask({"DELETE", path, "DELETE", {{"recursive", "false"}}, HdfsExpects::truth});
+HdfsAnswer HdfsClient::remove(const std::string& path, const HdfsRights& as) {
+  return ask(
+      {"DELETE", path, "DELETE", parameters_of(as, {{"recursive", "false"}}), HdfsExpects::truth});
 }
 
-HdfsAnswer HdfsClient::touch(const std::string& path) {
-  return ask({"PUT", path, "SETTIMES", {}, HdfsExpects::nothing});
+HdfsAnswer HdfsClient::touch(const std::string& path, const HdfsRights& as) {
+  return ask({"PUT", path, "SETTIMES", parameters_of(as), HdfsExpects::nothing});
+}
+
+HdfsAnswer HdfsClient::set_group(const std::string& path, const HdfsRights& as) {
+  HdfsAnswer done;
+  done.outcome = HdfsOutcome::done;
+  if (as.group.empty()) return done;
+  return ask(
+      {"PUT", path, "SETOWNER", parameters_of(as, {{"group", as.group}}), HdfsExpects::nothing});
 }
 
 HdfsAnswer HdfsClient::may_write(const std::string& directory) {
@@ -115,9 +190,28 @@ HdfsAnswer HdfsClient::quota(const std::string& directory) {
 }
 
 // What HttpFS takes for granted where nothing is said is not what a NameNode does.
-HdfsAnswer HdfsClient::create(const std::string& path, const HttpBody& body) {
-  const Operation operation = {
-      "PUT", path, "CREATE", {{"overwrite", "false"}, {"permission", "644"}}, HdfsExpects::created};
+HdfsAnswer HdfsClient::create(const std::string& path, const HttpBody& body, const HdfsRights& as) {
+  Operation operation = {"PUT", path, "CREATE",
+                         parameters_of(as, {{"overwrite", "false"}, {"permission", as.mode}}),
+                         HdfsExpects::created};
+  if (as.replication > 0)
+    operation.parameters.emplace_back("replication", std::to_string(as.replication));
+  const uint64_t chosen = settings_.writing.block_bytes;
+  const bool whole = chosen == 0 && !usual_blocks_;
+  const HdfsParameters usual = operation.parameters;
+  if (chosen > 0 || whole)
+    operation.parameters.emplace_back("blocksize",
+                                      std::to_string(whole ? whole_block(body.length) : chosen));
+  HdfsAnswer answer = create_once(operation, body);
+  if (!whole || answer.outcome == HdfsOutcome::done ||
+      answer.text.find("min-block-size") == std::string::npos)
+    return answer;
+  usual_blocks_ = true;  // refused before anything was made
+  operation.parameters = usual;
+  return create_once(operation, body);
+}
+
+HdfsAnswer HdfsClient::create_once(const Operation& operation, const HttpBody& body) {
   HdfsAnswer where = ask(operation);
   if (where.outcome == HdfsOutcome::redirect)
     return follow(operation, where.location, &body, nullptr);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/random.h"
@@ -24,27 +25,28 @@ std::string at(const HdfsClient& client, const std::string& name) {
 }
 
 // Whatever stays, the janitor of its directory takes away.
-void try_to_remove(HdfsClient& client, const std::string& path) {
-  const HdfsAnswer removed = client.remove(path);
+void try_to_remove(HdfsClient& client, const std::string& path, const HdfsRights& as = {}) {
+  const HdfsAnswer removed = client.remove(path, as);
   static_cast<void>(removed);
 }
 
-Result<void> removed(HdfsClient& client, const std::string& path) {
-  const HdfsAnswer answer = client.remove(path);
+Result<void> removed(HdfsClient& client, const std::string& path, const HdfsRights& as = {}) {
+  const HdfsAnswer answer = client.remove(path, as);
   if (answer.outcome == HdfsOutcome::done || answer.outcome == HdfsOutcome::absent) return {};
   return hdfs_error(answer, "removing " + path);
 }
 
-Result<void> made(HdfsClient& client, const std::string& directory) {
-  const HdfsAnswer answer = client.make_directory(directory);
+Result<void> made(HdfsClient& client, const std::string& directory, const HdfsRights& as = {}) {
+  const HdfsAnswer answer = client.make_directory(directory, as);
   if (answer.outcome == HdfsOutcome::done && answer.yes) return {};
   return hdfs_error(answer, "making the directory " + directory);
 }
 
-Result<std::vector<std::string>> listed(HdfsClient& client, const std::string& directory) {
+Result<std::vector<std::string>> listed(HdfsClient& client, const std::string& directory,
+                                        const HdfsRights& as = {}) {
   std::vector<std::string> names;
   for (;;) {
-    const HdfsAnswer page = client.list(directory, names.empty() ? "" : names.back());
+    const HdfsAnswer page = client.list(directory, names.empty() ? "" : names.back(), as);
     if (page.outcome == HdfsOutcome::absent) return names;
     if (page.outcome != HdfsOutcome::done) return hdfs_error(page, "listing " + directory);
     for (const HdfsEntry& entry : page.entries) {
@@ -60,18 +62,24 @@ Result<std::vector<std::string>> listed(HdfsClient& client, const std::string& d
 
 // A file with all of `body`, under a name that was never used before; the id it has. After an error
 // a part of it may stand there, now or later: the name is used no more.
-Result<uint64_t> written(HdfsClient& client, const std::string& path, const HttpBody& body) {
+Result<uint64_t> written(HdfsClient& client, const std::string& path, const HttpBody& body,
+                         const HdfsRights& as = {}) {
   const std::string doing = "writing " + path;
-  const HdfsAnswer created = client.create(path, body);
+  const HdfsAnswer created = client.create(path, body, as);
   if (created.outcome != HdfsOutcome::done) {
-    try_to_remove(client, path);
+    try_to_remove(client, path, as);
     return hdfs_error(created, doing);
   }
-  const HdfsAnswer stands = client.status(path);
+  const HdfsAnswer stands = client.status(path, as);
   if (stands.outcome != HdfsOutcome::done) return hdfs_error(stands, doing);
+  const HdfsAnswer group = client.set_group(path, as);
+  if (group.outcome != HdfsOutcome::done) {
+    try_to_remove(client, path, as);
+    return hdfs_error(group, "giving " + path + " to the group " + as.group);
+  }
   const HdfsEntry& file = stands.entries.front();
   if (!file.directory && file.length == body.length) return file.file_id;
-  try_to_remove(client, path);
+  try_to_remove(client, path, as);
   return not_known(doing + ": of " + std::to_string(body.length) + " bytes " +
                    std::to_string(file.length) + " came");
 }
@@ -85,8 +93,9 @@ HttpBody body_of(std::string_view bytes) {
 
 class HdfsStagedFile final : public StagedFile {
  public:
-  HdfsStagedFile(HdfsSettings settings, std::string path, Fd fd)
+  HdfsStagedFile(HdfsSettings settings, const HdfsRights& as, std::string path, Fd fd)
       : settings_(std::move(settings)),
+        as_(as),
         path_(std::move(path)),
         spill_(std::move(fd), "the spill of " + path_) {}
 
@@ -104,19 +113,28 @@ class HdfsStagedFile final : public StagedFile {
   }
 
  private:
+  // All uploads of a sink share what may be sent a second.
+  void keep_pace(size_t bytes) const {
+    const auto& pace = client_->settings().pace;
+    if (!pace) return;
+    const int64_t ms = pace->with([&](Pace& all) { return all.wait_ms(bytes, mono_ms()); });
+    if (ms > 0) ::usleep(static_cast<useconds_t>(ms * 1'000));
+  }
+
   Result<void> send() {
     const std::string part = path_ + "." + std::to_string(++tries_);
     const HttpBody body = {spill_.size(), [this](uint64_t offset, char* into, size_t n) {
+                             keep_pace(n);
                              return read_at(spill_.fd(), into, n, offset);
                            }};
-    const auto file_id = written(*client_, part, body);
+    const auto file_id = written(*client_, part, body, as_);
     if (!file_id) return file_id.error();
     ours_.push_back(*file_id);
-    const HdfsAnswer renamed = client_->rename(part, path_);
+    const HdfsAnswer renamed = client_->rename(part, path_, as_);
     if (renamed.outcome == HdfsOutcome::done && renamed.yes) return {};
     // Not known, or the name is taken: by an earlier try of ours whose answer was lost, or not.
-    const HdfsAnswer holder = client_->status(path_);
-    try_to_remove(*client_, part);
+    const HdfsAnswer holder = client_->status(path_, as_);
+    try_to_remove(*client_, part, as_);
     if (holder.outcome == HdfsOutcome::absent) return hdfs_error(renamed, "renaming " + part);
     if (holder.outcome != HdfsOutcome::done) return hdfs_error(holder, "looking at " + path_);
     const uint64_t id = holder.entries.front().file_id;
@@ -125,6 +143,7 @@ class HdfsStagedFile final : public StagedFile {
   }
 
   HdfsSettings settings_;
+  HdfsRights as_;
   std::unique_ptr<HdfsClient> client_;  // from the first finish() on
   std::string path_;
   Spill spill_;
@@ -216,42 +235,43 @@ Result<void> HdfsRecords::make_directory(const std::string& directory) {
 Result<std::unique_ptr<StagedFile>> HdfsFiles::stage(const std::string& staged) {
   auto fd = nameless_file(client_->settings().spill_dir);
   if (!fd) return Error{Error::Kind::retry_later, fd.error().text};
-  return std::unique_ptr<StagedFile>(
-      std::make_unique<HdfsStagedFile>(client_->settings(), at(*client_, staged), *std::move(fd)));
+  return std::unique_ptr<StagedFile>(std::make_unique<HdfsStagedFile>(
+      client_->settings(), rights_of(staged), at(*client_, staged), *std::move(fd)));
 }
 
 Result<Published> HdfsFiles::publish(const std::string& staged, const std::string& final_path) {
   const std::string from = at(*client_, staged), to = at(*client_, final_path);
   const std::string doing = "publishing " + to;
-  HdfsAnswer renamed = client_->rename(from, to);
+  const HdfsRights& as = rights_of(final_path);
+  HdfsAnswer renamed = client_->rename(from, to, as);
   if (renamed.outcome == HdfsOutcome::done && renamed.yes) return Published::now;
   if (renamed.outcome != HdfsOutcome::done) return hdfs_error(renamed, doing);
   // The name is taken, the staged file is gone, or there is no directory yet.
-  HdfsAnswer stands = client_->status(to);
+  HdfsAnswer stands = client_->status(to, as);
   if (stands.outcome == HdfsOutcome::absent) {
-    if (auto r = made(*client_, parent_path(to)); !r) return r.error();
-    renamed = client_->rename(from, to);
+    if (auto r = made(*client_, parent_path(to), as); !r) return r.error();
+    renamed = client_->rename(from, to, as);
     if (renamed.outcome == HdfsOutcome::done && renamed.yes) return Published::now;
     // Only a call that would change it can be sure that the staged file is gone; and then nobody
     // gives it the name any more.
-    const HdfsAnswer gone = client_->touch(from);
-    stands = client_->status(to);
+    const HdfsAnswer gone = client_->touch(from, as);
+    stands = client_->status(to, as);
     if (gone.outcome == HdfsOutcome::absent && stands.outcome == HdfsOutcome::absent)
       return Published::before;
   }
   if (stands.outcome == HdfsOutcome::absent) return hdfs_error(renamed, doing);
   if (stands.outcome != HdfsOutcome::done) return hdfs_error(stands, doing);
   // Presence is proof: names are never given twice.
-  if (auto r = removed(*client_, from); !r) return r.error();
+  if (auto r = removed(*client_, from, as); !r) return r.error();
   return Published::now;
 }
 
 Result<void> HdfsFiles::remove(const std::string& staged) {
-  return removed(*client_, at(*client_, staged));
+  return removed(*client_, at(*client_, staged), rights_of(staged));
 }
 
 Result<std::vector<std::string>> HdfsFiles::list(const std::string& directory) {
-  return listed(*client_, at(*client_, directory));
+  return listed(*client_, at(*client_, directory), rights_of(directory));
 }
 
 Result<HdfsStore> open_hdfs_store(const HdfsSettings& settings) {

@@ -42,6 +42,9 @@ class HdfsFiles final : public Files {
   Result<std::vector<std::string>> list(const std::string& directory) override;
 
  private:
+  [[nodiscard]] const HdfsRights& rights_of(const std::string& path) const {
+    return client_->settings().writing.rights_of(path);
+  }
   std::shared_ptr<HdfsClient> client_;
 };
 

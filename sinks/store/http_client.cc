@@ -40,8 +40,27 @@ size_t take_body(char* bytes, size_t size, size_t n, void* to) {
   return size * n;
 }
 
-size_t take_header(char*, size_t size, size_t n, void* to) {
+// What stands behind "Name:" in a line of a head, in any case; nullopt: it is another header's.
+std::optional<std::string_view> value_of(std::string_view line, std::string_view name) {
+  if (line.size() <= name.size() || line[name.size()] != ':') return std::nullopt;
+  for (size_t i = 0; i < name.size(); ++i)
+    if ((line[i] | 0x20) != name[i]) return std::nullopt;
+  line.remove_prefix(name.size() + 1);
+  while (line.starts_with(' ') || line.starts_with('\t')) line.remove_prefix(1);
+  while (!line.empty() && static_cast<unsigned char>(line.back()) <= ' ') line.remove_suffix(1);
+  return line;
+}
+
+void take_proofs(std::string_view line, HttpReply& reply) {
+  if (const auto cookie = value_of(line, "set-cookie");
+      cookie && cookie->starts_with("hadoop.auth="))
+    reply.cookie = cookie->substr(0, cookie->find(';'));
+  if (const auto challenge = value_of(line, "www-authenticate")) reply.challenge = *challenge;
+}
+
+size_t take_header(char* bytes, size_t size, size_t n, void* to) {
   auto& exchange = *static_cast<Exchange*>(to);
+  take_proofs({bytes, size * n}, exchange.reply);
   exchange.header_bytes += size * n;
   if (exchange.header_bytes <= kMostHeaderBytes) return size * n;
   exchange.broken = Error{Error::Kind::retry_later, "an answer with endless headers"};
@@ -100,8 +119,6 @@ struct HttpClient::State {
     TAILRACE_CHECK(kBegun == CURLE_OK, "libcurl does not begin");
     curl = curl_easy_init();
     TAILRACE_CHECK(curl != nullptr, "libcurl gives no handle");
-    for (const char* header : {"Expect:", "Content-Type: application/octet-stream"})
-      headers = curl_slist_append(headers, header);
   }
   ~State() {
     curl_easy_cleanup(curl);
@@ -116,12 +133,22 @@ struct HttpClient::State {
     TAILRACE_CHECK(code == CURLE_OK, curl_easy_strerror(code));
   }
   void prepare(Exchange& exchange);
+  void take_headers(const HttpCall& call);
 
   const std::string ca_file;
   CURL* curl = nullptr;
   curl_slist* headers = nullptr;
   char said[CURL_ERROR_SIZE] = {};
 };
+
+void HttpClient::State::take_headers(const HttpCall& call) {
+  curl_slist_free_all(headers);
+  headers = nullptr;
+  for (const char* header : {"Expect:", "Content-Type: application/octet-stream"})
+    headers = curl_slist_append(headers, header);
+  if (!call.header.empty()) headers = curl_slist_append(headers, call.header.c_str());
+  set(CURLOPT_HTTPHEADER, headers);
+}
 
 void HttpClient::State::prepare(Exchange& exchange) {
   const HttpCall& call = exchange.call;
@@ -132,7 +159,7 @@ void HttpClient::State::prepare(Exchange& exchange) {
   set(CURLOPT_PROTOCOLS_STR, "http,https");
   set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   set(CURLOPT_USERAGENT, "tailrace/" TAILRACE_VERSION);
-  set(CURLOPT_HTTPHEADER, headers);
+  take_headers(call);
   set(CURLOPT_URL, call.address.c_str());
   set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
   set(CURLOPT_CA_CACHE_TIMEOUT, kAuthoritiesSeconds);

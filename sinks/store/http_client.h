@@ -24,6 +24,7 @@ struct HttpCall {
   std::string method;  // GET, PUT, DELETE
   std::string address;
   const HttpBody* body = nullptr;  // of a PUT; null: an empty one
+  std::string header;              // one more, such as "Cookie: ..."; it is never shown
   size_t most_bytes = kMostHdfsAnswerBytes;
   int64_t timeout_ms = 0;  // for all of it; 0: none but that something moves
 };

@@ -163,15 +163,53 @@ constexpr Named kExceptions[] = {
     {"UnsupportedOperationException", HdfsOutcome::refused},
 };
 
+// A server may repeat to us what we, or it, put into an address.
+std::string without_secrets(std::string_view text) {
+  constexpr std::string_view kNames[] = {"delegation=", "hadoop.auth=", "signature=", "token="};
+  std::string out(text);
+  for (const std::string_view name : kNames) {
+    for (size_t at = out.find(name); at != std::string::npos; at = out.find(name, at)) {
+      at += name.size();
+      const size_t end = std::min(out.find_first_of("& \t\n", at), out.size());
+      out.replace(at, end - at, "...");
+    }
+  }
+  return out;
+}
+
 HdfsAnswer of_exception(const Fields& fields) {
   HdfsAnswer answer;
   for (const Named& named : kExceptions)
     if (named.exception == fields.exception) answer.outcome = named.outcome;
-  const std::string_view message = fields.message;
+  const std::string message = without_secrets(fields.message.substr(0, fields.message.find('\n')));
   answer.text = escape(fields.exception, 100);
-  if (const auto first = message.substr(0, message.find('\n')); !first.empty())
-    answer.text += ": " + escape(first, kMostSaid);
+  if (!message.empty()) answer.text += ": " + escape(message, kMostSaid);
+  if (message.find("is not allowed to impersonate") != std::string::npos)
+    answer.text += "; the servers must allow it by hadoop.proxyuser.USER.hosts and .groups";
   return answer;
+}
+
+// Java's words of what is wrong with a proof of Kerberos's, in a page.
+size_t gss_in(std::string_view body) { return body.find("GSSException: "); }
+
+// Who we are is not known there, or not believed.
+std::string unbelieved(const HttpReply& reply) {
+  std::string text = "it asks who we are (" + std::to_string(reply.status) + ")";
+  const bool kerberos = reply.challenge.empty() || reply.challenge.starts_with("Negotiate");
+  if (!kerberos)
+    return text + " and wants '" +
+           escape(reply.challenge.substr(0, reply.challenge.find_first_of(" ,")), 40) +
+           "' where HDFS uses Kerberos: is this a proxy, or does the server lack "
+           "hadoop.http.authentication.type = kerberos?";
+  if (const size_t at = gss_in(reply.body); at != std::string_view::npos) {
+    const std::string_view said = std::string_view(reply.body).substr(at);
+    return text + ": " + escape(without_secrets(said.substr(0, said.find_first_of("<\n"))), 300);
+  }
+  if (reply.proven)
+    return text +
+           " and does not take our ticket for HTTP/: does `url` name it as that principal "
+           "does, and has it that principal's newest key?";
+  return text + ": it wants Kerberos, by `kerberos: {principal: ..., keytab: ...}`";
 }
 
 // An answer that is none of HDFS's: a proxy's, a page that asks for a password, another server's.
@@ -183,9 +221,9 @@ HdfsAnswer not_understood(const HttpReply& reply) {
                     head.find("<HTML") != std::string_view::npos ||
                     head.find("<!DOCTYPE") != std::string_view::npos;
   answer.text = "HTTP status " + std::to_string(reply.status);
-  if (reply.status == 401) {
+  if (reply.status == 401 || gss_in(reply.body) != std::string_view::npos) {
     answer.outcome = HdfsOutcome::denied;
-    answer.text = "it asks who we are (401): this HDFS uses Kerberos, which is not supported yet";
+    answer.text = unbelieved(reply);
   } else if (page && reply.status == 200) {
     answer.text =
         "it answered with a web page where HDFS answers with JSON: is this a proxy's login page?";
@@ -317,11 +355,14 @@ std::string percent_encode(std::string_view text, Slashes slashes) {
   return out;
 }
 
+std::string hdfs_origin(const HdfsUrl& server) {
+  const std::string shown = server.server();
+  return (server.tls() ? "https" : "http") + shown.substr(shown.find(':'));
+}
+
 std::string hdfs_address(const HdfsUrl& server, std::string_view user, std::string_view path,
                          std::string_view op, const HdfsParameters& parameters) {
-  const std::string shown = server.server();
-  std::string out = server.tls() ? "https" : "http";
-  out += shown.substr(shown.find(':'));
+  std::string out = hdfs_origin(server);
   out += kPrefix;
   out += percent_encode(path, Slashes::kept);
   out += "?op=";
@@ -337,7 +378,8 @@ std::string hdfs_address(const HdfsUrl& server, std::string_view user, std::stri
 
 Result<void> check_hdfs_redirect(const HdfsUrl& server, std::string_view location) {
   const std::string_view scheme = server.tls() ? "https://" : "http://";
-  const std::string shown = "a redirect to '" + escape(location, 100) + "'";
+  const std::string shown =  // behind the '?' may stand a token
+      "a redirect to '" + escape(location.substr(0, location.find('?')), 100) + "'";
   if (location.size() > kMostLocation) return wrong("a redirect of more than 8 KiB");
   for (const char c : location)
     if (c <= ' ' || c == 0x7f || c == '\\' || c == '"' || c == '<' || c == '>' || c == '#')
@@ -352,6 +394,13 @@ Result<void> check_hdfs_redirect(const HdfsUrl& server, std::string_view locatio
   if (!rest.substr(slash).starts_with(std::string(kPrefix) + "/"))
     return wrong(shown + " is not followed: it is no address of WebHDFS");
   return {};
+}
+
+std::string hdfs_redirect_host(std::string_view location) {
+  const size_t begin = location.find("://");
+  if (begin == std::string_view::npos) return {};
+  location.remove_prefix(begin + 3);
+  return std::string(location.substr(0, location.find_first_of("/?")));
 }
 
 HdfsAnswer understand_hdfs(HdfsExpects expects, const HttpReply& reply) {

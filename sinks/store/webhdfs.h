@@ -37,6 +37,8 @@ struct HdfsUrl {
 enum class Slashes { kept, encoded };
 [[nodiscard]] std::string percent_encode(std::string_view text, Slashes slashes);
 
+// "http://host:port", with which every address of it begins.
+[[nodiscard]] std::string hdfs_origin(const HdfsUrl& server);
 // Names are the protocol's, values are encoded here.
 using HdfsParameters = std::vector<std::pair<std::string_view, std::string>>;
 // The http:// address of an operation on `path`, which is absolute. `user` empty: not said.
@@ -46,6 +48,8 @@ using HdfsParameters = std::vector<std::pair<std::string_view, std::string>>;
 // Whether `location`, which `server` sent us to, may be followed: the same scheme, a path of
 // WebHDFS, nothing that means one thing to us and another to who parses it. rejected: why not.
 [[nodiscard]] Result<void> check_hdfs_redirect(const HdfsUrl& server, std::string_view location);
+// "host:port" of one that passed that.
+[[nodiscard]] std::string hdfs_redirect_host(std::string_view location);
 
 // What came back over HTTP.
 struct HttpReply {
@@ -54,6 +58,9 @@ struct HttpReply {
   std::string location;  // where a redirect leads
   std::string body;
   int64_t server_s = 0;  // the server's clock, in seconds since 1970; 0: it did not say
+  std::string cookie{};     // the last Set-Cookie of Hadoop's, "hadoop.auth=..." alone
+  std::string challenge{};  // WWW-Authenticate: what it wants to be shown
+  bool proven = false;      // by Kerberos we showed who asks
 };
 
 enum class HdfsOutcome {

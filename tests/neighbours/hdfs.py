@@ -26,7 +26,7 @@ from kerberos import missing  # noqa: E402
 from programs import ByHand  # noqa: E402
 from webhdfs_client import WebHdfs, ask  # noqa: E402
 
-STARTS = 60  # seconds, on a machine that is busy
+STARTS = 180  # seconds, on a machine that is busy
 WEBAPPS = ("hdfs", "datanode", "journal", "secondary", "static")  # they must be there; WebHDFS needs nothing in them
 LOGGING = """log4j.rootLogger=${lab.log},err
 log4j.appender.err=org.apache.log4j.ConsoleAppender

@@ -27,6 +27,10 @@ HdfsSettings settings(const std::string& below) {
     const std::string value(word.substr(key.size() + 1));
     if (key == "ca_file")
       out.access.ca_file = value;
+    else if (key == "principal")
+      out.access.kerberos.principal = value;
+    else if (key == "keytab")
+      out.access.kerberos.keytab = value;
     else
       BOOST_FAIL("no such setting: " << key);
   }

@@ -115,6 +115,19 @@ BOOST_AUTO_TEST_CASE(a_redirect_is_told_and_not_followed) {
   BOOST_TEST(reply->location == "http://127.0.0.1:1/webhdfs/v1/a?op=CREATE");
 }
 
+BOOST_AUTO_TEST_CASE(the_cookie_of_hadoop_and_what_it_asks_for_are_told) {
+  const CannedServer server(
+      "HTTP/1.1 401 Unauthorized\r\nset-cookie: other=1\r\nSet-Cookie: hadoop.auth=\"u=a&s=b\"; "
+      "Path=/; HttpOnly\r\nwww-Authenticate: Negotiate\r\nContent-Length: 0\r\n\r\n");
+  HttpCall call = get(server);
+  call.header = "Cookie: hadoop.auth=\"x\"";
+  const auto reply = HttpClient().call(call);
+  BOOST_REQUIRE(reply.ok());
+  BOOST_TEST(reply->cookie == "hadoop.auth=\"u=a&s=b\"");
+  BOOST_TEST(reply->challenge == "Negotiate");
+  BOOST_TEST(server.heard().find("\r\nCookie: hadoop.auth=\"x\"\r\n") != std::string::npos);
+}
+
 // A DataNode says 100 Continue unasked, and closes.
 BOOST_AUTO_TEST_CASE(a_body_is_sent_whole_and_of_known_length) {
   const CannedServer server(

@@ -87,6 +87,11 @@ BOOST_AUTO_TEST_CASE(redirects_stay_where_they_belong) {
   BOOST_TEST(!check_hdfs_redirect(server(), "http://dn/webhdfs/v1/" + std::string(9000, 'a')).ok());
 }
 
+BOOST_AUTO_TEST_CASE(a_redirect_names_its_host) {
+  BOOST_TEST(hdfs_redirect_host("http://dn1:9864/webhdfs/v1/a?op=OPEN") == "dn1:9864");
+  BOOST_TEST(hdfs_redirect_host("https://[::1]:1/webhdfs/v1/a") == "[::1]:1");
+}
+
 BOOST_AUTO_TEST_CASE(the_name_of_an_exception_decides) {
   const struct {
     int status;
@@ -229,6 +234,40 @@ BOOST_AUTO_TEST_CASE(what_is_not_of_hdfs_is_recognised_and_said) {
   // Deep nesting and other bytes end in the same words.
   BOOST_TEST(!said(json(200, std::string(1'000'000, '['))).empty());
   BOOST_TEST(!said(json(200, std::string("\0\xff", 2))).empty());
+}
+
+BOOST_AUTO_TEST_CASE(who_does_not_know_us_is_said_with_what_to_do) {
+  const auto said = [](HttpReply reply) {
+    const HdfsAnswer answer = understand_hdfs(HdfsExpects::status, reply);
+    BOOST_TEST((answer.outcome == HdfsOutcome::denied));
+    return answer.text;
+  };
+  HttpReply reply{401, "text/html", "", "<html>Authentication required</html>"};
+  reply.challenge = "Negotiate";
+  BOOST_TEST(said(reply) ==
+             "it asks who we are (401): it wants Kerberos, by `kerberos: {principal: ..., keytab: "
+             "...}`");
+  reply.proven = true;
+  BOOST_TEST(said(reply).find("does not take our ticket") != std::string::npos);
+  reply.challenge = "Basic realm=x";
+  BOOST_TEST(said(reply).find("wants 'Basic'") != std::string::npos);
+  reply = {403, "text/html", "",
+           "<p>GSSException: Failure unspecified at GSS-API level (Mechanism level: Clock skew too "
+           "great (37))</p>"};
+  BOOST_TEST(said(reply) ==
+             "it asks who we are (403): GSSException: Failure unspecified at GSS-API level "
+             "(Mechanism level: Clock skew too great (37))");
+}
+
+BOOST_AUTO_TEST_CASE(what_proves_who_we_are_is_told_to_nobody) {
+  const HdfsAnswer answer = understand_hdfs(
+      HdfsExpects::status,
+      raised(403, "InvalidToken", "at /a?op=OPEN&delegation=HAAA_x-1&signature=ab, token=cd"));
+  BOOST_TEST(answer.text == "InvalidToken: at /a?op=OPEN&delegation=...&signature=... token=...");
+  const auto refused =
+      check_hdfs_redirect(server(), "https://dn1:9864/webhdfs/v1/a?op=OPEN&delegation=HAAA");
+  BOOST_REQUIRE(!refused.ok());
+  BOOST_TEST(refused.error().text.find("HAAA") == std::string::npos, refused.error().text);
 }
 
 BOOST_AUTO_TEST_CASE(an_error_says_whether_to_try_again) {
