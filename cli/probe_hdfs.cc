@@ -206,7 +206,7 @@ void probe_categories(HdfsClient& client, const SinkSettings& sink, const std::s
     if (!entry.directory || entry.name.starts_with('_') || entry.name.starts_with('.')) continue;
     if (++looked > kMostCategories) break;
     const std::string path = sink.root + "/" + entry.name;
-    const HdfsAnswer may = client.may_write(path);
+    const HdfsAnswer may = client.may_write(path, sink.hdfs_writing.rights_of(entry.name));
     if (may.outcome != HdfsOutcome::denied) continue;
     if (++bad <= kMostNamed)
       out.push_back(failed(about, "right to write in " + path, may, sink, path));

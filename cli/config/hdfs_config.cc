@@ -2,6 +2,7 @@
 
 #include "base/units.h"
 #include "cli/process.h"
+#include "sinks/store/hadoop_conf.h"
 
 namespace tailrace {
 
@@ -9,9 +10,29 @@ namespace {
 
 constexpr uint64_t kBlockStep = 1u << 20;
 
+// Where Hadoop's own clients of this host are told to go.
+void read_hadoop_conf_dir(ConfigMap& map, SinkSettings& settings) {
+  if (map.has("url"))
+    return map.wrong("hadoop_conf_dir", "'url' says already where HDFS is",
+                     "leave one of them out");
+  const auto conf = read_hadoop_conf(map.text("hadoop_conf_dir"));
+  if (!conf) return map.wrong("hadoop_conf_dir", conf.error().text);
+  auto urls = namenodes_in(*conf, map.text("nameservice"));
+  if (!urls)
+    return map.wrong(map.has("nameservice") ? "nameservice" : "hadoop_conf_dir", urls.error().text);
+  settings.hdfs = std::move(*urls);
+  const std::string key = "hadoop.security.authentication";
+  if (conf->value(key) == "kerberos" && !map.has("kerberos"))
+    map.wrong("hadoop_conf_dir", "this HDFS uses Kerberos (" + conf->place(key) + ")",
+              "kerberos: {principal: tailrace/_HOST@EXAMPLE.COM, keytab: /etc/tailrace/k.keytab}");
+}
+
 void read_servers(ConfigMap& map, SinkSettings& settings) {
+  if (map.has("hadoop_conf_dir")) return read_hadoop_conf_dir(map, settings);
+  if (map.has("nameservice"))
+    map.wrong("nameservice", "'nameservice' is of 'hadoop_conf_dir', which is not there");
   if (map.texts("url").empty())
-    map.missing("url", "[webhdfs://namenode:9870]");
+    map.missing("url", "[webhdfs://namenode:9870], or hadoop_conf_dir: /etc/hadoop/conf");
   for (const std::string& text : map.texts("url")) {
     auto url = parse_hdfs_url(text);
     if (!url)
@@ -83,7 +104,7 @@ void read_writing(ConfigMap& map, HdfsWriting& writing) {
 
 void read_hdfs_sink(ConfigMap& map, SinkSettings& settings) {
   constexpr const char* kOfHdfs[] = {
-         "url",      "user",  "kerberos",
+      "hadoop_conf_dir", "nameservice",    "url",      "user",  "kerberos",
       "ca_file",         "redirect_hosts", "owner",    "group", "mode",
       "replication",     "block_size",     "bandwidth"};
   const bool hdfs = map.text("type") == "hdfs";

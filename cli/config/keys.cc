@@ -126,6 +126,11 @@ constexpr ConfigKey kKeys[] = {
     {kPublishes, "sinks.*.url", list, "",
      "of hdfs: the NameNodes of one HDFS, webhdfs://host:9870 (swebhdfs:// over TLS), or HttpFS "
      "servers, httpfs://host:14000; whichever is active is used"},
+    {kPublishes, "sinks.*.hadoop_conf_dir", path, "",
+     "of hdfs, instead of url: a directory with core-site.xml and hdfs-site.xml, which name the "
+     "NameNodes; read at the start"},
+    {kPublishes, "sinks.*.nameservice", text, "",
+     "of hadoop_conf_dir: which of its nameservices (that of fs.defaultFS)"},
     {kPublishes, "sinks.*.user", text, "",
      "of hdfs: as whom, where it has no Kerberos (the user of this process)"},
     {kPublishes, "sinks.*.kerberos", map, "",

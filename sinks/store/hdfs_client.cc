@@ -181,8 +181,9 @@ HdfsAnswer HdfsClient::set_group(const std::string& path, const HdfsRights& as) 
       {"PUT", path, "SETOWNER", parameters_of(as, {{"group", as.group}}), HdfsExpects::nothing});
 }
 
-HdfsAnswer HdfsClient::may_write(const std::string& directory) {
-  return ask({"GET", directory, "CHECKACCESS", {{"fsaction", "-wx"}}, HdfsExpects::nothing});
+HdfsAnswer HdfsClient::may_write(const std::string& directory, const HdfsRights& as) {
+  return ask({"GET", directory, "CHECKACCESS", parameters_of(as, {{"fsaction", "-wx"}}),
+              HdfsExpects::nothing});
 }
 
 HdfsAnswer HdfsClient::quota(const std::string& directory) {

@@ -48,7 +48,7 @@ class HdfsClient {
   // Changes nothing, as only the active NameNode can: absent is certain.
   [[nodiscard]] HdfsAnswer touch(const std::string& path, const HdfsRights& as = {});
   // done: we may put names into this directory and look at them.
-  [[nodiscard]] HdfsAnswer may_write(const std::string& directory);
+  [[nodiscard]] HdfsAnswer may_write(const std::string& directory, const HdfsRights& as = {});
   [[nodiscard]] HdfsAnswer quota(const std::string& directory);
   // The group of `as`; done if that names none.
   [[nodiscard]] HdfsAnswer set_group(const std::string& path, const HdfsRights& as);

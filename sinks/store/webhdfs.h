@@ -57,7 +57,7 @@ struct HttpReply {
   std::string type;      // Content-Type
   std::string location;  // where a redirect leads
   std::string body;
-  int64_t server_s = 0;  // the server's clock, in seconds since 1970; 0: it did not say
+  int64_t server_s = 0;     // the server's clock, in seconds since 1970; 0: it did not say
   std::string cookie{};     // the last Set-Cookie of Hadoop's, "hadoop.auth=..." alone
   std::string challenge{};  // WWW-Authenticate: what it wants to be shown
   bool proven = false;      // by Kerberos we showed who asks

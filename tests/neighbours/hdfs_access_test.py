@@ -68,6 +68,11 @@ class Encrypted(unittest.TestCase):
         self.empty_directory("/fs")
         conforms(self, "swebhdfs://tailrace@%s/fs" % self.fs, ca_file=self.ca)
 
+    def test_hadoops_own_settings_lead_there(self):
+        self.empty_directory("/by-conf")
+        with Run(None, user="tailrace", root="/by-conf", ca_file=self.ca, hadoop_conf_dir=self.hdfs.folder + "/conf") as run:
+            run.says("publishing into swebhdfs://%s/by-conf" % self.web)
+
     def test_an_authority_that_is_not_believed_is_said(self):
         with Run("swebhdfs://" + self.web) as run:
             run.says("waiting for HDFS", self.web, "certificate", "`ca_file`", "the system's are believed")

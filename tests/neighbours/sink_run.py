@@ -31,7 +31,7 @@ class Run(Program):
     def __init__(self, url, environment=None, pipeline=None, **settings):
         super().__init__(tempfile.mkdtemp(prefix="tailrace-access-"))
         self.environment = environment
-        sink = {"type": "hdfs", "url": [url] if isinstance(url, str) else url, "root": "/logs", "layout": "{category}",
+        sink = {"type": "hdfs", **({"url": [url]} if url else {}), "root": "/logs", "layout": "{category}",
                 "timezone": "UTC", "roll": {"age": "1s", "idle": "1s"}, **settings}
         with open(self.folder + "/run.yaml", "w") as f:  # JSON is YAML
             json.dump({"role": "run", "cluster": "access", "state": self.folder + "/state", "admin": "127.0.0.1:0",
