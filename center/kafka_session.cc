@@ -195,6 +195,7 @@ void KafkaSession::step_transaction(const std::string& category, OwnedLane& lane
     for (const StreamKey& key : std::exchange(lane.moved, {}))
       lane.ends.push_back(lane.rows.at(key).position(key));
     if (!mutant(Mutant::kafka_positions_outside)) write.positions = lane.ends;
+    lane.proving = std::exchange(lane.doubts, {});
     lane.first_ms = -1;
     lane.hurry = false;
     lane.step = OwnedLane::Step::ending;
@@ -299,11 +300,13 @@ void KafkaSession::read(const std::string& category, OwnedLane& lane, const Kafk
 
 void KafkaSession::committed(const std::string& category, OwnedLane& lane) {
   lane.pause_ms = 0;
+  lane.proving.clear();
   for (const KafkaPosition& end : std::exchange(lane.ends, {})) {
     Row& row = lane.rows.at(end.key);
     row.committed = end.at;
     row.flags |= end.flags;
-    actions_.push_back(TellCommitted{category, end.key, row.committed});
+    if (!lane.doubts.contains(end.key))
+      actions_.push_back(TellCommitted{category, end.key, row.committed});
   }
   const uint64_t lines = std::exchange(lane.lines, 0);
   counts_.lines_committed += lines;
@@ -346,6 +349,8 @@ void KafkaSession::forget(OwnedLane& lane) {
   waiting_bytes_ -= std::exchange(lane.queue_bytes, 0);
   lane.queue.clear();
   lane.moved.clear();
+  lane.doubts.clear();
+  lane.proving.clear();
   lane.ends.clear();
   lane.again.reset();
   lane.first_ms = lane.since_ms = -1;

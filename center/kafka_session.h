@@ -117,7 +117,9 @@ class KafkaSession final : public SinkSession {
     std::vector<KafkaBatch> queue;  // what no transaction has yet
     uint64_t queue_bytes = 0;
     std::set<StreamKey> moved;  // whose rows say more than the last commit did
-    int64_t first_ms = -1;      // mono: since when any did; -1: none
+    // Of which Locals knew more; and those of them that the next transaction proves.
+    std::set<StreamKey> doubts, proving;
+    int64_t first_ms = -1;  // mono: since when any did; -1: none
     bool hurry = false;
     int64_t idle_since_ms = 0;  // mono
 
@@ -139,6 +141,7 @@ class KafkaSession final : public SinkSession {
   [[nodiscard]] const std::string* place_of(const std::string& category) const;
   [[nodiscard]] Judgement place(const OwnedLane* lane, const StreamKey& stream, uint64_t from,
                                 uint64_t to) const;
+  [[nodiscard]] bool reopens(const std::string& category) const;
   [[nodiscard]] bool full(const OwnedLane& lane, uint64_t part) const;
   void call(const std::string& category, OwnedLane& lane, Call what);
   // True: the lane has ended.

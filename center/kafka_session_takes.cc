@@ -20,6 +20,13 @@ Judgement KafkaSession::place(const OwnedLane* lane, const StreamKey& stream, ui
   return Row().judge(from, to);
 }
 
+// Its Locals think that it is here, and it will be: what they send comes again.
+bool KafkaSession::reopens(const std::string& category) const {
+  const auto lane = lanes_.find(category);
+  return lane != lanes_.end() && lane->second.told && !lane->second.owned() &&
+         !lane->second.leaving;
+}
+
 // `part`: how much of its room counts, in halves.
 bool KafkaSession::full(const OwnedLane& lane, uint64_t part) const {
   return lane.queue_bytes * 2 >= options_.lane_bytes * part ||
@@ -39,6 +46,7 @@ void KafkaSession::moved(OwnedLane& lane, const StreamKey& key) {
 Judgement KafkaSession::take(const std::string& category, KafkaBatch batch, Moment now) {
   now_ = now;
   const BatchFields& fields = batch.fields;
+  if (reopens(category)) return Judgement::later;
   if (const Judgement judgement =
           place(owner_of(category), batch.key, fields.first_seq, fields.end_seq());
       judgement != Judgement::take)
@@ -65,6 +73,7 @@ Judgement KafkaSession::on_gap(const std::string& category, const StreamKey& str
                                uint64_t chain_after, Moment now) {
   now_ = now;
   const uint64_t end = gap.first_seq + gap.count;
+  if (reopens(category)) return Judgement::later;
   if (const Judgement judgement = place(owner_of(category), stream, gap.first_seq, end);
       judgement != Judgement::take)
     return judgement;
@@ -115,6 +124,7 @@ void KafkaSession::doubt(const std::string& category, const StreamKey& stream) {
   if (!owner_of(category)) return;
   OwnedLane& lane = lanes_.at(category);
   static_cast<void>(lane.rows[stream]);
+  lane.doubts.insert(stream);
   moved(lane, stream);
   lane.hurry = true;
 }
@@ -133,9 +143,10 @@ std::optional<SinkSession::Standing> KafkaSession::standing(const std::string& c
                                                             const StreamKey& stream) const {
   const OwnedLane* lane = owner_of(category);
   if (!lane) return std::nullopt;
+  const bool doubted = lane->doubts.contains(stream) || lane->proving.contains(stream);
   const auto row = lane->rows.find(stream);
-  if (row == lane->rows.end()) return Standing{};
-  return Standing{row->second.committed, row->second.received};
+  if (row == lane->rows.end()) return Standing{{}, {}, doubted};
+  return Standing{row->second.committed, row->second.received, doubted};
 }
 
 bool KafkaSession::takes(const std::string& category, const StreamKey&) const {

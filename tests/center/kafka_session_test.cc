@@ -187,6 +187,7 @@ BOOST_AUTO_TEST_CASE(an_idle_producer_is_closed_and_what_comes_then_is_taken_aft
   BOOST_TEST(rig.session.standing(kWeb, kStream).has_value());  // Locals need not ask elsewhere
   BOOST_TEST((rig.take(0, 1) == Judgement::later));
   rig.pass(1);
+  BOOST_TEST((rig.take(0, 1) == Judgement::later));  // and not lost: a REWIND is owed
   rig.answer(rig.expect<KafkaOpen>());
   rig.answer(rig.expect<KafkaReadPositions>());
   BOOST_TEST((rig.take(0, 1) == Judgement::take));
@@ -216,6 +217,7 @@ BOOST_AUTO_TEST_CASE(whoever_doubts_is_told_again_after_a_transaction) {
   rig.pass(1);
   const KafkaCall call = rig.expect<KafkaWrite>();
   BOOST_TEST(std::get<KafkaWrite>(call.what).positions.at(0).at.seq == 10u);  // never an empty one
+  BOOST_TEST(rig.session.standing(kWeb, kStream)->doubted);                   // not told meanwhile
   rig.answer(call);
   rig.answer(rig.expect<KafkaCommit>());
   BOOST_TEST(rig.committed.seq == 10u);
