@@ -1,5 +1,6 @@
 """The balance of docs/metrics.md, read from the daemons' admin ports: nothing that a stop took is unaccounted for."""
 import collections
+import contextlib
 import os
 import re
 import urllib.request
@@ -23,8 +24,11 @@ def lines(address):
 
 def address_of(pid, *but):
     """Where the process serves its metrics: it listens on one loopback port besides those. None: it does not (any more)."""
+    sockets = set()
     try:
-        sockets = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                sockets.add(os.readlink(f"/proc/{pid}/fd/{fd}"))
     except OSError:
         return None
     with open("/proc/net/tcp") as table:
