@@ -1,21 +1,11 @@
 #!/usr/bin/env python3
 """Unpacks .snappy files in Hadoop's blocks (docs/formats.md), by libsnappy and none of our code: `snappy_cat.py FILE...`"""
-import ctypes
-import ctypes.util
+import os
 import struct
 import sys
 
-SNAPPY = ctypes.CDLL(ctypes.util.find_library("snappy"))
-
-
-def uncompressed(chunk):
-    length = ctypes.c_size_t()
-    if SNAPPY.snappy_uncompressed_length(chunk, ctypes.c_size_t(len(chunk)), ctypes.byref(length)) != 0:
-        raise ValueError("a chunk without a length")
-    raw = ctypes.create_string_buffer(length.value)
-    if SNAPPY.snappy_uncompress(chunk, ctypes.c_size_t(len(chunk)), raw, ctypes.byref(length)) != 0:
-        raise ValueError("a broken chunk")
-    return raw.raw[:length.value]
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/road"))
+from libsnappy import uncompressed  # noqa: E402
 
 
 def exactly(file, size):

@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import xml.sax.saxutils
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -23,10 +22,9 @@ import hadoop_jars  # noqa: E402
 from hdfs_security import Kerberos, Tls  # noqa: E402
 from hdfs_servers import CLASS, NAMESERVICE, ON_LOOPBACK, DataNode, HttpFs, JournalNode, NameNode  # noqa: E402
 from kerberos import missing  # noqa: E402
-from programs import ByHand  # noqa: E402
+from programs import ByHand, Lab  # noqa: E402
 from webhdfs_client import WebHdfs, ask  # noqa: E402
 
-STARTS = 180  # seconds, on a machine that is busy
 WEBAPPS = ("hdfs", "datanode", "journal", "secondary", "static")  # they must be there; WebHDFS needs nothing in them
 LOGGING = """log4j.rootLogger=${lab.log},err
 log4j.appender.err=org.apache.log4j.ConsoleAppender
@@ -44,12 +42,14 @@ def write_xml(path, settings):
         f.write("</configuration>\n")
 
 
-class Hdfs:
+class Hdfs(Lab):
     """A NameNode, `datanodes`, and with `httpfs` a HttpFS server. With a `with` it ends, and its folder goes.
 
     `ha`: two NameNodes and a JournalNode; who is active is decided by failover() alone. `kerberos`: nobody is believed.
     `tls`: all HTTP is HTTPS, by certificates that the authority `tls.ca` signed. `settings` are added to hdfs-site.xml,
     `datanode_settings` to those of the DataNodes alone."""
+
+    STARTS = 180
 
     def __init__(self, datanodes=1, httpfs=False, ha=False, kerberos=False, tls=False, settings=None, datanode_settings=None,
                  folder=None):
@@ -222,37 +222,10 @@ class Hdfs:
         for other in others:  # what -bootstrapStandby fetches, without a JVM
             shutil.copytree(first.folder + "/name", other.folder + "/name")
 
-    def wait(self, seconds=STARTS, servers=None, check=None):
-        """Until each server that runs serves (or does what `check` tells)."""
-        end = time.monotonic() + seconds
-        for server in servers or self.servers:
-            while server.alive() and not (check(server) if check else server.serves()):
-                if time.monotonic() > end:
-                    raise RuntimeError("%s does not serve; %s/log" % (server.name, server.folder))
-                time.sleep(0.1)
-            if server.process is not None and not server.alive():
-                raise RuntimeError("%s has ended; %s/log" % (server.name, server.folder))
-
     def stop(self):
-        for server in self.servers:
-            server.end()
+        super().stop()
         if self.kerberos:
             self.kerberos.kdc.end()
-
-    def remove(self):
-        self.stop()
-        if self.own:
-            shutil.rmtree(self.folder, ignore_errors=True)
-
-    def __enter__(self):
-        try:
-            return self.start()
-        except BaseException:
-            self.stop()
-            raise
-
-    def __exit__(self, *_):
-        self.remove()
 
 
 # --- by hand --------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from certificates import Certificates  # noqa: E402
 from hdfs import Hdfs  # noqa: E402
 from kerberos import REALM  # noqa: E402
 from ports import free_port  # noqa: E402
-from programs import wait_for  # noqa: E402
+from programs import answering, wait_for  # noqa: E402
 from sink_run import PATIENCE_S, TAILRACE, Run, conforms  # noqa: E402
 
 @contextlib.contextmanager
@@ -35,14 +35,8 @@ def tls_server(certificate):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Nothing)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     server.handle_error = lambda *_: None  # who does not believe it goes away in the midst
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with answering(server) as port:
+        yield port
 
 
 class Encrypted(unittest.TestCase):

@@ -8,13 +8,13 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../road")]
 from hdfs import Hdfs  # noqa: E402
 from ports import free_port  # noqa: E402
+from programs import answering  # noqa: E402
 
 TAILRACE = os.environ.get("TAILRACE_BIN") or os.path.join(HERE, "../../build/bin/tailrace")
 
@@ -158,15 +158,8 @@ def web_page():
         def log_message(self, *_):
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with answering(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)) as port:
+        yield port
 
 
 class TwoNameNodes(Case):

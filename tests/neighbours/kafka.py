@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
@@ -25,14 +24,13 @@ from kafka_servers import INSIDE, Broker, BrokerOfZooKeeper  # noqa: E402
 from kerberos import missing  # noqa: E402
 from maven_jars import SKIPPED, Lacking  # noqa: E402
 from ports import free_port  # noqa: E402
-from programs import ByHand  # noqa: E402
+from programs import ByHand, Lab  # noqa: E402
 from zookeeper import ZooKeeper  # noqa: E402
 
-STARTS = 60  # seconds, on a machine that is busy
 CLUSTER = "4L6g3nShT-eMCtK--X86sw"
 
 
-class Kafka:
+class Kafka(Lab):
     """`brokers` of them: with three, topics have three copies and two must have a record. With a `with` it ends, and its folder goes.
 
     Topics are not made by being asked for. `settings` are added to those of the brokers; `version`: another than the usual, before
@@ -66,6 +64,7 @@ class Kafka:
         with_zookeeper = version and major(version) < 3
         self.zookeeper = ZooKeeper(folder=self.folder + "/zookeeper") if with_zookeeper else None
         self.brokers = [(BrokerOfZooKeeper if with_zookeeper else Broker)(self, n) for n in range(1, brokers + 1)]
+        self.servers = self.brokers
         for broker in self.brokers if doors else ():
             broker.advertised["PLAINTEXT"] = free_port()
 
@@ -118,39 +117,12 @@ class Kafka:
         self.wait()
         return self
 
-    def wait(self, seconds=STARTS):
-        """Until each broker that runs serves."""
-        end = time.monotonic() + seconds
-        for broker in self.brokers:
-            while broker.alive() and not broker.serves():
-                if time.monotonic() > end:
-                    raise RuntimeError("%s does not serve; %s/log" % (broker.name, broker.folder))
-                time.sleep(0.05)
-            if broker.process is not None and not broker.alive():
-                raise RuntimeError("%s has ended; %s/log" % (broker.name, broker.folder))
-
     def stop(self):
-        for broker in self.brokers:
-            broker.end()
+        super().stop()
         if self.security:
             self.security.end()
         if self.zookeeper:
             self.zookeeper.stop()
-
-    def remove(self):
-        self.stop()
-        if self.own:
-            shutil.rmtree(self.folder, ignore_errors=True)
-
-    def __enter__(self):
-        try:
-            return self.start()
-        except BaseException:
-            self.stop()
-            raise
-
-    def __exit__(self, *_):
-        self.remove()
 
 
 # --- by hand --------------------------------------------------------------------------------------

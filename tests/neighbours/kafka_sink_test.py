@@ -1,13 +1,10 @@
 #!/usr/bin/env python3
 """`tailrace run` into a real Kafka: every line once for read_committed readers, in its file's order, whatever dies."""
-import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
 from collections import defaultdict
@@ -16,40 +13,24 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "../road"))
 from kafka import Kafka  # noqa: E402
-from programs import Program, wait_for  # noqa: E402
-
-TAILRACE = os.environ.get("TAILRACE_BIN") or os.path.join(HERE, "../../build/bin/tailrace")
-POSITIONS = "__tailrace_positions"
-PATIENCE_S = 60
+from programs import wait_for  # noqa: E402
+from sink_run import PATIENCE_S, TAILRACE, RunInFolder  # noqa: E402
 
 
 def text_of(record):
     return record.value.decode()
 
 
-class Road(Program):
-    """Log files, and a `tailrace run` that sends them to Kafka and, with `files`, into a directory too."""
+class Road(RunInFolder):
+    """Log files, and a `tailrace run` that sends them to Kafka; with `words` instead of settings also elsewhere."""
 
-    def __init__(self, kafka, words=(), sink=None, properties=None):
-        super().__init__(tempfile.mkdtemp(prefix="tailrace-kafka-"))
-        self.kafka, self.judge = kafka, kafka.judge()
-        self.words = list(words)
-        self.written = defaultdict(list)
-        if sink is None:
-            return
-        with open(self.folder + "/run.yaml", "w") as f:  # JSON is YAML
-            json.dump({"role": "run", "cluster": "kafka", "state": self.folder + "/state", "admin": "127.0.0.1:0",
-                       "sinks": {"realtime": {"type": "kafka", "brokers": [kafka.at()], "create_topics": "true", **sink,
-                                              **({"properties": properties} if properties else {})}},
-                       "pipelines": {"web": {"files": [self.folder + "/web/*.log"]}}}, f)
+    def __init__(self, kafka, sink=None, pipelines=("web",)):
+        super().__init__("tailrace-kafka-")
+        self.judge = kafka.judge()
         self.words = ["--config", self.folder + "/run.yaml"]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.end()
-        shutil.rmtree(self.folder)
+        self.written = defaultdict(list)
+        self.settle({"realtime": {"type": "kafka", "brokers": [kafka.at()], "create_topics": "true", **(sink or {})}},
+                    {name: {"files": ["%s/%s/*.log" % (self.folder, name)]} for name in pipelines}, "kafka")
 
     def write(self, category, lines, file="a"):
         os.makedirs("%s/%s" % (self.folder, category), exist_ok=True)
@@ -63,13 +44,10 @@ class Road(Program):
     def start(self):
         self.run([TAILRACE, "run", *self.words])
 
-    def said(self):
-        with open(self.folder + "/log", errors="replace") as f:
-            return f.read()
-
-    def says(self, *texts):
-        return wait_for("'%s' in:\n%s" % ("', '".join(texts), self.said()[-2000:]), PATIENCE_S, lambda: next(
-            (line for line in self.said().splitlines() if all(text in line for text in texts)), None))
+    def once(self):
+        """Ends with all that stands in the files; what came of it."""
+        return subprocess.run([TAILRACE, "run", *self.words, "--once"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=120, check=False)
 
     def all_lines(self, category):
         return sorted(line for source, lines in self.written.items() if source.startswith(category + "/") for line in lines)
@@ -108,10 +86,16 @@ class Lines(unittest.TestCase):
         cls.kafka.remove()
 
     def once(self, road):
-        done = subprocess.run([TAILRACE, "run", *road.words, "--once"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              timeout=120, check=False)
+        done = road.once()
         self.assertEqual(done.returncode, 0, done.stdout)
         return done.stdout
+
+    def fails(self, sink):
+        with Road(self.kafka, {"create_topics": "false", **sink}) as road:
+            road.write("web", 1)
+            done = road.once()
+            self.assertNotEqual(done.returncode, 0)
+            return done.stdout
 
     def test_each_once_with_what_it_carries(self):
         with Road(self.kafka) as road:
@@ -184,12 +168,7 @@ class Lines(unittest.TestCase):
         judge = self.kafka.judge()
         judge.create_topic("there", 1)
         judge.create_topic("positions_missing", 4, {"cleanup.policy": "compact"})
-        with Road(self.kafka) as road:
-            road.words = ["--config", road.folder + "/run.yaml"]
-            with open(road.folder + "/run.yaml", "w") as f:
-                json.dump({"role": "run", "cluster": "kafka", "state": road.folder + "/state", "admin": "127.0.0.1:0",
-                           "sinks": {"realtime": {"type": "kafka", "brokers": [self.kafka.at()], "positions_topic": "positions_missing"}},
-                           "pipelines": {name: {"files": ["%s/%s/*.log" % (road.folder, name)]} for name in ("there", "nowhere")}}, f)
+        with Road(self.kafka, {"positions_topic": "positions_missing", "create_topics": "false"}, ("there", "nowhere")) as road:
             road.write("there", 100)
             road.write("nowhere", 100)
             road.start()
@@ -201,20 +180,10 @@ class Lines(unittest.TestCase):
     def test_what_is_wrong_is_said(self):
         judge = self.kafka.judge()
         judge.create_topic("positions_deleted", 4, {"cleanup.policy": "delete"})
-        with Road(self.kafka, sink={"positions_topic": "positions_deleted", "create_topics": "false"}) as road:
-            road.write("web", 1)
-            done = subprocess.run([TAILRACE, "run", *road.words, "--once"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                  timeout=60, check=False)
-            self.assertNotEqual(done.returncode, 0)
-            self.assertIn("cleanup.policy=delete", done.stdout)
-        with Road(self.kafka, sink={"positions_topic": "positions_nowhere", "create_topics": "false"}) as road:
-            road.write("web", 1)
-            done = subprocess.run([TAILRACE, "run", *road.words, "--once"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                  timeout=60, check=False)
-            self.assertNotEqual(done.returncode, 0)
-            self.assertIn("'positions_nowhere' does not exist", done.stdout)
-            self.assertIn("cleanup.policy=compact", done.stdout)
-
+        self.assertIn("cleanup.policy=delete", self.fails({"positions_topic": "positions_deleted"}))
+        said = self.fails({"positions_topic": "positions_nowhere"})
+        self.assertIn("'positions_nowhere' does not exist", said)
+        self.assertIn("cleanup.policy=compact", said)
 
     def test_check_connect_tells_what_is_there(self):
         with Road(self.kafka, sink={"positions_topic": "positions_checked", "create_topics": "false"}) as road:

@@ -1,8 +1,11 @@
 """A server program of a test: started, frozen, ended by its process id. And servers that a person starts and ends by hand."""
+import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
+import threading
 import time
 
 
@@ -47,6 +50,64 @@ class Program:
         self.send(signal.SIGCONT)
         self.process.wait(30)
         self.process = None
+
+
+class Lab:
+    """Servers of a test in one folder, which goes with them if nobody chose it. Each has a name, serves() and start(detached).
+
+    Who derives from it says which they are (servers, folder, own) and how all start; with a `with` they run."""
+
+    STARTS = 60  # seconds, on a machine that is busy
+
+    def start(self, detached=False):
+        for server in self.servers:
+            if not server.alive():
+                server.start(detached)
+        self.wait()
+        return self
+
+    def wait(self, seconds=None, servers=None, check=None):
+        """Until each server that runs serves (or does what `check` tells)."""
+        end = time.monotonic() + (seconds or self.STARTS)
+        for server in servers or self.servers:
+            while server.alive() and not (check(server) if check else server.serves()):
+                if time.monotonic() > end:
+                    raise RuntimeError("%s does not serve; %s/log" % (server.name, server.folder))
+                time.sleep(0.05)
+            if server.process is not None and not server.alive():
+                raise RuntimeError("%s has ended; %s/log" % (server.name, server.folder))
+
+    def stop(self):
+        for server in self.servers:
+            server.end()
+
+    def remove(self):
+        self.stop()
+        if self.own:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        try:
+            return self.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __exit__(self, *_):
+        self.remove()
+
+
+@contextlib.contextmanager
+def answering(server):
+    """An http.server that answers in a thread of its own; its port."""
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 class ByHand:

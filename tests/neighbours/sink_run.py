@@ -1,4 +1,4 @@
-"""Our store and `tailrace run` at a HDFS of hdfs.py, with whatever settings of a sink."""
+"""Our store at a HDFS of hdfs.py, and `tailrace run` at any sink, with whatever settings."""
 import json
 import os
 import re
@@ -25,21 +25,19 @@ def conforms(test, url, environment=None, **settings):
     test.assertIn("No errors detected", done.stdout)
 
 
-class Run(Program):
-    """`tailrace run` with one sink of HDFS and those of its `settings`; with a `with` it ends, and its folder goes."""
+class RunInFolder(Program):
+    """A `tailrace run` and all that belongs to it; with a `with` it ends, and its folder goes."""
 
-    def __init__(self, url, environment=None, pipeline=None, **settings):
-        super().__init__(tempfile.mkdtemp(prefix="tailrace-access-"))
-        self.environment = environment
-        sink = {"type": "hdfs", **({"url": [url]} if url else {}), "root": "/logs", "layout": "{category}",
-                "timezone": "UTC", "roll": {"age": "1s", "idle": "1s"}, **settings}
+    def __init__(self, prefix):
+        super().__init__(tempfile.mkdtemp(prefix=prefix))
+
+    def settle(self, sinks, pipelines, cluster):
+        """Its run.yaml."""
         with open(self.folder + "/run.yaml", "w") as f:  # JSON is YAML
-            json.dump({"role": "run", "cluster": "access", "state": self.folder + "/state", "admin": "127.0.0.1:0",
-                       "sinks": {"warehouse": sink}, "pipelines": {"web": {"files": [self.folder + "/web.log"], **(pipeline or {})}}}, f)
-        self.lines = 0
+            json.dump({"role": "run", "cluster": cluster, "state": self.folder + "/state", "admin": "127.0.0.1:0",
+                       "sinks": sinks, "pipelines": pipelines}, f)
 
     def __enter__(self):
-        self.run([TAILRACE, "run", "--config", self.folder + "/run.yaml"], environment=self.environment)
         return self
 
     def __exit__(self, *_):
@@ -60,6 +58,22 @@ class Run(Program):
             return wait_for("'%s'" % "', '".join(texts), PATIENCE_S, found)
         except AssertionError as e:
             raise AssertionError("%s:\n%s" % (e, self.said()[-3000:])) from None
+
+
+class Run(RunInFolder):
+    """With one sink of HDFS and those of its `settings`."""
+
+    def __init__(self, url, environment=None, pipeline=None, **settings):
+        super().__init__("tailrace-access-")
+        self.environment = environment
+        sink = {"type": "hdfs", **({"url": [url]} if url else {}), "root": "/logs", "layout": "{category}",
+                "timezone": "UTC", "roll": {"age": "1s", "idle": "1s"}, **settings}
+        self.settle({"warehouse": sink}, {"web": {"files": [self.folder + "/web.log"], **(pipeline or {})}}, "access")
+        self.lines = 0
+
+    def __enter__(self):
+        self.run([TAILRACE, "run", "--config", self.folder + "/run.yaml"], environment=self.environment)
+        return self
 
     def asked(self, path):
         """What its admin port says."""

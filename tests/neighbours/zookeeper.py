@@ -12,18 +12,16 @@ import shutil
 import socket
 import sys
 import tempfile
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "../road"))
 from ports import free_port  # noqa: E402
-from programs import ByHand, Program  # noqa: E402
+from programs import ByHand, Lab, Program  # noqa: E402
 
 JARS = "/usr/share/java"
 CLASSES = ("zookeeper.jar", "slf4j-simple.jar", "netty-codec.jar", "netty-resolver.jar")
 SKIPPED = 77  # what ctest takes for "skipped"
-STARTS = 30  # seconds, on a machine that is busy
 
 
 def missing():
@@ -41,7 +39,7 @@ class Server(Program):
 
     def __init__(self, folder, number):
         super().__init__(folder)
-        self.number = number
+        self.number, self.name = number, "ZooKeeper's server %d" % number
         self.port, self.peer_port, self.election_port, self.tls_port = (free_port() for _ in range(4))
         self.at = "127.0.0.1:%d" % self.port
 
@@ -97,8 +95,10 @@ class Server(Program):
         self.name_itself()
 
 
-class ZooKeeper:
+class ZooKeeper(Lab):
     """`servers` of them. With a `with` it ends, and its folder goes."""
+
+    STARTS = 30
 
     def __init__(self, servers=1, tick_ms=200, folder=None, tls=None):
         lacking = missing()
@@ -116,45 +116,12 @@ class ZooKeeper:
         """As clients name it: host:port,host:port."""
         return ",".join(server.at for server in self.servers)
 
-    def start(self, detached=False):
-        for server in self.servers:
-            if not server.alive():
-                server.start(detached)
-        self.wait()
-        return self
-
-    def wait(self, seconds=STARTS):
-        """Until each server that runs serves."""
-        end = time.monotonic() + seconds
-        for server in self.servers:
-            while server.alive() and not server.serves():
-                if time.monotonic() > end:
-                    raise RuntimeError("ZooKeeper's server %d does not serve; %s/log" % (server.number, server.folder))
-                time.sleep(0.05)
-            if server.process is not None and not server.alive():
-                raise RuntimeError("ZooKeeper's server %d has ended; %s/log" % (server.number, server.folder))
-
-    def stop(self):
-        for server in self.servers:
-            server.end()
-
     def wipe(self):
         """Stops all, forgets everything, starts again."""
         self.stop()
         for server in self.servers:
             server.wipe()
         self.start()
-
-    def remove(self):
-        self.stop()
-        if self.own:
-            shutil.rmtree(self.folder, ignore_errors=True)
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *_):
-        self.remove()
 
 
 # --- by hand --------------------------------------------------------------------------------------

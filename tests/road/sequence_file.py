@@ -4,12 +4,14 @@
   blocks(path)     of each block its keys (ms) and its values, as bytes
   Broken           it is none, or was cut
 """
-import ctypes
-import ctypes.util
+import os
 import struct
 import subprocess
 import sys
 import zlib
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from libsnappy import uncompressed  # noqa: E402
 
 CODECS = {b"org.apache.hadoop.io.compress.GzipCodec": "gzip", b"org.apache.hadoop.io.compress.ZStandardCodec": "zstd",
           b"org.apache.hadoop.io.compress.SnappyCodec": "snappy"}
@@ -65,19 +67,14 @@ def unzstd(data):
 
 def unsnappy(data):
     """Blocks of Hadoop's, by libsnappy."""
-    library = ctypes.CDLL(ctypes.util.find_library("snappy"))
     reader, raw = Reader(data), b""
     while not reader.done():
         end = reader.number(4) + len(raw)
         while len(raw) < end:
-            chunk = reader.take(reader.number(4))
-            length = ctypes.c_size_t()
-            if library.snappy_uncompressed_length(chunk, ctypes.c_size_t(len(chunk)), ctypes.byref(length)) != 0:
-                raise Broken("a chunk without a length")
-            piece = ctypes.create_string_buffer(length.value)
-            if library.snappy_uncompress(chunk, ctypes.c_size_t(len(chunk)), piece, ctypes.byref(length)) != 0:
-                raise Broken("a broken chunk")
-            raw += piece.raw[:length.value]
+            try:
+                raw += uncompressed(reader.take(reader.number(4)))
+            except ValueError as e:
+                raise Broken(e) from None
     return raw
 
 
