@@ -154,11 +154,11 @@ Center::State::State(asio::io_context& road_in, CenterSettings settings_in,
   TAILRACE_CHECK(stores.size() == settings.sinks.size(), "a store for each sink");
   for (SinkStore& store : stores) {
     const size_t at = shores.size();
-    const KafkaSettings& kafka = settings.sinks[at].kafka;
-    shores.push_back(kafka.brokers.empty()
-                         ? std::make_unique<Shore>(road, std::move(store),
-                                                   [this, at] { return hub->tmp_name(at); })
-                         : std::make_unique<Shore>(road, kafka));
+    const SinkSettings& sink = settings.sinks[at];
+    shores.push_back(sink.is_kafka() ? std::make_unique<Shore>(road, sink.kafka)
+                                     : std::make_unique<Shore>(road, std::move(store), [this, at] {
+                                         return hub->tmp_name(at);
+                                       }));
   }
 }
 

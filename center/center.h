@@ -50,9 +50,10 @@ struct SinkSettings {
   int64_t bucket_grace_ms = 120'000;            // after the end of a bucket's directory
   int64_t bucket_jitter_ms = 120'000;
 
+  [[nodiscard]] bool is_kafka() const { return !kafka.brokers.empty(); }
   // "/logs", "webhdfs://nn1:9870/logs", "kafka://broker:9092/topic": for people.
   [[nodiscard]] std::string where() const {
-    if (!kafka.brokers.empty()) return kafka.server() + "/" + kafka.positions_topic;
+    if (is_kafka()) return kafka.server() + "/" + kafka.positions_topic;
     return hdfs.empty() ? root : hdfs[0].server() + root;
   }
 };

@@ -135,7 +135,7 @@ void Hub::tick(std::span<const LinkView> views, Moment now) {
     sink->lines_rate.seen(sink->lines_received, now.mono_ms);
     sink->bytes_rate.seen(sink->bytes_received, now.mono_ms);
     if (sink->stopped) continue;
-    if (auto* const kafka = dynamic_cast<KafkaSink*>(sink.get())) kafka->look_around();
+    sink->look_around();
     sink->session->tick(now);
     if (s.stop_asked) sink->session->stop(s.stop_everything);
   }

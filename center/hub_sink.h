@@ -24,6 +24,8 @@ struct Hub::Sink {
 
   // A session begins, and takes nothing before that moment (mono).
   virtual void begin(int64_t not_before_ms) = 0;
+  // On each tick, before the session's: what another sink knows of who is there.
+  virtual void look_around() {}
   // Carries out what the session wants, until it wants nothing more.
   virtual void pump() = 0;
   // A batch that came whole and within its credit. `take`: it was taken.
@@ -161,7 +163,7 @@ struct Hub::KafkaSink final : Hub::Sink {
   using Sink::act;
   void act(CallKafka& action);
   // Where no ZooKeeper tells who is there, a sink of files does.
-  void look_around();
+  void look_around() override;
 
   const KafkaSessionOptions options;
   std::unique_ptr<KafkaSession> kafka;

@@ -99,7 +99,6 @@ class KafkaSession final : public SinkSession {
       reading,
       serving,
       resting,  // without a producer, and everything is committed
-      closing,
     };
     State state = State::waiting;
     uint64_t producer = 0;

@@ -44,7 +44,7 @@ Result<std::vector<SinkSettings>> places_in(const std::string& file, std::string
   std::vector<SinkSettings> sinks;
   if (config->center) sinks = config->center->settings.sinks;
   if (config->run) sinks = config->run->center.sinks;
-  std::erase_if(sinks, [](const auto& sink) { return !sink.kafka.brokers.empty(); });
+  std::erase_if(sinks, [](const auto& sink) { return sink.is_kafka(); });
   if (sinks.empty())
     return wrong(escape(file) + " is no Center's: it says nothing of published files");
   std::string names;

@@ -127,7 +127,7 @@ void probe_role(const CenterSettings& settings, Probes& out) {
   uint64_t spilled = 0;
   for (const SinkSettings& sink : settings.sinks) {
     const std::string about = "sink " + sink.name;
-    if (!sink.kafka.brokers.empty()) {
+    if (sink.is_kafka()) {
       probe_kafka(sink, about, out);
       continue;
     }

@@ -43,7 +43,7 @@ HdfsSettings hdfs_settings(const SinkSettings& sink, std::string spill_dir) {
 Result<std::vector<SinkStore>> open_stores(const CenterSettings& settings) {
   std::vector<SinkStore> stores;
   for (const SinkSettings& sink : settings.sinks) {
-    if (!sink.kafka.brokers.empty()) {  // the Center's own affair
+    if (sink.is_kafka()) {  // the Center's own affair
       stores.emplace_back();
       continue;
     }
@@ -60,7 +60,7 @@ Result<void> open_center(Center& center, const CenterSettings& settings) {
   std::string away;
   for (const SinkSettings& sink : settings.sinks) {
     if (!sink.hdfs.empty()) away = "HDFS";
-    if (!sink.kafka.brokers.empty()) away = away.empty() ? "Kafka" : "HDFS and Kafka";
+    if (sink.is_kafka()) away = away.empty() ? "Kafka" : "HDFS and Kafka";
   }
   for (unsigned tries = 0;; ++tries) {
     auto opened = center.open();

@@ -39,7 +39,7 @@ Result<void> make_our_directories(const RoadSettings& road, const std::string& s
   std::vector<std::string> paths = {state, road.agent.state_dir, road.local.spool_dir,
                                     road.center.state_dir};
   for (const SinkSettings& sink : road.center.sinks) {
-    if (!sink.hdfs.empty() || !sink.kafka.brokers.empty()) continue;
+    if (!sink.hdfs.empty() || sink.is_kafka()) continue;
     paths.push_back(sink.root);
     if (sink.control.starts_with('/')) paths.push_back(sink.control);
   }

@@ -48,6 +48,7 @@ struct Kafka::State {
     bool writing = false;
     size_t batch = 0, position = 0, offset = 0;
     uint64_t seq = 0;
+    std::string stream;  // the batch's, as its header says it
     bool inflated = false, packed = false;
     std::string raw;
   };
@@ -79,14 +80,12 @@ KafkaReply Kafka::State::failed(const Producer& producer, const rd_kafka_error_t
   const rd_kafka_resp_err_t code = rd_kafka_error_code(error);
   const bool over = rd_kafka_error_is_fatal(error) || rd_kafka_error_txn_requires_abort(error) ||
                     !rd_kafka_error_is_retriable(error);
-  KafkaReply reply = not_done(over ? KafkaReply::Outcome::over : KafkaReply::Outcome::again,
-                              producer.words.behind(what + ": " + rd_kafka_error_string(error)));
-  reply.fenced = over && (code == RD_KAFKA_RESP_ERR__FENCED ||
-                          code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH ||
-                          code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED);
-  if (reply.fenced)
-    reply.why = "another Center has taken this lane, or Kafka was away for too long";
-  return reply;
+  const bool fenced = over && (code == RD_KAFKA_RESP_ERR__FENCED ||
+                               code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH ||
+                               code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED);
+  return not_done(over ? KafkaReply::Outcome::over : KafkaReply::Outcome::again,
+                  fenced ? "another Center has taken this lane, or Kafka was away for too long"
+                         : producer.words.behind(what + ": " + rd_kafka_error_string(error)));
 }
 
 // --- a lane's producer ---------------------------------------------------------------------------
@@ -223,6 +222,7 @@ bool Kafka::State::prepare(Producer& producer, const KafkaBatch& batch) {
   producer.inflated = true;
   producer.offset = 0;
   producer.seq = fields.first_seq;
+  producer.stream = hex16(batch.key.local_id) + "/" + std::to_string(batch.key.sub);
   producer.next_partition =
       producer.partitions < 2 ? 0 : (producer.next_partition + 1) % producer.partitions;
   producer.packed =
@@ -257,9 +257,7 @@ rd_kafka_resp_err_t Kafka::State::produce_next(Producer& producer, const KafkaBa
   kafka::Headers headers(rd_kafka_headers_new(6));
   for (const std::string& name : settings.headers) {
     if (name == "host") add_header(headers.get(), "host", batch.host);
-    if (name == "stream")
-      add_header(headers.get(), "stream",
-                 hex16(batch.key.local_id) + "/" + std::to_string(batch.key.sub));
+    if (name == "stream") add_header(headers.get(), "stream", producer.stream);
     if (name == "seq") add_number(headers.get(), "seq", producer.seq);
   }
   const bool piece = more || (producer.offset > 0 && !producer.packed &&

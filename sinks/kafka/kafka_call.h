@@ -61,7 +61,6 @@ struct KafkaReply {
     over,   // of this producer: what became of its transaction only a new one can read
   };
   Outcome outcome = Outcome::done;
-  bool fenced = false;                   // over: another has opened a producer with this id
   std::string why;                       // not done: for a person
   std::vector<KafkaPosition> positions;  // the newest of each stream
   uint64_t end = 0;

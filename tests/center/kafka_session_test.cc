@@ -46,10 +46,9 @@ struct Rig {
     session.replied(std::move(call), reply, now);
     look();
   }
-  static KafkaReply reply(Outcome outcome, bool fenced = false) {
+  static KafkaReply reply(Outcome outcome) {
     KafkaReply out;
     out.outcome = outcome;
-    out.fenced = fenced;
     out.why = "why";
     return out;
   }
@@ -170,7 +169,7 @@ BOOST_AUTO_TEST_CASE(who_is_fenced_again_and_again_waits_longer) {
     const int64_t from = rig.now.mono_ms;
     while (rig.calls.empty()) rig.pass(10);
     waits.push_back(rig.now.mono_ms - from);
-    rig.answer(rig.expect<KafkaOpen>(), Rig::reply(Outcome::over, true));
+    rig.answer(rig.expect<KafkaOpen>(), Rig::reply(Outcome::over));
   }
   BOOST_TEST(waits[1] >= 500);
   BOOST_TEST(waits[8] >= 30'000);

@@ -13,7 +13,6 @@ constexpr uint64_t kPartitions = 2;
 KafkaReply fenced() {
   KafkaReply reply;
   reply.outcome = KafkaReply::Outcome::over;
-  reply.fenced = true;
   reply.why = "fenced";
   return reply;
 }
