@@ -35,10 +35,13 @@ class Trio:
         more = {
             "agent": f"local: {self.folder}/local.sock\npipelines:\n  app: {{files: [\"{logs}/*.log\"], codec: {codec}}}\n",
             "local": f"listen: {self.folder}/local.sock\ndiscovery: {{static: [\"127.0.0.1:{port}\"]}}\n",
-            "center": f"listen: 127.0.0.1:{port}\nsinks:\n  out: {{{self.sink()}, timezone: UTC, roll: {{{roll}}}}}\n",
+            "center": f"listen: 127.0.0.1:{port}\nsinks:\n{self.sinks(roll)}",
         }
         for role in ROLES:
             (self.folder / f"{role}.yaml").write_text(head.format(role=role, folder=self.folder) + more[role])
+
+    def sinks(self, roll):
+        return f"  out: {{{self.sink()}, timezone: UTC, roll: {{{roll}}}}}\n"
 
     def sink(self):
         return f"type: directory, root: {self.to}"

@@ -38,7 +38,7 @@ FOREIGN = {  # header (a prefix): the places (prefixes) that may include it
     "expat.h": ["sinks/store/hadoop_conf.cc"],
     "gssapi/": ["sinks/store/kerberos.cc"],
     "curl/": ["sinks/store/http_client.cc"],
-    "librdkafka/": ["sinks/kafka/kafka_handle.h"],
+    "librdkafka/": ["sinks/kafka/kafka_handle.h", "bench/"],
     "nlohmann/": ["cli/", "sinks/store/webhdfs.cc"],
     "asio": ["base/", "flow/", "discovery/", "admin/", "agent/", "local/", "center/", "cli/", "tests/", "bench/"],
     "boost/test/": ["tests/"],
