@@ -6,6 +6,7 @@ The answers of a NameNode and its DataNode (WebHDFS) and those of HttpFS to the 
 import http.client
 import os
 import socket
+import struct
 import sys
 import time
 import unittest
@@ -14,7 +15,7 @@ import urllib.parse
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from hdfs import Hdfs  # noqa: E402
 from programs import wait_for  # noqa: E402
-from webhdfs_client import Refused, ask  # noqa: E402
+from webhdfs_client import Refused, ask, location  # noqa: E402
 
 MIB = 1024 * 1024
 BYTES = {"Content-Type": "application/octet-stream"}
@@ -35,7 +36,12 @@ class Upload:
     def send(self, data):
         self.connection.send(data)
 
-    def cut(self):
+    def cut(self, hard):
+        """By a RST if `hard`, else by a FIN."""
+        if hard:
+            self.connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        else:
+            self.connection.sock.shutdown(socket.SHUT_WR)
         self.connection.close()
 
     def answer(self):
@@ -144,15 +150,16 @@ class OneNameNode(Case):
 
     @by_both
     def test_half_an_upload_becomes_a_good_file(self, client, folder, status):
-        path = folder + "/half"
-        upload = Upload(client, path, 8 * MIB, overwrite=False)
-        upload.send(bytes(3 * MIB))
-        wait_for("the file to be there", 10, lambda: client.status(path))
-        upload.cut()
-        wait_for("the part to be closed", 10, lambda: self.why_not(client, path) == (status, "FileAlreadyExistsException"))
-        length = client.status(path)["length"]
-        self.assertLessEqual(length, 3 * MIB)  # what had reached it before the cut was seen
-        self.assertEqual(client.read(path), bytes(length))
+        for hard in (False, True):
+            path = folder + "/half-%d" % hard
+            upload = Upload(client, path, 8 * MIB, overwrite=False)
+            upload.send(bytes(3 * MIB))
+            wait_for("the file to be there", 60, lambda p=path: client.status(p))
+            upload.cut(hard)
+            wait_for("the part to be closed", 60, lambda p=path: self.why_not(client, p) == (status, "FileAlreadyExistsException"))
+            length = client.status(path)["length"]
+            self.assertLessEqual(length, 3 * MIB)  # what had reached it before the cut was seen
+            self.assertEqual(client.read(path), bytes(length))
 
     def test_a_file_deleted_under_its_writer_fails_it(self):
         upload = Upload(self.web, "/gone", 2 * MIB, overwrite=False)
@@ -246,6 +253,21 @@ class OneNameNode(Case):
         # A whole block is charged before a byte of it is written.
         self.refused(status, "DSQuotaExceededException", client.create, folder + "/b", b"few", blocksize=128 * MIB)
 
+    def test_httpfs_sets_no_quota(self):
+        self.web.mkdirs("/no-quota")
+        said = self.refused(500, "QueryParamException", self.fs.set_quota, "/no-quota", names=2)
+        self.assertIn("SETQUOTA", said)
+
+    def test_httpfs_hides_what_a_namenode_said(self):
+        """Of what Hadoop's client does not unwrap: the name is RemoteException, and the message is all there is."""
+        for client, name, status in ((self.web, "AlreadyBeingCreatedException", 403), (self.fs, "RemoteException", 500)):
+            path = "/hidden-" + name
+            upload = Upload(client, path, MIB, overwrite=False)
+            upload.send(b"a byte")
+            wait_for("the file to be there", 60, lambda c=client, p=path: c.status(p))
+            self.assertIn("lease", self.refused(status, name, client.create, path, b"mine"))
+            upload.cut(True)
+
     def test_safe_mode_reads_on(self):
         self.web.create("/safe", b"abc")
         self.hdfs.safemode(True)
@@ -287,7 +309,8 @@ class Outages(Case):
 
     @classmethod
     def setUpClass(cls):
-        cls.hdfs = Hdfs(datanodes=2)
+        # DataNodes keep their connections to the NameNode, so that what becomes of them does not hang on how fast it starts.
+        cls.hdfs = Hdfs(datanodes=2, datanode_settings={"ipc.client.connection.maxidletime": 3_600_000})
         cls.addClassCleanup(cls.hdfs.remove)
         cls.hdfs.start()
         cls.web = cls.hdfs.client()
@@ -301,6 +324,25 @@ class Outages(Case):
         for node in self.hdfs.datanodes:
             self.assertEqual(self.web.call("GET", "/kept", "OPEN", excludedatanodes=self.others(node)).body, b"kept")
         self.web.create("/after", b"after")
+
+    def test_the_first_call_through_a_datanode_after_a_restart_fails(self):
+        """It goes to a connection that is dead, as its EOFException does not say: nothing was done, and the next one gets through."""
+        self.web.create("/first", b"first")
+        reads, writes = (location(self.web.ask(method, self.web.url(self.web.urls[0], path, op, overwrite=False)))
+                         for method, path, op in (("GET", "/first", "OPEN"), ("PUT", "/second", "CREATE")))
+        for method, at, told in (("GET", reads, 200), ("PUT", writes, 201)):
+            self.through_all()
+            self.hdfs.namenodes[0].end()
+            self.hdfs.start()
+            self.assertEqual(Refused("", 403, ask(method, at, b"second", BYTES).body).name, "EOFException")
+            if method == "PUT":
+                self.assertIsNone(self.web.status("/second"))
+            self.assertEqual(ask(method, at, b"second", BYTES).status, told)
+
+    def through_all(self):
+        """Until each DataNode has a connection that works."""
+        for node in self.hdfs.datanodes:
+            wait_for("a call by it", 60, lambda n=node: self.created("/by-" + n.name, n, but="EOFException"))
 
     def others(self, datanode):
         return ",".join(node.data for node in self.hdfs.datanodes if node is not datanode)
@@ -318,9 +360,14 @@ class Outages(Case):
         wait_for("a create by the other DataNode", 30, lambda: self.created("/other", left))
         self.hdfs.start()
 
-    def created(self, path, by):
+    def created(self, path, by, but=None):
         """The NameNode goes on naming the dead one until it counts it dead: excludedatanodes, by its transfer port, helps."""
-        self.web.create(path, b"other", overwrite=True, excludedatanodes=self.others(by))
+        try:
+            self.web.create(path, b"other", overwrite=True, excludedatanodes=self.others(by))
+        except Refused as e:
+            if e.name != but:
+                raise
+            return False
         return self.web.read(path) == b"other"
 
     def test_another_datanode_of_the_pipeline_dies(self):
