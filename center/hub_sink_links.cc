@@ -31,7 +31,8 @@ proto::SinkStreamPosition Hub::Sink::position_message(uint32_t number,
 void Hub::Sink::tell_standing(LocalLink& link, uint32_t number) {
   const LocalLink::Stream& stream = link.streams[number];
   const auto standing = session->standing(stream.category, stream.key);
-  if (!standing || standing->doubted) return;
+  if (!standing) return;
+  if (standing->doubted) return session->doubt(stream.category, stream.key);
   proto::Committed message;
   *message.add_positions() = position_message(number, standing->committed);
   hub.send(link, FrameType::committed, message);
@@ -160,6 +161,7 @@ void Hub::Sink::greet(LocalLink& link, uint32_t number) {
   const LocalLink::Stream& stream = link.streams[number];
   const auto standing = session->standing(stream.category, stream.key);
   if (!standing) return tell_elsewhere(link, stream);
+  if (standing->doubted) session->doubt(stream.category, stream.key);  // WELCOME did not tell it
   if (standing->received != standing->committed) static_cast<void>(owe_rewind(link, number));
   give_credit(link, stream.category, stream.key);
 }

@@ -294,12 +294,13 @@ void KafkaSession::read(const std::string& category, OwnedLane& lane, const Kafk
   lane.since_ms = -1;
   lane.trouble.clear();
   lane.state = OwnedLane::State::serving;
-  lane.idle_since_ms = now_.mono_ms;
+  lane.idle_since_ms = lane.proved_ms = now_.mono_ms;
   tell_lane(category, lane);
 }
 
 void KafkaSession::committed(const std::string& category, OwnedLane& lane) {
   lane.pause_ms = 0;
+  lane.proved_ms = now_.mono_ms;
   lane.proving.clear();
   for (const KafkaPosition& end : std::exchange(lane.ends, {})) {
     Row& row = lane.rows.at(end.key);

@@ -27,6 +27,7 @@ struct KafkaSessionOptions {
   int64_t idle_ms = 300'000;         // then a producer is closed
   int64_t again_ms = 200;            // before the same call once more
   int64_t give_up_ms = 30'000;       // of answers `again` to one call in a transaction
+  int64_t proved_ms = 2'000;  // so long after it was read or committed a lane is surely its own
   int64_t takeover_after_ms = 15'000;
   size_t opens = 16;  // at a time
   size_t most_categories = 4'096;
@@ -121,6 +122,7 @@ class KafkaSession final : public SinkSession {
     int64_t first_ms = -1;  // mono: since when any did; -1: none
     bool hurry = false;
     int64_t idle_since_ms = 0;  // mono
+    int64_t proved_ms = 0;      // mono: when Kafka showed last that no other had opened it
 
     enum class Step : uint8_t { open, ending, committing };
     Step step = Step::open;

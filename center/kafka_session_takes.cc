@@ -143,7 +143,8 @@ std::optional<SinkSession::Standing> KafkaSession::standing(const std::string& c
                                                             const StreamKey& stream) const {
   const OwnedLane* lane = owner_of(category);
   if (!lane) return std::nullopt;
-  const bool doubted = lane->doubts.contains(stream) || lane->proving.contains(stream);
+  const bool doubted = lane->doubts.contains(stream) || lane->proving.contains(stream) ||
+                       now_.mono_ms - lane->proved_ms > options_.proved_ms;
   const auto row = lane->rows.find(stream);
   if (row == lane->rows.end()) return Standing{{}, {}, doubted};
   return Standing{row->second.committed, row->second.received, doubted};

@@ -120,8 +120,8 @@ class SinkSession {
   // nullopt: not yet, or its lane is not owned: ask again.
   [[nodiscard]] virtual std::optional<Position> retire(const std::string& category,
                                                        const StreamKey& stream, Moment now) = 0;
-  // A Local says that a sink knew more of this stream. That this session is not over is proved;
-  // then it is told where the stream stands, once more.
+  // A Local says that a sink knew more of this stream, or standing() is doubted. That this session
+  // is not over is proved; then TellCommitted says where the stream stands.
   virtual void doubt(const std::string& category, const StreamKey& stream) = 0;
   virtual void connected(uint64_t local_id, bool is_connected) = 0;
   // Who is there, as ZooKeeper says, if there is one.
@@ -132,7 +132,8 @@ class SinkSession {
   struct Standing {
     Position committed;
     Position received;
-    bool doubted = false;  // doubt(): not to be told before the proof
+    // Not to be told before doubt() has had it proved: this session may be over, and not know it.
+    bool doubted = false;
   };
   // Where a stream stands here; nullopt if its lane is not owned.
   [[nodiscard]] virtual std::optional<Standing> standing(const std::string& category,

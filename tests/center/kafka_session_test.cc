@@ -145,6 +145,25 @@ BOOST_AUTO_TEST_CASE(whatever_else_goes_wrong_ends_the_producer_and_all_is_read_
   BOOST_TEST(rig.session.standing(kWeb, kStream)->received.seq == 10u);
 }
 
+// Another may have opened the lane since, and this one would tell a position that is old.
+BOOST_AUTO_TEST_CASE(what_was_not_proved_lately_is_doubted_until_a_transaction_proves_it) {
+  Rig rig;
+  rig.serve({{kStream, {10, 77}, 0, 0, 0}});
+  rig.pass(2'000);
+  BOOST_TEST(!rig.session.standing(kWeb, kStream)->doubted);
+  rig.pass(100);
+  BOOST_TEST(rig.session.standing(kWeb, kStream)->doubted);
+  rig.session.doubt(kWeb, kStream);
+  rig.pass(100);
+  const KafkaCall write = rig.expect<KafkaWrite>();
+  BOOST_REQUIRE(std::get<KafkaWrite>(write.what).positions.size() == 1u);
+  rig.answer(write);
+  BOOST_TEST(rig.session.standing(kWeb, kStream)->doubted);
+  rig.answer(rig.expect<KafkaCommit>());
+  BOOST_TEST(!rig.session.standing(kWeb, kStream)->doubted);
+  BOOST_TEST(rig.committed.seq == 10u);
+}
+
 BOOST_AUTO_TEST_CASE(an_open_transaction_below_the_end_is_waited_for) {
   Rig rig;
   rig.session.wish(kWeb, kStream, rig.now);

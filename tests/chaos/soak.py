@@ -75,7 +75,8 @@ class Soak:
         return True
 
     def start_center(self):
-        down = [role for role in self.rig.roles_of_centers() if role not in self.rig.running]
+        # Not one whose drain is still being cleared: what has left already would be started, and be expected to leave.
+        down = [role for role in self.rig.roles_of_centers() if role not in self.rig.running and role not in self.drains]
         if not down:
             return False
         self.rig.up(self.rnd.choice(down))

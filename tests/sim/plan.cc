@@ -155,9 +155,6 @@ Plan draw_plan(uint64_t seed) {
     // Until a spool is full a dead sink holds nobody up: these have room for all.
     if (plan.lines < 250 * plan.hosts && rng.chance(0.7))
       plan.dead_sink = static_cast<int>(rng.below(2));
-    // Beside a dead store of files nobody tells Centers at Kafka of each other, and they take each
-    // other's lanes: docs/protocol.md, "Mutants", says what that run found.
-    if (plan.kafka && plan.dead_sink == 0) plan.dead_sink = 1;
     plan.dead_from_start = plan.dead_sink >= 0 && rng.chance(0.5);
   }
   // Some kinds of disaster, each as often as it pleases.
