@@ -40,6 +40,14 @@ void Session::welcome(WelcomePart part) {
 // What the Local has of a stream against what the journal says it was given.
 bool Session::judge_stream(const WelcomePart::Stream& theirs) {
   const StreamRecord* s = state().stream(theirs.id);
+  if (theirs.category.empty()) {
+    hold("the Local's spool is damaged: it has lost which category stream " +
+         std::to_string(theirs.id) + " is" + (s ? " (" + s->category + ")" : "") + ", and keeps " +
+         std::to_string(theirs.next_seq) +
+         " lines of it. Read again some of them would be published twice: let the Local deliver "
+         "what it can, then `tailrace spool reset` gives it a new spool");
+    return false;
+  }
   if (!s) {
     if (state().stream_of(theirs.category) && theirs.sub == 0) {
       hold("the Local knows category '" + escape(theirs.category) +
@@ -164,7 +172,10 @@ void Session::begin() {
   for (auto& [id, lane] : lanes_)
     for (size_t i = 0; i < lane.window.size(); ++i)
       send(lane, lane.window[i], i + 1 == lane.window.size());
-  sinks_.clear();  // one may have been given up meanwhile
+  // One may have been given up meanwhile, or the Local has forgotten one before that was on its
+  // disk and will hear of it again; what others have is said again too.
+  sinks_.clear();
+  for (auto& [id, lane] : lanes_) lane.finals.clear();
   committed(greeting_.committed);
   send_notices();
   ask_retires();

@@ -37,7 +37,7 @@ class Recovery {
   void apply_batch(const ScannedRecord& r, std::string_view body, SpoolSegment& segment,
                    bool in_tail);
   void keep_nameless_files(const BatchHead& head);
-  void note_nameless_files();
+  void note_nameless();
   bool apply_control(RecordType type, std::string_view body);
   Position passed_by_all(const StreamInfo& stream) const;
   void close_stream(StreamInfo& stream);
@@ -295,8 +295,11 @@ void Recovery::apply_batch(const ScannedRecord& r, std::string_view body, SpoolS
     held.bytes += r.header.bytes();
   }
   if (!snapshot_) return;
-  const auto stream = out_.tables.streams.find(f.stream);
-  if (stream != out_.tables.streams.end()) stream->second.next = {f.end_seq(), f.chain_after};
+  // Its definition may be damaged: it stands for no category then.
+  StreamInfo& stream = out_.tables.streams[f.stream];
+  stream.stream = f.stream;
+  if (stream.category.empty()) stream.sub = f.sub;
+  stream.next = {f.end_seq(), f.chain_after};
   keep_nameless_files(*head);
   apply_sources(*head, out_.tables);
 }
@@ -311,8 +314,14 @@ void Recovery::keep_nameless_files(const BatchHead& head) {
   }
 }
 
-// The agent is told that they were read, so that it does not begin them anew.
-void Recovery::note_nameless_files() {
+// The agent is told of them, so that it does not begin them anew.
+void Recovery::note_nameless() {
+  for (const auto& [id, info] : out_.tables.streams)
+    if (info.category.empty())
+      damaged("which category stream " + std::to_string(id) + " stands for is lost: its " +
+              std::to_string(info.next.seq - info.oldest.seq) +
+              " lines are kept here and cannot "
+              "be delivered");
   for (const auto& [file, info] : out_.tables.files)
     if (info.identity.empty())
       damaged("which log file number " + std::to_string(file) + " stands for is lost");
@@ -342,13 +351,21 @@ void Recovery::add_gap(SpoolIndex::Ranges& into, StreamId stream, Position from,
 }
 
 // Where the slowest sink stands; what lies below may have been trimmed. A sink whose cursor did not
-// reach the disk is still to begin, with the oldest that is kept.
+// reach the disk is still to begin, with the oldest that is kept; if it was lost, with what was the
+// oldest when that was written down last, and what is missing since is lost for it.
 Position Recovery::passed_by_all(const StreamInfo& stream) const {
   const Position* low = nullptr;
   if (!sinks_known(out_.tables, stream.stream)) return stream.oldest;
   for (const auto& [key, at] : out_.tables.cursors)
     if (key.second == stream.stream && (low == nullptr || at.seq < low->seq)) low = &at;
-  return low ? *low : stream.oldest;
+  if (low == nullptr) return stream.oldest;
+  const auto cursor_lost = [&](uint64_t sink) {
+    const std::pair way(sink, stream.stream);
+    return !out_.tables.cursors.contains(way) && !out_.tables.waits.contains(way);
+  };
+  const std::set<uint64_t> sinks = sinks_of(out_.tables);
+  const bool lost = out_.damaged && std::any_of(sinks.begin(), sinks.end(), cursor_lost);
+  return lost && stream.oldest.seq < low->seq ? stream.oldest : *low;
 }
 
 // From there on the stream's batches must follow one another up to its next line: what is missing
@@ -410,8 +427,8 @@ Result<void> Recovery::run(uint64_t id_if_new) {
                  "no SNAPSHOT can be read: what its lines belong to is not known. Move the "
                  "directory aside to start with an empty spool"};
   out_.tables.local_id = local_id;
-  note_nameless_files();
   close_index();
+  note_nameless();
   return {};
 }
 

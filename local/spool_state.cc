@@ -111,8 +111,14 @@ void Spool::State::write_batch(const StreamInfo& info, Position before,
   index.cache(info.stream, before.seq, std::move(batch), options.cache_bytes);
 }
 
+// The lowest first: of a group that is torn the beginning counts, and who finds there that one sink
+// has come far must find all those that have not.
 void Spool::State::write_cursors() {
-  for (const CursorKey& key : dirty) {
+  std::vector<CursorKey> keys(dirty.begin(), dirty.end());
+  std::stable_sort(keys.begin(), keys.end(), [this](const CursorKey& a, const CursorKey& b) {
+    return tables.cursors.at(a).seq < tables.cursors.at(b).seq;
+  });
+  for (const CursorKey& key : keys) {
     const Position at = tables.cursors.at(key);
     write(RecordType::cursor, [&](std::string& out) {
       encode_cursor({key.first, key.second, at}, out);

@@ -165,7 +165,7 @@ void Uplink::State::hello() {
   h.set_frame_version_max(kFrameVersion);
   for (const auto& [id, info] : all.spool.tables().streams) {
     const Position durable = all.spool.durable(id);
-    if (durable.seq == 0 || all.held_streams.contains(id)) continue;
+    if (durable.seq == 0 || info.category.empty() || all.held_streams.contains(id)) continue;
     add_stream(info);
     proto::StreamState& state = *h.add_streams();
     state.set_stream(id);

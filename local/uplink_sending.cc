@@ -31,7 +31,9 @@ void Uplink::State::declare_new_streams() {
   const auto& known = all.spool.tables().streams;
   if (known.size() == streams.size()) return;
   for (const auto& [id, info] : known) {
-    if (find(id) != nullptr || all.spool.durable(id).seq == 0 || all.held_streams.contains(id))
+    const bool nameless = info.category.empty();  // its definition was damaged
+    if (nameless || find(id) != nullptr || all.spool.durable(id).seq == 0 ||
+        all.held_streams.contains(id))
       continue;
     add_stream(info);
     declare(streams.back());

@@ -194,6 +194,23 @@ BOOST_AUTO_TEST_CASE(a_spool_that_has_lost_which_file_it_read) {
   BOOST_TEST(rig.session->held().find("lost which log file number") != std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(a_spool_that_has_lost_what_a_stream_is) {
+  for (const bool journal_too : {false, true}) {
+    Rig rig;
+    ModelLocal local(1);
+    rig.connect(local);
+    rig.written["f0"] = 3;
+    rig.read_batch("a", {"f0"}, 10);
+    rig.settle(local);
+    for (auto& [id, stream] : local.durable.streams) stream.category.clear();
+    for (auto& [id, stream] : local.taken.streams) stream.category.clear();
+    Rig other;
+    (journal_too ? other : rig).connect(local);
+    BOOST_TEST((journal_too ? other : rig).session->held().find("which category stream 1 is") !=
+               std::string::npos);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(another_spool) {
   Rig rig;
   ModelLocal first(1);

@@ -155,6 +155,93 @@ BOOST_AUTO_TEST_CASE(a_file_whose_definition_is_damaged_is_still_known_by_its_nu
   BOOST_TEST(r->tables.files.at(3).next == 12 * kBytes);
 }
 
+BOOST_AUTO_TEST_CASE(a_stream_whose_definition_is_damaged_is_kept_without_a_name) {
+  Sample s;
+  for (auto& [name, bytes] : s.image.content)
+    for (size_t at = bytes.find("nginx"); at != std::string::npos; at = bytes.find("nginx", at))
+      bytes[at] ^= 1;
+  const auto r = recover(s.image);
+  BOOST_REQUIRE(r.ok());
+  BOOST_TEST(r->damaged);
+  BOOST_TEST(intact_batches(s, *r) == 12u);
+  BOOST_TEST(r->tables.streams.at(1).category == "");
+  BOOST_TEST(r->tables.streams.at(1).next.seq == 24u);
+  BOOST_TEST(r->tables.files.at(3).next == 12 * kBytes);  // nobody reads them again
+  BOOST_TEST(r->notes.back().find("which category stream 1 stands for is lost") !=
+             std::string::npos);
+}
+
+// It had nothing of the stream: what is missing at its beginning was never delivered to it.
+BOOST_AUTO_TEST_CASE(what_a_sink_lacks_whose_cursor_is_lost_is_lost_for_it) {
+  SpoolOnPaper paper(1u << 20);
+  for (const uint64_t sink : {kSinkA, kSinkB}) paper.spool->add_sink(sink, 0);
+  paper.stream(1, "nginx");
+  paper.stream(2, "app");
+  paper.file(3);
+  for (int i = 0; i < 4; ++i) {
+    BOOST_REQUIRE(paper.append(1, 2, kBytes, 3) == Spool::Taken::appended);
+    paper.commit();
+  }
+  const Position passed{4, *paper.spool->chain_at(1, 4)};
+  BOOST_REQUIRE(paper.spool->advance_cursor(kSinkA, 1, passed, paper.now_ms));
+  BOOST_REQUIRE(paper.append(1, 2, kBytes, 3) == Spool::Taken::appended);
+  paper.commit();
+  SpoolImage image = paper.disk.durable();
+  std::string cursor;
+  encode_cursor({kSinkB, 1, {}}, cursor);
+  size_t cursors = 0;
+  for (auto& [name, bytes] : image.content)
+    for (size_t at = bytes.find(cursor); at != std::string::npos; at = bytes.find(cursor, at)) {
+      bytes[at] ^= 1;
+      ++cursors;
+    }
+  BOOST_REQUIRE(cursors > 0u);
+  for (const uint64_t seq : {0u, 2u}) {
+    const Spool::Place place = *paper.spool->find(1, seq);
+    image.content.at(place.segment)[place.offset + 40] ^= 1;
+  }
+  const auto r = recover(image);
+  BOOST_REQUIRE(r.ok());
+  BOOST_REQUIRE(!r->tables.cursors.contains({kSinkB, 1}));
+  BOOST_TEST((r->tables.cursors.at({kSinkA, 1}) == passed));
+  uint64_t lost = 0;
+  for (const GapInfo& gap : r->gaps) lost += gap.count;
+  BOOST_TEST(lost == 4u);
+  BOOST_TEST(r->tables.streams.at(1).oldest.seq == 0u);
+}
+
+// Else a Local would tell its agent that lines are final which one sink has, and forget the other.
+BOOST_AUTO_TEST_CASE(a_torn_group_says_of_no_sink_that_it_is_ahead_without_the_others) {
+  SpoolOnPaper paper(1u << 20);
+  paper.stream(1, "nginx");
+  paper.stream(2, "app");
+  paper.file(3);
+  BOOST_REQUIRE(paper.append(1, 2, kBytes, 3) == Spool::Taken::appended);
+  paper.commit();
+  const std::string segment = paper.spool->find(1, 0)->segment;
+  std::string before = paper.disk.durable().content.at(segment);
+  for (const uint64_t sink : {kSinkA, kSinkB}) paper.spool->add_sink(sink, 0);
+  const Position passed{2, *paper.spool->chain_at(1, 2)};
+  BOOST_REQUIRE(paper.spool->advance_cursor(kSinkA, 1, passed, paper.now_ms));
+  paper.commit();
+  const SpoolImage whole = paper.disk.durable();
+  const std::string& after = whole.content.at(segment);
+  before.resize(after.size());
+  size_t ahead = 0;
+  for (size_t at = 0; at <= after.size(); ++at) {
+    if (at < after.size() && before[at] == after[at]) continue;
+    SpoolImage torn = whole;
+    torn.content.at(segment).replace(at, std::string::npos, before, at);
+    const auto r = recover(torn);
+    BOOST_REQUIRE(r.ok());
+    const auto cursor = r->tables.cursors.find({kSinkA, 1});
+    if (cursor == r->tables.cursors.end() || cursor->second.seq == 0) continue;
+    ++ahead;
+    BOOST_TEST(r->tables.cursors.contains({kSinkB, 1}));
+  }
+  BOOST_TEST(ahead > 0u);
+}
+
 BOOST_AUTO_TEST_CASE(a_gap_is_remembered) {
   Sample s;
   s.byte(4, 40) ^= 1;

@@ -363,18 +363,18 @@ bool Simulation::account_for(Host& host) {
   next_account_ms_ = world_.now_ms + kAccountMs;
   bool all = true;
   for (Sink& sink : sinks_) {
-    if (sink.away_until_ms > world_.now_ms) {
-      all = false;
-      continue;
-    }
+    all = all && sink.away_until_ms <= world_.now_ms;
+    if (sink.away_until_ms > world_.now_ms) continue;
     const testing::StoreFindings found = sink.audit();
     for (size_t c = 0; c < plan_.categories; ++c) {
       uint64_t lost = 0;
-      for (const uint64_t local_id : host.local_ids)
-        if (const auto said = found.gap_lines.find({category_name(c), local_id});
-            said != found.gap_lines.end())
-          lost += said->second;
-      if (sink.judge->missing(host.name, category_name(c)) != lost) return false;
+      for (const auto& [stream, lines] : found.gap_lines)
+        if (stream.first == category_name(c) && host.local_ids.contains(stream.second))
+          lost += lines;
+      const uint64_t missing = sink.judge->missing(host.name, category_name(c));
+      unaccounted_ = host.name + "'s " + category_name(c) + " misses " + std::to_string(missing) +
+                     " lines, said to be lost: " + std::to_string(lost);
+      if (missing != lost) return false;
     }
     sink.judge->excuse_host(host.name);
   }
@@ -388,8 +388,7 @@ std::string Simulation::waiting() const {
       return "; " + host->name + " does not know that all is final: " +
              (host->agent ? host->agent->waits_for() : "it has no agent");
   for (const auto& host : hosts_)
-    if (host->owes_account())
-      return "; what is missing of " + host->name + " is not what was said to be lost";
+    if (host->owes_account()) return "; " + unaccounted_;
   for (const Sink& sink : sinks_)
     if (!sink.judge->complete()) return "; unpublished: " + sink.judge->missing();
   return "";

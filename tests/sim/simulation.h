@@ -168,6 +168,7 @@ class Simulation {
   size_t well_ = 0;  // a Center that does not stay ill
   bool calm_ = false;
   bool stopping_ = false;
+  std::string unaccounted_;  // of a hurt spool: what was missing when that was counted last
   int64_t next_account_ms_ = 0;
   int64_t next_lost_ms_ = 0;
   Outcome outcome_;
