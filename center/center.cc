@@ -137,6 +137,7 @@ struct Center::State {
 
   asio::io_context& road;
   CenterSettings settings;
+  uint64_t state_uuid = 0;
   std::vector<std::unique_ptr<Shore>> shores;  // as settings.sinks
   std::unique_ptr<Hub> hub;
   std::map<LinkId, std::shared_ptr<Link>> links;
@@ -163,8 +164,9 @@ Center::State::State(asio::io_context& road_in, CenterSettings settings_in,
 }
 
 Result<void> Center::State::open() {
-  auto uuid = state_uuid_in(settings.state_dir);
+  const auto uuid = state_uuid_in(settings.state_dir);
   if (!uuid) return uuid.error();
+  state_uuid = *uuid;
   std::vector<HubSinkOptions> sinks;
   for (size_t at = 0; at < shores.size(); ++at) {
     const SinkSettings& sink = settings.sinks[at];
@@ -177,8 +179,8 @@ Result<void> Center::State::open() {
     sinks.push_back(std::move(*opened));
   }
   hub = std::make_unique<Hub>(
-      HubOptions{settings, std::move(sinks), *uuid, door_limits(settings.limits)}, Rng(os_random()),
-      now());
+      HubOptions{settings, std::move(sinks), state_uuid, door_limits(settings.limits)},
+      Rng(os_random()), now());
   for (size_t at = 0; at < shores.size(); ++at)
     if (!shores[at]->away.empty())
       log::warning("sink " + settings.sinks[at].name + " is away: " + shores[at]->away +
@@ -205,11 +207,12 @@ Result<HubSinkOptions> Center::State::open_kafka(const SinkSettings& of, Shore& 
   const auto known = know_kafka(shore.kafka->first(), of, settings.cluster, settings.state_dir);
   if (!known) return known.error();
   shore.identity = known->identity;
-  shore.kafka->know(known->identity.sink);
+  shore.kafka->know(known->identity.sink, state_uuid);
   if (!known->away.empty())
     log::warning("sink " + of.name + " is away: " + known->away +
                  "; its lines wait in the spools, the other sinks go on");
   KafkaSessionOptions options;
+  options.fences = of.kafka.exactly_once();
   options.commit_ms = of.kafka.commit_ms;
   return HubSinkOptions{
       .identity = known->identity, .layout = {}, .zone = {}, .files = nullptr, .kafka = options};

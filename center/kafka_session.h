@@ -20,6 +20,7 @@
 namespace tailrace {
 
 struct KafkaSessionOptions {
+  bool fences = true;                // false: at least once, no Center keeps another from writing
   int64_t commit_ms = 1'000;         // after a transaction's first line
   uint64_t commit_bytes = 8u << 20;  // raw, of one transaction; one batch may exceed it
   uint64_t lane_bytes = 4u << 20;    // compressed, that wait for one lane's producer
@@ -151,6 +152,7 @@ class KafkaSession final : public SinkSession {
   bool step_out(const std::string& category, OwnedLane& lane);
   void open(const std::string& category, OwnedLane& lane);
   void moved(OwnedLane& lane, const StreamKey& key);
+  void read_again(OwnedLane& lane);
   void come_again(OwnedLane& lane, KafkaCall call, const KafkaReply& reply);
   void done(const std::string& category, OwnedLane& lane, const KafkaCall& call,
             const KafkaReply& reply);

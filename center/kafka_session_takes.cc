@@ -37,7 +37,10 @@ void KafkaSession::moved(OwnedLane& lane, const StreamKey& key) {
   lane.moved.insert(key);
   if (lane.first_ms < 0) lane.first_ms = now_.mono_ms;
   // The lane of a producer that was closed is read again before anything is taken.
-  if (lane.state != OwnedLane::State::resting) return;
+  if (lane.state == OwnedLane::State::resting) read_again(lane);
+}
+
+void KafkaSession::read_again(OwnedLane& lane) {
   forget(lane);
   lane.state = OwnedLane::State::waiting;
   lane.again_ms = now_.mono_ms;
@@ -119,10 +122,12 @@ std::optional<Position> KafkaSession::retire(const std::string& category, const 
   return std::nullopt;
 }
 
-// Its position is said once more, in a transaction: that fails if another owns the lane.
+// Its position is said once more, in a transaction: that fails if another owns the lane. Where that
+// would prove nothing, all is read again.
 void KafkaSession::doubt(const std::string& category, const StreamKey& stream) {
   if (!owner_of(category)) return;
   OwnedLane& lane = lanes_.at(category);
+  if (!options_.fences) return read_again(lane);
   static_cast<void>(lane.rows[stream]);
   lane.doubts.insert(stream);
   moved(lane, stream);
@@ -143,8 +148,8 @@ std::optional<SinkSession::Standing> KafkaSession::standing(const std::string& c
                                                             const StreamKey& stream) const {
   const OwnedLane* lane = owner_of(category);
   if (!lane) return std::nullopt;
-  const bool doubted = lane->doubts.contains(stream) || lane->proving.contains(stream) ||
-                       now_.mono_ms - lane->proved_ms > options_.proved_ms;
+  const bool old = options_.fences && now_.mono_ms - lane->proved_ms > options_.proved_ms;
+  const bool doubted = old || lane->doubts.contains(stream) || lane->proving.contains(stream);
   const auto row = lane->rows.find(stream);
   if (row == lane->rows.end()) return Standing{{}, {}, doubted};
   return Standing{row->second.committed, row->second.received, doubted};

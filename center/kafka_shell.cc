@@ -13,8 +13,8 @@ KafkaShell::KafkaShell(asio::io_context& road, const KafkaSettings& settings) {
     hands_.push_back({std::make_shared<Kafka>(settings), std::make_unique<Worker>(road, "kafka")});
 }
 
-void KafkaShell::know(uint64_t sink) {
-  for (Hand& hand : hands_) hand.kafka->know(sink);
+void KafkaShell::know(uint64_t sink, uint64_t center) {
+  for (Hand& hand : hands_) hand.kafka->know(sink, center);
 }
 
 asio::awaitable<KafkaReply> KafkaShell::perform(std::shared_ptr<const KafkaCall> call) {

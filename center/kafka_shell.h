@@ -18,7 +18,7 @@ class KafkaShell {
 
   // For asking before the road runs.
   [[nodiscard]] Kafka& first() { return *hands_.front().kafka; }
-  void know(uint64_t sink);
+  void know(uint64_t sink, uint64_t center);
   // `call` lives until then.
   asio::awaitable<KafkaReply> perform(std::shared_ptr<const KafkaCall> call);
 

@@ -7,8 +7,8 @@ namespace tailrace {
 
 void read_kafka_sink(ConfigMap& map, SinkSettings& settings) {
   const bool kafka = map.text("type") == "kafka";
-  for (const char* const key : {"brokers", "topic", "form", "partition", "headers", "latency",
-                                "positions_topic", "create_topics", "properties"})
+  for (const char* const key : {"brokers", "delivery", "topic", "form", "partition", "headers",
+                                "latency", "positions_topic", "create_topics", "properties"})
     if (!kafka && map.has(key))
       map.wrong(key, "'" + std::string(key) + "' is of a sink of type kafka");
   if (!kafka) return;
@@ -29,6 +29,7 @@ void read_kafka_sink(ConfigMap& map, SinkSettings& settings) {
   of.positions_topic = map.text("positions_topic");
   if (const auto good = check_kafka_topic(of.positions_topic); !good)
     map.wrong("positions_topic", good.error().text);
+  if (map.text("delivery") == "at_least_once") of.delivery = KafkaDelivery::at_least_once;
   if (map.text("form") == "packed") of.form = KafkaForm::packed;
   if (map.text("partition") == "round_robin") of.partition = KafkaPartitioning::round_robin;
   if (map.has("headers")) of.headers = map.texts("headers");

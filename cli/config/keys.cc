@@ -166,6 +166,10 @@ constexpr ConfigKey kKeys[] = {
      "of directory and hdfs: the published files; names that begin with _ are not for readers"},
     {kPublishes, "sinks.*.brokers", list, "",
      "of kafka: host:port of some brokers of one cluster; the others are found by them"},
+    {kPublishes, "sinks.*.delivery", word, "exactly_once",
+     "of kafka: lines and how far they reach in one transaction; or, where transactions are "
+     "forbidden, first the lines and then how far they reach: some come twice when something dies",
+     "exactly_once|at_least_once"},
     {kPublishes, "sinks.*.topic", text, "{category}",
      "of kafka: the topic of a category's lines, with {category} in it or one for all"},
     {kPublishes, "sinks.*.form", word, "lines",

@@ -16,8 +16,8 @@ namespace tailrace {
 namespace {
 constexpr int kQueueWaitMs = 10;
 constexpr int kAdminMs = 10'000;
-constexpr size_t kUsualMessage =
-    1'000'000;  // the client's limit of a request, unless a topic's is less
+constexpr const char* kGiveUpMs = "15000";  // of a transaction, or of a record without one
+constexpr size_t kUsualMessage = 1'000'000;  // the client's limit, unless a topic's is less
 constexpr size_t kMostMessage = 100'000'000;
 constexpr size_t kRecordOverhead = 512;  // of a record, beside its headers
 constexpr uint32_t kPartitionsMade = 16;
@@ -60,6 +60,7 @@ struct Kafka::State {
   std::optional<KafkaReply> find_topic(Producer& producer, const std::string& category);
   KafkaReply read_positions(Producer& producer, const std::string& category);
   KafkaReply write(Producer& producer, const std::string& category, const KafkaWrite& what);
+  static std::optional<KafkaReply> flush(Producer& producer);
   KafkaReply commit(Producer& producer);
   bool prepare(Producer& producer, const KafkaBatch& batch);
   rd_kafka_resp_err_t produce_next(Producer& producer, const KafkaBatch& batch);
@@ -69,7 +70,8 @@ struct Kafka::State {
   static void close(Producer& producer);
 
   KafkaSettings settings;
-  KafkaIdentity identity;                              // its partitions are 0 until they were read
+  KafkaIdentity identity;  // its partitions are 0 until they were read
+  uint64_t center = 0;
   std::map<std::string, Producer> producers;           // by category
   std::map<std::string, size_t> most_bytes;            // of a record, by topic
   std::array<std::unique_ptr<Inflater>, 4> inflaters;  // by codec
@@ -83,9 +85,11 @@ KafkaReply Kafka::State::failed(const Producer& producer, const rd_kafka_error_t
   const bool fenced = over && (code == RD_KAFKA_RESP_ERR__FENCED ||
                                code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH ||
                                code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED);
-  return not_done(over ? KafkaReply::Outcome::over : KafkaReply::Outcome::again,
-                  fenced ? "another Center has taken this lane, or Kafka was away for too long"
-                         : producer.words.behind(what + ": " + rd_kafka_error_string(error)));
+  std::string why = fenced ? "another Center has taken this lane, or Kafka was away for too long"
+                           : producer.words.behind(what + ": " + rd_kafka_error_string(error));
+  if (code == RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+    why += "; allow the transactional ids tailrace.*, or set delivery: at_least_once";
+  return not_done(over ? KafkaReply::Outcome::over : KafkaReply::Outcome::again, std::move(why));
 }
 
 // --- a lane's producer ---------------------------------------------------------------------------
@@ -106,18 +110,24 @@ KafkaReply Kafka::State::open(const KafkaCall& call, const KafkaOpen& what) {
     producer.number = call.producer;
     const auto known = most_bytes.find(topic);
     producer.most_bytes = known == most_bytes.end() ? kUsualMessage : known->second;
-    auto made =
-        kafka::make(settings, RD_KAFKA_PRODUCER, producer.words,
-                    {{"transactional.id", what.transactional_id},
-                     {"transaction.timeout.ms", "15000"},
-                     {"isolation.level", "read_uncommitted"},  // of watermarks
-                     {"message.max.bytes", std::to_string(kMostMessage)},
-                     {"batch.size", std::to_string(std::min(producer.most_bytes, kUsualMessage))}});
+    std::map<std::string, std::string> properties = {
+        {"isolation.level", "read_uncommitted"},  // of watermarks
+        {"message.max.bytes", std::to_string(kMostMessage)},
+        {"batch.size", std::to_string(std::min(producer.most_bytes, kUsualMessage))}};
+    if (settings.exactly_once())
+      properties.insert(
+          {{"transactional.id", what.transactional_id}, {"transaction.timeout.ms", kGiveUpMs}});
+    else
+      properties.insert({{"enable.idempotence", "true"},
+                         {"acks", "all"},
+                         {"message.timeout.ms", kGiveUpMs},
+                         {"delivery.report.only.error", "true"}});
+    auto made = kafka::make(settings, RD_KAFKA_PRODUCER, producer.words, properties);
     if (!made) return not_done(KafkaReply::Outcome::over, made.error().text);
     producer.handle = std::move(*made);
   }
   rd_kafka_poll(producer.handle.get(), 0);
-  if (!producer.initialised) {
+  if (!producer.initialised && settings.exactly_once()) {
     if (const kafka::Failure error(rd_kafka_init_transactions(producer.handle.get(), kKafkaCallMs));
         error)
       return failed(producer, error.get(), "no transactions yet");
@@ -180,7 +190,10 @@ KafkaReply Kafka::State::read_positions(Producer& producer, const std::string& c
                   [&](std::string_view key, std::string_view value) -> Result<void> {
                     auto position = decode_position(category, key, value);
                     if (!position) return position.error();
-                    if (*position) newest[(*position)->key] = **position;
+                    if (!*position) return {};
+                    // Nobody's goes back; of Centers that do not fence each other the highest.
+                    KafkaPosition& at = newest[(*position)->key];
+                    if ((*position)->at.seq >= at.at.seq) at = **position;
                     return {};
                   });
   if (!reached) {
@@ -194,7 +207,19 @@ KafkaReply Kafka::State::read_positions(Producer& producer, const std::string& c
   return reply;
 }
 
+// Until all that was produced is at the brokers. nullopt: it is.
+std::optional<KafkaReply> Kafka::State::flush(Producer& producer) {
+  const bool all = rd_kafka_flush(producer.handle.get(), kKafkaCallMs) == 0;
+  if (producer.words.undelivered != 0)
+    return not_done(KafkaReply::Outcome::over,
+                    "a record was given up: " + producer.words.text + "; all is sent again");
+  if (all) return std::nullopt;
+  return not_done(KafkaReply::Outcome::again,
+                  producer.words.behind("the brokers do not take what is sent"));
+}
+
 KafkaReply Kafka::State::commit(Producer& producer) {
+  if (!settings.exactly_once()) return flush(producer).value_or(KafkaReply());
   rd_kafka_poll(producer.handle.get(), 0);
   if (const kafka::Failure error(rd_kafka_commit_transaction(producer.handle.get(), kKafkaCallMs));
       error)
@@ -292,7 +317,8 @@ rd_kafka_resp_err_t Kafka::State::produce_next(Producer& producer, const KafkaBa
 
 rd_kafka_resp_err_t Kafka::State::produce_position(Producer& producer, const std::string& category,
                                                    const KafkaPosition& position) const {
-  const KafkaRecord record = encode_position(category, position);
+  const KafkaRecord record =
+      encode_position(category, position, settings.exactly_once() ? 0 : center);
   const int32_t partition = positions_partition(category, identity.partitions);
   return kafka::produce(producer.handle.get(), {.topic = producer.positions.get(),
                                                 .partition = partition,
@@ -306,7 +332,7 @@ KafkaReply Kafka::State::write(Producer& producer, const std::string& category,
   const auto end = kafka::Clock::now() + std::chrono::milliseconds(kKafkaCallMs);
   rd_kafka_t* const handle = producer.handle.get();
   rd_kafka_poll(handle, 0);
-  if (!producer.in_transaction) {
+  if (!producer.in_transaction && settings.exactly_once()) {
     if (const kafka::Failure error(rd_kafka_begin_transaction(handle)); error)
       return failed(producer, error.get(), "no transaction begins");
     producer.in_transaction = true;
@@ -325,6 +351,9 @@ KafkaReply Kafka::State::write(Producer& producer, const std::string& category,
                        batch.host + " are not what their head says: they go to Kafka as they came",
                    {{"category", category}});
       error = produce_next(producer, batch);
+    } else if (auto waits = settings.exactly_once() || producer.position > 0 ? std::nullopt
+                                                                             : flush(producer)) {
+      return *waits;
     } else {
       error = produce_position(producer, category, what.positions[producer.position]);
       producer.position += error == RD_KAFKA_RESP_ERR_NO_ERROR ? 1 : 0;
@@ -350,7 +379,10 @@ Kafka::Kafka(KafkaSettings settings) : state_(std::make_unique<State>(std::move(
 Kafka::~Kafka() {
   for (auto& [category, producer] : state_->producers) State::close(producer);
 }
-void Kafka::know(uint64_t sink) { state_->identity.sink = sink; }
+void Kafka::know(uint64_t sink, uint64_t center) {
+  state_->identity.sink = sink;
+  state_->center = center;
+}
 
 Result<KafkaIdentity> Kafka::identity(uint64_t cluster) {
   State& s = *state_;

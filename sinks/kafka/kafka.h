@@ -30,8 +30,8 @@ class Kafka {
   // not as it must be; what to do stands in the text.
   [[nodiscard]] Result<KafkaIdentity> identity(uint64_t cluster);
 
-  // The sink that it must be; else nothing is written.
-  void know(uint64_t sink);
+  // The sink that it must be, else nothing is written; and the Center that this is.
+  void know(uint64_t sink, uint64_t center);
   [[nodiscard]] KafkaReply call(const KafkaCall& call);
 
   struct Topic {

@@ -26,6 +26,12 @@ using Metadata = std::unique_ptr<const rd_kafka_metadata_t, DropMetadata>;
 void on_error(rd_kafka_t*, int, const char* reason, void* opaque) {
   static_cast<LastWords*>(opaque)->text = reason;
 }
+void on_undelivered(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
+  if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) return;
+  auto& words = *static_cast<LastWords*>(opaque);
+  ++words.undelivered;
+  words.text = rd_kafka_err2str(message->err);
+}
 void on_log(const rd_kafka_t*, int, const char*, const char* text) {
   log::debug(std::string("librdkafka: ") + text);
 }
@@ -61,6 +67,7 @@ Result<Handle> make(const KafkaSettings& settings, rd_kafka_type_t type, LastWor
     }
   rd_kafka_conf_set_opaque(conf, &words);
   rd_kafka_conf_set_error_cb(conf, on_error);
+  if (all.contains("delivery.report.only.error")) rd_kafka_conf_set_dr_msg_cb(conf, on_undelivered);
   rd_kafka_conf_set_log_cb(conf, on_log);
   Handle handle(rd_kafka_new(type, conf, why, sizeof why));
   if (!handle) {

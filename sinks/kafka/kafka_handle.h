@@ -37,6 +37,7 @@ using Clock = std::chrono::steady_clock;
 // Told by rd_kafka_poll().
 struct LastWords {
   std::string text;
+  uint64_t undelivered = 0;  // records given up, of a producer without transactions
   [[nodiscard]] std::string behind(const std::string& why) const {
     return why + (text.empty() ? "" : "; last: " + text);
   }

@@ -59,8 +59,10 @@ Result<std::optional<KafkaIdentity>> decode_identity(std::string_view key, std::
   return std::optional(out);
 }
 
-KafkaRecord encode_position(const std::string& category, const KafkaPosition& position) {
+KafkaRecord encode_position(const std::string& category, const KafkaPosition& position,
+                            uint64_t center) {
   KafkaRecord record{position_key(category, position.key), {}};
+  if (center != 0) record.key += "/" + hex16(center);
   ByteWriter out(record.value);
   out.u8(kVersion);
   out.u64(position.key.local_id);
@@ -90,7 +92,11 @@ Result<std::optional<KafkaPosition>> decode_position(const std::string& category
   out.origin = in.u64();
   out.lost = in.u64();
   const bool sane = out.origin <= out.at.seq && out.lost <= out.at.seq - out.origin;
-  if (!in.done() || !sane || position_key(category, out.key) != key)
+  const std::string plain = position_key(category, out.key);
+  const bool its =
+      key == plain || (key.size() == plain.size() + 17 && key.starts_with(plain) &&
+                       parse_hex16(key.substr(plain.size() + 1)) != 0 && key[plain.size()] == '/');
+  if (!in.done() || !sane || !its)
     return Error{Error::Kind::corrupt, "a position in Kafka is broken: it is not its key's"};
   return std::optional(out);
 }

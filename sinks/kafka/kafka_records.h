@@ -28,8 +28,10 @@ struct KafkaRecord {
 [[nodiscard]] Result<std::optional<KafkaIdentity>> decode_identity(std::string_view key,
                                                                    std::string_view value);
 
+// `center`: 0, or the Center that says it, where none fences another: then each has a key of its
+// own, so that who is late does not write over what is newer.
 [[nodiscard]] KafkaRecord encode_position(const std::string& category,
-                                          const KafkaPosition& position);
+                                          const KafkaPosition& position, uint64_t center = 0);
 // nullopt: it is another category's, or another kind of record.
 [[nodiscard]] Result<std::optional<KafkaPosition>> decode_position(const std::string& category,
                                                                    std::string_view key,

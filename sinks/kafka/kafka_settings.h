@@ -20,8 +20,14 @@ enum class KafkaPartitioning : uint8_t {
   round_robin,  // each batch another
 };
 
+enum class KafkaDelivery : uint8_t {
+  exactly_once,   // lines and how far they reach in one transaction, which fences other Centers
+  at_least_once,  // no transactions: first the lines, once they are there how far they reach
+};
+
 struct KafkaSettings {
   std::vector<std::string> brokers;  // host:port; empty: the sink is not Kafka
+  KafkaDelivery delivery = KafkaDelivery::exactly_once;
   std::string topic = "{category}";  // with {category} in it, or one for all
   KafkaForm form = KafkaForm::lines;
   KafkaPartitioning partition = KafkaPartitioning::stream;
@@ -31,6 +37,7 @@ struct KafkaSettings {
   int64_t commit_ms = 1'000;                      // latency
   std::map<std::string, std::string> properties;  // of librdkafka
 
+  [[nodiscard]] bool exactly_once() const { return delivery == KafkaDelivery::exactly_once; }
   [[nodiscard]] std::string server() const;  // "kafka://host:port": for people
   [[nodiscard]] std::string topic_of(const std::string& category) const;
 };

@@ -164,6 +164,22 @@ BOOST_AUTO_TEST_CASE(what_was_not_proved_lately_is_doubted_until_a_transaction_p
   BOOST_TEST(rig.committed.seq == 10u);
 }
 
+// At least once: no transaction would prove anything, so what others have written is read.
+BOOST_AUTO_TEST_CASE(without_a_fence_what_is_doubted_is_read_again) {
+  Rig rig(KafkaSessionOptions{.fences = false});
+  rig.serve({{kStream, {10, 77}, 0, 0, 0}});
+  rig.pass(60'000);
+  BOOST_TEST(!rig.session.standing(kWeb, kStream)->doubted);
+  rig.session.doubt(kWeb, kStream);
+  BOOST_TEST(!rig.session.standing(kWeb, kStream));
+  rig.pass(1);
+  rig.answer(rig.expect<KafkaOpen>());
+  KafkaReply read;
+  read.positions = {{kStream, {30, 99}, 0, 0, 0}};
+  rig.answer(rig.expect<KafkaReadPositions>(), read);
+  BOOST_TEST(rig.session.standing(kWeb, kStream)->committed.seq == 30u);
+}
+
 BOOST_AUTO_TEST_CASE(an_open_transaction_below_the_end_is_waited_for) {
   Rig rig;
   rig.session.wish(kWeb, kStream, rig.now);

@@ -95,17 +95,17 @@ class KafkaClient:
     def handle(self, kind=PRODUCER, **properties):
         return Handle(kind, {**self.properties, **properties})
 
-    def brokers(self, seconds=5):
+    def brokers(self, seconds=20):
         """{id: host:port} of those that are up."""
         with self.handle() as h:
             return h.metadata(seconds=seconds)[0]
 
-    def topics(self, seconds=5):
+    def topics(self, seconds=20):
         """{topic: {partition: leader's id, -1: none}}."""
         with self.handle() as h:
             return h.metadata(seconds=seconds)[1]
 
-    def partitions(self, topic, seconds=5):
+    def partitions(self, topic, seconds=20):
         """{partition: leader}; UNKNOWN_TOPIC_OR_PART is raised."""
         with self.handle() as h:
             return h.metadata(topic, seconds)[1][topic]

@@ -6,6 +6,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import kafka_test  # noqa: E402
+from kafka_sink_test import Road  # noqa: E402
 
 
 class Oldest(kafka_test.Transactions):
@@ -14,6 +15,23 @@ class Oldest(kafka_test.Transactions):
 
 class OldestOutages(kafka_test.Outages):
     more = {"version": "0.11.0.3", "doors": True}
+
+
+class OldestSink(kafka_test.WithKafka):
+    more = {"version": "0.11.0.3"}
+
+    def test_both_deliveries_work(self):
+        for delivery in ("exactly_once", "at_least_once"):
+            names = {"delivery": delivery, "topic": delivery + ".{category}", "positions_topic": "positions_" + delivery,
+                     "create_topics": "false"}  # the client can't have such a broker choose how often a topic is copied
+            self.judge.create_topic(delivery + ".web", 2)
+            self.judge.create_topic("positions_" + delivery, 4, {"cleanup.policy": "compact"})
+            with Road(self.kafka, names) as road:
+                for _ in range(2):
+                    road.write("web", 500)
+                    done = road.once()
+                    self.assertEqual(done.returncode, 0, done.stdout)
+                    road.arrive("web", delivery + ".web")
 
 
 class Before(kafka_test.WithKafka):

@@ -226,5 +226,44 @@ class Kills(unittest.TestCase):
                 road.arrive("web")
 
 
+class AtLeastOnce(unittest.TestCase):
+    """Without transactions: some lines twice when something dies, none missing. Seeded: KAFKA_SEED says it again."""
+
+    def lines_of(self, judge, topic):
+        return [text_of(record) for record in judge.read_committed(topic)]
+
+    def test_nothing_is_missing_whatever_is_killed(self):
+        seed = int(os.environ.get("KAFKA_SEED", random.randrange(1 << 32)))
+        print("KAFKA_SEED=%d" % seed, flush=True)
+        chance = random.Random(seed)
+        with Kafka() as kafka, Road(kafka, sink={"latency": "200ms", "delivery": "at_least_once"}) as road:
+            road.write("web", 1000)
+            done = road.once()
+            self.assertEqual(done.returncode, 0, done.stdout)
+            road.arrive("web")
+            for at in range(8):
+                road.write("web", chance.randrange(1, 3000), chance.choice("abc"))
+                if not road.alive():
+                    road.start()
+                time.sleep(chance.uniform(0.2, 1.5))
+                if chance.random() < 0.6:
+                    road.end(signal.SIGKILL)
+                if at == 4:
+                    kafka.brokers[0].end(signal.SIGKILL)
+                    kafka.brokers[0].start()
+            if not road.alive():
+                road.start()
+            judge = kafka.judge()
+            want = set(road.all_lines("web"))
+            wait_for("all lines", PATIENCE_S, lambda: set(self.lines_of(judge, "web")) >= want)
+            self.assertEqual(set(self.lines_of(judge, "web")), want)
+            # What was said to be there is not sent again.
+            road.end(signal.SIGTERM)
+            before = len(self.lines_of(judge, "web"))
+            road.write("web", 10)
+            self.assertEqual(road.once().returncode, 0)
+            self.assertEqual(len(self.lines_of(judge, "web")), before + 10)
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -19,6 +19,14 @@ std::string hex(std::string_view bytes) {
 const KafkaPosition kPosition{{0x0123456789abcdef, 3}, {1'000, 0xfedcba9876543210}, 1, 10, 20};
 
 BOOST_AUTO_TEST_CASE(a_position_is_what_it_was) {
+  for (const uint64_t center : {uint64_t{7}, UINT64_MAX}) {
+    const KafkaRecord of = encode_position("web", kPosition, center);
+    const auto back = decode_position("web", of.key, of.value);
+    BOOST_REQUIRE(back.ok());
+    BOOST_TEST((**back == kPosition));
+    BOOST_TEST(!decode_position("web", of.key + "0", of.value).ok());
+    BOOST_TEST(!decode_position("web", of.key.substr(0, of.key.size() - 1), of.value).ok());
+  }
   const KafkaRecord record = encode_position("web", kPosition);
   BOOST_TEST(record.key == "position/web/0123456789abcdef/3");
   const auto back = decode_position("web", record.key, record.value);
