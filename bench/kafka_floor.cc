@@ -7,6 +7,7 @@
 #include <librdkafka/rdkafka.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstdint>
@@ -22,6 +23,7 @@ namespace {
 constexpr size_t kReadBytes = 1 << 20;
 constexpr uint64_t kTransactionBytes = 8 << 20;  // of lines; or a second
 constexpr size_t kPositionBytes = 46;
+constexpr uint64_t kBatchBytes = 1'100'000;  // batch.size and a ninth
 constexpr int kAlways = -1;
 const char* const kHost = "a-host-of-some-name";
 const char* const kStream = "0123456789abcdef/0";
@@ -43,7 +45,7 @@ rd_kafka_t* make(const char* brokers, const char* transactional_id) {
       {"socket.timeout.ms", "5000"},       {"reconnect.backoff.ms", "50"},
       {"reconnect.backoff.max.ms", "500"}, {"transactional.id", transactional_id},
       {"transaction.timeout.ms", "15000"}, {"message.max.bytes", "100000000"},
-      {"batch.size", "1000000"},
+      {"batch.size", "1000000"},           {"linger.ms", "9000"},
   };
   rd_kafka_conf_t* const conf = rd_kafka_conf_new();
   char why[512];
@@ -121,9 +123,17 @@ class Floor {
         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY("position", 8),
         RD_KAFKA_V_VALUE(const_cast<char*>(position), sizeof position), RD_KAFKA_V_END);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) fail("produce", rd_kafka_err2str(error));
+    // Else the client asks for answers in a loop that never sleeps.
+    while (static_cast<uint64_t>(rd_kafka_outq_len(handle_)) > held_most())
+      rd_kafka_poll(handle_, 5);
     must(rd_kafka_commit_transaction(handle_, kAlways), "commit");
     bytes_ = 0;
     ++transactions_;
+  }
+
+  // Records that fill no batch: about, of usual lines.
+  [[nodiscard]] uint64_t held_most() const {
+    return 1 + kBatchBytes * lines_ / std::max<uint64_t>(1, all_bytes_);
   }
 
   rd_kafka_t* handle_;

@@ -10,17 +10,17 @@
 #include "base/random.h"
 #include "flow/codec.h"
 #include "sinks/kafka/kafka_handle.h"
+#include "sinks/kafka/kafka_window.h"
 
 namespace tailrace {
 
 namespace {
-constexpr int kQueueWaitMs = 10;
-constexpr int kAdminMs = 10'000;
-constexpr const char* kGiveUpMs = "15000";  // of a transaction, or of a record without one
+constexpr int kAnswerWaitMs = 5;
+constexpr int kFlushMs = 10;
+constexpr const char* kGiveUpMs = "15000";   // of a transaction, or of a record without one
 constexpr size_t kUsualMessage = 1'000'000;  // the client's limit, unless a topic's is less
 constexpr size_t kMostMessage = 100'000'000;
 constexpr size_t kRecordOverhead = 512;  // of a record, beside its headers
-constexpr uint32_t kPartitionsMade = 16;
 
 KafkaReply not_done(KafkaReply::Outcome outcome, std::string why) {
   KafkaReply reply;
@@ -40,10 +40,11 @@ struct Kafka::State {
     kafka::Topic topic;
     kafka::Topic positions;
     int32_t partitions = 0;
-    int32_t next_partition = 0;
+    int32_t partition = 0;              // of the batch under way
     size_t most_bytes = kUsualMessage;  // of a record
     bool initialised = false;
     bool in_transaction = false;
+    KafkaWindow window;
     // How far the write under way has come.
     bool writing = false;
     size_t batch = 0, position = 0, offset = 0;
@@ -68,6 +69,8 @@ struct Kafka::State {
                                        const KafkaPosition& position) const;
 
   static void close(Producer& producer);
+  static bool unanswered(const Producer& producer);
+  static void make_room(Producer& producer);
 
   KafkaSettings settings;
   KafkaIdentity identity;  // its partitions are 0 until they were read
@@ -125,6 +128,7 @@ KafkaReply Kafka::State::open(const KafkaCall& call, const KafkaOpen& what) {
     auto made = kafka::make(settings, RD_KAFKA_PRODUCER, producer.words, properties);
     if (!made) return not_done(KafkaReply::Outcome::over, made.error().text);
     producer.handle = std::move(*made);
+    producer.window = KafkaWindow(std::min(producer.most_bytes, kUsualMessage));
   }
   rd_kafka_poll(producer.handle.get(), 0);
   if (!producer.initialised && settings.exactly_once()) {
@@ -220,12 +224,34 @@ std::optional<KafkaReply> Kafka::State::flush(Producer& producer) {
 
 KafkaReply Kafka::State::commit(Producer& producer) {
   if (!settings.exactly_once()) return flush(producer).value_or(KafkaReply());
-  rd_kafka_poll(producer.handle.get(), 0);
-  if (const kafka::Failure error(rd_kafka_commit_transaction(producer.handle.get(), kKafkaCallMs));
-      error)
+  const auto end = kafka::Clock::now() + std::chrono::milliseconds(kKafkaCallMs);
+  rd_kafka_t* const handle = producer.handle.get();
+  rd_kafka_poll(handle, 0);
+  while (unanswered(producer)) {
+    if (kafka::left_ms(end) == 0)
+      return not_done(KafkaReply::Outcome::again,
+                      producer.words.behind("not all of a transaction is answered"));
+    rd_kafka_poll(handle, kAnswerWaitMs);
+  }
+  if (const kafka::Failure error(rd_kafka_commit_transaction(handle, kKafkaCallMs)); error)
     return failed(producer, error.get(), "a transaction does not end");
+  producer.window.sent();
   producer.in_transaction = false;
   return {};
+}
+
+// Anything that was sent: the client must not be told to send all meanwhile (kafka_window.h).
+bool Kafka::State::unanswered(const Producer& producer) {
+  return static_cast<size_t>(rd_kafka_outq_len(producer.handle.get())) >
+         producer.window.held() + producer.position;
+}
+
+void Kafka::State::make_room(Producer& producer) {
+  rd_kafka_t* const handle = producer.handle.get();
+  if (unanswered(producer))
+    rd_kafka_poll(handle, kAnswerWaitMs);
+  else if (rd_kafka_flush(handle, kFlushMs) == RD_KAFKA_RESP_ERR_NO_ERROR)
+    producer.window.sent();
 }
 
 // --- lines ---------------------------------------------------------------------------------------
@@ -248,8 +274,9 @@ bool Kafka::State::prepare(Producer& producer, const KafkaBatch& batch) {
   producer.offset = 0;
   producer.seq = fields.first_seq;
   producer.stream = hex16(batch.key.local_id) + "/" + std::to_string(batch.key.sub);
-  producer.next_partition =
-      producer.partitions < 2 ? 0 : (producer.next_partition + 1) % producer.partitions;
+  producer.partition = settings.partition == KafkaPartitioning::stream
+                           ? lines_partition(batch.key, producer.partitions)
+                           : (producer.partition + 1) % std::max(1, producer.partitions);
   producer.packed =
       settings.form == KafkaForm::packed &&
       batch.payload->size() + kRecordOverhead + batch.host.size() <= producer.most_bytes;
@@ -293,19 +320,17 @@ rd_kafka_resp_err_t Kafka::State::produce_next(Producer& producer, const KafkaBa
     add_number(headers.get(), "lines", fields.count);
     add_number(headers.get(), "raw", fields.raw_len);
   }
-  const int32_t partition = settings.partition == KafkaPartitioning::stream
-                                ? lines_partition(batch.key, producer.partitions)
-                                : producer.next_partition;
   const int64_t when =
       fields.least_event_ms != kUnknownTime ? fields.least_event_ms : fields.first_read_ms;
   const rd_kafka_resp_err_t error =
       kafka::produce(producer.handle.get(), {.topic = producer.topic.get(),
-                                             .partition = partition,
+                                             .partition = producer.partition,
                                              .value = value,
                                              .when_ms = when,
                                              .headers = headers.get()});
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return error;
   static_cast<void>(headers.release());  // they are the record's now
+  producer.window.add(static_cast<size_t>(producer.partition), value.size());
   producer.offset = producer.packed ? producer.raw.size() : next;
   if (!more) ++producer.seq;
   if (producer.packed || producer.offset == producer.raw.size()) {
@@ -362,7 +387,7 @@ KafkaReply Kafka::State::write(Producer& producer, const std::string& category,
       if (kafka::left_ms(end) == 0)
         return not_done(KafkaReply::Outcome::again,
                         producer.words.behind("the queue to the brokers is full"));
-      rd_kafka_poll(handle, kQueueWaitMs);
+      make_room(producer);
     } else if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
       return not_done(
           KafkaReply::Outcome::over,
@@ -385,71 +410,7 @@ void Kafka::know(uint64_t sink, uint64_t center) {
 }
 
 Result<KafkaIdentity> Kafka::identity(uint64_t cluster) {
-  State& s = *state_;
-  const std::string& topic = s.settings.positions_topic;
-  kafka::LastWords words;
-  auto handle = kafka::make(s.settings, RD_KAFKA_PRODUCER, words,
-                            {{"isolation.level", "read_uncommitted"},
-                             {"acks", "all"},
-                             {"enable.idempotence", "true"},
-                             {"message.timeout.ms", "10000"}});
-  if (!handle) return handle.error();
-  bool absent = false;
-  auto partitions = kafka::partitions_of(s.settings, handle->get(), topic, &absent);
-  if (!partitions && absent && s.settings.create_topics) {
-    if (auto made = kafka::create(handle->get(), topic, kPartitionsMade, true); !made)
-      return made.error();
-    for (int tries = 0; !partitions && tries < 20; ++tries) {
-      partitions = kafka::partitions_of(s.settings, handle->get(), topic, &absent);
-      if (!partitions) rd_kafka_poll(handle->get(), 100);
-    }
-  }
-  rd_kafka_poll(handle->get(), 0);
-  if (!partitions && absent)
-    return Error{Error::Kind::rejected,
-                 partitions.error().text +
-                     ": make it, compacted (kafka-topics.sh --create --topic " + topic +
-                     " --partitions " + std::to_string(kPartitionsMade) +
-                     " --config cleanup.policy=compact), or set create_topics: true"};
-  if (!partitions) return Error{partitions.error().kind, words.behind(partitions.error().text)};
-  const auto config = kafka::config_of(handle->get(), topic);
-  if (const auto policy = config.find("cleanup.policy");
-      policy != config.end() && policy->second != "compact")
-    return Error{Error::Kind::rejected,
-                 "the topic '" + topic + "' has cleanup.policy=" + policy->second +
-                     ": positions would be lost; set it to compact (kafka-configs.sh --alter)"};
-  std::optional<KafkaIdentity> found;
-  for (int tries = 0; tries < 2 && !found; ++tries) {
-    const auto reached =
-        kafka::read(s.settings, 0, handle->get(), false,
-                    [&](std::string_view key, std::string_view value) -> Result<void> {
-                      auto said = decode_identity(key, value);
-                      if (!said) return said.error();
-                      if (*said && !found) found = **said;
-                      return {};
-                    });
-    if (!reached) return reached.error();
-    if (found || tries > 0) break;
-    if (reached->end < reached->target)
-      return Error{Error::Kind::retry_later, "'" + topic + "' could not be read to its end"};
-    const KafkaRecord record = encode_identity(
-        {os_random(), cluster != 0 ? cluster : os_random(), static_cast<uint32_t>(*partitions)});
-    const kafka::Topic named(rd_kafka_topic_new(handle->get(), topic.c_str(), nullptr));
-    static_cast<void>(kafka::produce(
-        handle->get(), {.topic = named.get(), .key = record.key, .value = record.value}));
-    if (rd_kafka_flush(handle->get(), kAdminMs) != RD_KAFKA_RESP_ERR_NO_ERROR)
-      return Error{Error::Kind::retry_later,
-                   words.behind("nothing can be written into '" + topic + "'")};
-  }
-  if (!found)
-    return Error{Error::Kind::retry_later,
-                 words.behind("'" + topic + "' was written and says nothing")};
-  if (found->partitions != static_cast<uint32_t>(*partitions))
-    return Error{Error::Kind::rejected,
-                 "the topic '" + topic + "' has " + std::to_string(*partitions) +
-                     " partitions and was made with " + std::to_string(found->partitions) +
-                     ": where positions stand is not known any more"};
-  return *found;
+  return kafka::identity(state_->settings, cluster);
 }
 
 KafkaReply Kafka::call(const KafkaCall& call) {

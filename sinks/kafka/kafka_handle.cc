@@ -55,6 +55,7 @@ Result<Handle> make(const KafkaSettings& settings, rd_kafka_type_t type, LastWor
       {"bootstrap.servers", brokers}, {"client.id", "tailrace"},
       {"socket.timeout.ms", "5000"},  // of a frozen broker
       {"reconnect.backoff.ms", "50"}, {"reconnect.backoff.max.ms", "500"},
+      {"linger.ms", "9000"},  // a batch is sent when it is full, or the transaction ends
       {"log.queue", "true"}};
   for (const auto& [name, value] : settings.properties) all[name] = value;
   for (const auto& [name, value] : more) all[name] = value;

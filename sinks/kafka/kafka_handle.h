@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "sinks/kafka/kafka_records.h"
 #include "sinks/kafka/kafka_settings.h"
 
 namespace tailrace::kafka {
@@ -76,5 +77,8 @@ using EachRecord = std::function<Result<void>(std::string_view key, std::string_
 // after some seconds below the target.
 [[nodiscard]] Result<ReadTo> read(const KafkaSettings& settings, int32_t partition,
                                   rd_kafka_t* asked, bool committed, const EachRecord& each);
+
+// As Kafka::identity().
+[[nodiscard]] Result<KafkaIdentity> identity(const KafkaSettings& settings, uint64_t cluster);
 
 }  // namespace tailrace::kafka

@@ -223,6 +223,7 @@ class Kills(unittest.TestCase):
                         kafka.brokers[0].start()
                 if not road.alive():
                     road.start()
+                kafka.wait()
                 road.arrive("web")
 
 
@@ -253,6 +254,7 @@ class AtLeastOnce(unittest.TestCase):
                     kafka.brokers[0].start()
             if not road.alive():
                 road.start()
+            kafka.wait()
             judge = kafka.judge()
             want = set(road.all_lines("web"))
             wait_for("all lines", PATIENCE_S, lambda: set(self.lines_of(judge, "web")) >= want)
