@@ -42,7 +42,7 @@ class Recovery {
   Position passed_by_all(const StreamInfo& stream) const;
   void close_stream(StreamInfo& stream);
   void close_index();
-  void add_gap(SpoolIndex::Ranges& into, StreamId stream, Position from, Position to);
+  void add_gap(SpoolIndex::Ranges& into, StreamId stream, Position from, Position to, bool is_loss);
   void damaged(std::string note) {
     out_.damaged = true;
     out_.notes.push_back(std::move(note));
@@ -329,7 +329,8 @@ void Recovery::note_nameless() {
 
 // --- what is missing --------------------------------------------------------------------------
 
-void Recovery::add_gap(SpoolIndex::Ranges& into, StreamId stream, Position from, Position to) {
+void Recovery::add_gap(SpoolIndex::Ranges& into, StreamId stream, Position from, Position to,
+                       bool is_loss) {
   SpoolRange range;
   range.first_seq = from.seq;
   range.chain_before = from.chain;
@@ -343,10 +344,11 @@ void Recovery::add_gap(SpoolIndex::Ranges& into, StreamId stream, Position from,
   gap.count = to.seq - from.seq;
   gap.chain_after = to.chain;
   gap.reason = "spool damaged";
+  out_.tables.gaps.emplace(std::pair(stream, from.seq), gap);
+  if (!is_loss) return;
   damaged("category '" + out_.tables.streams.at(stream).category + "': lines " +
           std::to_string(from.seq) + " to " + std::to_string(to.seq - 1) +
           " were taken and are lost; each sink is told");
-  out_.tables.gaps.emplace(std::pair(stream, from.seq), gap);
   out_.gaps.push_back(std::move(gap));
 }
 
@@ -375,22 +377,29 @@ void Recovery::close_stream(StreamInfo& stream) {
     if (key.second == stream.stream && at.seq > stream.next.seq)
       stream.next = at;  // committed, so it was here
   const Position low = passed_by_all(stream);
+  // Of a damaged spool not even the sinks are all known: what is missing below is no loss, unless
+  // one comes that has not got it.
+  const Position from = out_.damaged && stream.oldest.seq < low.seq ? stream.oldest : low;
   SpoolIndex::Ranges closed;
   std::optional<Position> end;
   const auto fill_up_to = [&](Position next) {
     if (end && end->seq == next.seq) return;
-    if (!end || end->seq < low.seq) {
+    if (!end || end->seq < from.seq) {
       closed.clear();
-      if (next.seq <= low.seq) return;
+      if (next.seq <= from.seq) return;
+      end = from;
+    }
+    if (end->seq < low.seq && low.seq < next.seq) {
+      add_gap(closed, stream.stream, *end, low, false);
       end = low;
     }
-    add_gap(closed, stream.stream, *end, next);
+    add_gap(closed, stream.stream, *end, next, next.seq > low.seq);
   };
   SpoolIndex::Ranges& ranges = out_.index.streams()[stream.stream];
   for (SpoolRange& r : ranges) {
     if (gap_at(out_.tables, stream.stream, r.first_seq))
       r.era = r.offset = r.bytes = 0;  // given up before
-    if (end || r.first_seq > low.seq) fill_up_to({r.first_seq, r.chain_before});
+    if (end || r.first_seq > from.seq) fill_up_to({r.first_seq, r.chain_before});
     end = {r.end_seq, r.chain_after};
     closed.push_back(std::move(r));
   }
