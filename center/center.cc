@@ -214,6 +214,7 @@ Result<HubSinkOptions> Center::State::open_kafka(const SinkSettings& of, Shore& 
   KafkaSessionOptions options;
   options.fences = of.kafka.exactly_once();
   options.commit_ms = of.kafka.commit_ms;
+  options.paths = of.kafka.has_header("path");
   return HubSinkOptions{
       .identity = known->identity, .layout = {}, .zone = {}, .files = nullptr, .kafka = options};
 }

@@ -180,8 +180,9 @@ bool Hub::FileSink::append(const LocalLink::Stream& stream, const BatchFields& f
 }
 
 Judgement Hub::FileSink::take(const LocalLink&, const LocalLink::Stream& stream,
-                              const BatchFields& fields, const std::string& payload,
+                              const BatchHead& head, const std::string& payload,
                               bool* clock_skewed) {
+  const BatchFields& fields = head.fields();
   const Incarnation::Verdict verdict =
       incarnation->judge(stream.category, stream.key, fields, hub.now);
   if (verdict.kind != Judgement::take) return verdict.kind;

@@ -44,10 +44,14 @@ void Hub::KafkaSink::pump() {
 void Hub::KafkaSink::act(CallKafka& action) { hub.out.work.push_back({at, std::move(action)}); }
 
 Judgement Hub::KafkaSink::take(const LocalLink& link, const LocalLink::Stream& stream,
-                               const BatchFields& fields, const std::string& payload, bool*) {
-  return kafka->take(stream.category,
-                     {stream.key, link.host, fields, std::make_shared<const std::string>(payload)},
-                     hub.now);
+                               const BatchHead& head, const std::string& payload, bool*) {
+  KafkaBatch batch{
+      stream.key, link.host, head.fields(), std::make_shared<const std::string>(payload), {}};
+  for (size_t i = 0; options.paths && i < head.source_count(); ++i) {
+    const SourceRange source = head.source(i);
+    batch.sources.push_back({source.lines, link.paths.of(source.file)});
+  }
+  return kafka->take(stream.category, std::move(batch), hub.now);
 }
 
 }  // namespace tailrace

@@ -33,7 +33,7 @@ bool Hub::State::on_frame(LocalLink& link, Frame& frame) {
       return true;
     case FrameType::ping: return on_ping(link, frame);
     case FrameType::pong: ++link.pongs; return true;
-    case FrameType::file_def: return true;
+    case FrameType::file_def: return on_file_def(link, frame);
     case FrameType::stale: return on_stale(link, frame);
     case FrameType::goodbye: return false;
     default:
@@ -41,6 +41,19 @@ bool Hub::State::on_frame(LocalLink& link, Frame& frame) {
       return reject(link, proto::Reject::PROTOCOL,
                     "unexpected frame type " + std::to_string(static_cast<int>(frame.type)));
   }
+}
+
+bool Hub::State::wants_paths() const {
+  return std::any_of(sinks.begin(), sinks.end(),
+                     [](const auto& sink) { return sink->wants_paths(); });
+}
+
+bool Hub::State::on_file_def(LocalLink& link, const Frame& frame) {
+  proto::FileDef message;
+  if (auto r = parse_message(frame, message); !r)
+    return reject(link, proto::Reject::CORRUPT, r.error().text);
+  if (wants_paths()) link.paths.set(message.file().file(), message.file().path());
+  return true;
 }
 
 // A Local has been told of more than this store says. Either another Center owns the lane now, or
@@ -157,6 +170,7 @@ void Hub::State::welcome(LocalLink& link) {
   welcome.set_cluster(hex16(sinks.front()->identity.cluster));
   welcome.set_version(TAILRACE_VERSION);
   welcome.set_incarnation(sinks.front()->session->name());
+  welcome.set_paths(wants_paths());
   for (const auto& sink : sinks) {
     auto* named = welcome.add_sinks();
     named->set_sink(sink->uuid);
@@ -288,18 +302,19 @@ bool Hub::State::on_data(LocalLink& link, Frame& frame) {
     return reject(link, proto::Reject::PROTOCOL,
                   "DATA of " + stream.category + " beyond its credit", fields.stream);
   if (!whole) return reject_batch(link, fields, whole.error().text);
-  return deliver(link, to, fields, frame.payload);
+  return deliver(link, to, *head, frame.payload);
 }
 
 // Each takes it or not, whatever the others do.
-bool Hub::State::deliver(LocalLink& link, uint32_t to, const BatchFields& fields,
+bool Hub::State::deliver(LocalLink& link, uint32_t to, const BatchHead& head,
                          const std::string& payload) {
+  const BatchFields& fields = head.fields();
   const LocalLink::Stream& stream = link.streams[fields.stream];
   bool on = true;
   bool clock_skewed = false;
   for (const auto& sink : sinks) {
     if (!sink->is_among(to)) continue;
-    on = sink->on_data(link, fields, payload, &clock_skewed) && on;
+    on = sink->on_data(link, head, payload, &clock_skewed) && on;
     sink->give_credit(link, stream.category, stream.key);
     sink->pump();
   }

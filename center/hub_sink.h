@@ -30,8 +30,7 @@ struct Hub::Sink {
   virtual void pump() = 0;
   // A batch that came whole and within its credit. `take`: it was taken.
   virtual Judgement take(const LocalLink& link, const LocalLink::Stream& stream,
-                         const BatchFields& fields, const std::string& payload,
-                         bool* clock_skewed) = 0;
+                         const BatchHead& head, const std::string& payload, bool* clock_skewed) = 0;
   // Of earlier sessions of this process.
   [[nodiscard]] virtual IncarnationCounts counted() const = 0;
 
@@ -63,10 +62,12 @@ struct Hub::Sink {
   [[nodiscard]] bool writes_lines(const std::string& category) const {
     return settings.formats(category) == FileFormat::sequence;
   }
+  // Whether it wants to know of lines which file they came from.
+  [[nodiscard]] virtual bool wants_paths() const { return false; }
   // Whether its bit is set, as DATA says whom it is for.
   [[nodiscard]] bool is_among(uint32_t bits) const { return (bits >> at & 1) != 0; }
   // As far as this sink is concerned. false: the connection ends.
-  bool on_data(LocalLink& link, const BatchFields& fields, const std::string& payload,
+  bool on_data(LocalLink& link, const BatchHead& head, const std::string& payload,
                bool* clock_skewed);
   bool on_gap(LocalLink& link, uint32_t number, const GapRange& gap, uint64_t chain_after);
   // What follows from a batch or a gap that was not taken. false: the connection ends.
@@ -116,7 +117,7 @@ struct Hub::FileSink final : Hub::Sink {
 
   void begin(int64_t not_before_ms) override;
   void pump() override;
-  Judgement take(const LocalLink& link, const LocalLink::Stream& stream, const BatchFields& fields,
+  Judgement take(const LocalLink& link, const LocalLink::Stream& stream, const BatchHead& head,
                  const std::string& payload, bool* clock_skewed) override;
   [[nodiscard]] IncarnationCounts counted() const override;
   [[nodiscard]] SinkStatus status() const override;
@@ -157,9 +158,10 @@ struct Hub::KafkaSink final : Hub::Sink {
 
   void begin(int64_t not_before_ms) override;
   void pump() override;
-  Judgement take(const LocalLink& link, const LocalLink::Stream& stream, const BatchFields& fields,
+  Judgement take(const LocalLink& link, const LocalLink::Stream& stream, const BatchHead& head,
                  const std::string& payload, bool* clock_skewed) override;
   [[nodiscard]] IncarnationCounts counted() const override { return kafka->counts(); }
+  [[nodiscard]] bool wants_paths() const override { return options.paths; }
   using Sink::act;
   void act(CallKafka& action);
   // Where no ZooKeeper tells who is there, a sink of files does.

@@ -175,10 +175,11 @@ void Hub::Sink::doubt(LocalLink& link, const LocalLink::Stream& stream) {
 
 // --- batches -------------------------------------------------------------------------------------
 
-bool Hub::Sink::on_data(LocalLink& link, const BatchFields& fields, const std::string& payload,
+bool Hub::Sink::on_data(LocalLink& link, const BatchHead& head, const std::string& payload,
                         bool* clock_skewed) {
+  const BatchFields& fields = head.fields();
   LocalLink::Stream& stream = link.streams[fields.stream];
-  const Judgement judgement = take(link, stream, fields, payload, clock_skewed);
+  const Judgement judgement = take(link, stream, head, payload, clock_skewed);
   if (is_refused(judgement)) refused_of[stream.category] += fields.count;
   if (judgement != Judgement::take) return not_taken(link, fields.stream, judgement);
   stream.ways[at].ours = false;

@@ -38,7 +38,9 @@ struct Hub::State {
   bool on_stream_def(LocalLink& link, const Frame& frame);
   bool on_data(LocalLink& link, Frame& frame);
   // What is whole and within its credit, to those sinks: bits, as in DATA.
-  bool deliver(LocalLink& link, uint32_t to, const BatchFields& fields, const std::string& payload);
+  bool on_file_def(LocalLink& link, const Frame& frame);
+  bool deliver(LocalLink& link, uint32_t to, const BatchHead& head, const std::string& payload);
+  [[nodiscard]] bool wants_paths() const;
   bool on_gap(LocalLink& link, const Frame& frame);
   bool on_retire(LocalLink& link, const Frame& frame);
   bool lives(uint64_t local_id) const;

@@ -20,6 +20,7 @@
 namespace tailrace {
 
 struct KafkaSessionOptions {
+  bool paths = false;                // lines carry the path of their file
   bool fences = true;                // false: at least once, no Center keeps another from writing
   int64_t commit_ms = 1'000;         // after a transaction's first line
   uint64_t commit_bytes = 8u << 20;  // raw, of one transaction; one batch may exceed it

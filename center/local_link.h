@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -21,6 +22,26 @@ class LocalLink {
   LocalLink(uint64_t link, const PeerAddress& from, size_t sinks, int64_t now_ms)
       : id(link), peer(from.name), address(from.host), since_ms(now_ms), at(sinks) {}
 
+  // Of the files that its batches name, where a sink wants to know.
+  class Paths {
+   public:
+    // No more than so many bytes in all; who is beyond them has none.
+    void set(uint32_t file, std::string path) {
+      if (bytes_ + path.size() + kEntryBytes > kMostBytes || paths_.contains(file)) return;
+      bytes_ += path.size() + kEntryBytes;
+      paths_[file] = std::make_shared<const std::string>(std::move(path));
+    }
+    [[nodiscard]] std::shared_ptr<const std::string> of(uint32_t file) const {
+      const auto found = paths_.find(file);
+      return found == paths_.end() ? nullptr : found->second;
+    }
+
+   private:
+    static constexpr size_t kMostBytes = 4u << 20;
+    static constexpr size_t kEntryBytes = 100;
+    std::map<uint32_t, std::shared_ptr<const std::string>> paths_;
+    size_t bytes_ = 0;
+  };
   // A stream on its way to one sink.
   struct Way {
     Position origin;       // where it starts for this store, if that does not know it yet
@@ -66,6 +87,7 @@ class LocalLink {
   uint64_t start = 0;
   std::string host;
   std::map<uint32_t, Stream> streams;
+  Paths paths;
   // And of each the streams' numbers, by their sub.
   std::map<std::string, std::map<uint8_t, uint32_t>> categories;
   Strikes strikes;

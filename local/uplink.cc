@@ -47,6 +47,7 @@ void Uplink::connected(int64_t now_ms) {
   s.pings = s.pongs = 0;
   s.was_full = false;
   s.flush_told = 0;
+  s.files_told.clear();
   s.sinks.clear();
   s.streams.clear();
   s.allowances.clear();
@@ -217,6 +218,7 @@ void Uplink::State::welcome(const proto::Welcome& w) {
   if (!meet_sinks(w)) return;
   const bool first = phase != Phase::open;
   phase = Phase::open;
+  paths_wanted = w.paths();
   if (first && meet_new_sinks()) return;
   for (auto& [category, list] : allowances) list.resize(sinks.size());
   for (UplinkStream& s : streams) {

@@ -81,7 +81,23 @@ uint32_t Uplink::State::next_sinks(const UplinkStream& s, uint64_t& seq) {
   return 0;
 }
 
+// The paths of files that were not named on this connection.
+void Uplink::State::tell_files(const Batch& batch) {
+  const auto head = BatchHead::parse(batch.head);
+  for (size_t i = 0; head && i < head->source_count(); ++i) {
+    const FileId id = head->source(i).file;
+    if (!files_told.insert(id).second) continue;
+    const auto file = all.spool.tables().files.find(id);
+    if (file == all.spool.tables().files.end() || file->second.path.empty()) continue;
+    proto::FileDef def;
+    def.mutable_file()->set_file(id);
+    def.mutable_file()->set_path(file->second.path);
+    send(FrameType::file_def, std::move(def));
+  }
+}
+
 void Uplink::State::send_batch(UplinkStream& s, uint32_t to, BatchPtr batch) {
+  if (paths_wanted) tell_files(*batch);
   for (size_t i = 0; i < sinks.size(); ++i) {
     if ((to >> i & 1) == 0) continue;
     s.courses[i].sent = batch->fields.end_seq();

@@ -77,6 +77,8 @@ struct Uplink::State {
   bool was_full = false;    // at the last tick
   uint32_t flush_told = 0;  // to which sinks, as bits
   std::vector<UplinkSink> sinks;
+  bool paths_wanted = false;
+  std::set<FileId> files_told;        // whose path was said
   std::vector<UplinkStream> streams;  // declared, in order of declaration
   size_t turn = 0;                    // the stream that was served last
   size_t sink_turn = 0;               // and the sink
@@ -144,6 +146,7 @@ struct Uplink::State {
   uint32_t next_sinks(const UplinkStream& s, uint64_t& seq);
   void send_gap(UplinkStream& s, uint32_t sinks, uint64_t seq, const GapInfo& gap);
   size_t send_one(UplinkStream& s);
+  void tell_files(const Batch& batch);
   void send_batch(UplinkStream& s, uint32_t sinks, BatchPtr batch);
   void send_flush();
   [[nodiscard]] std::vector<StreamId> flushable(size_t sink) const;

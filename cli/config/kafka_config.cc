@@ -34,8 +34,9 @@ void read_kafka_sink(ConfigMap& map, SinkSettings& settings) {
   if (map.text("partition") == "round_robin") of.partition = KafkaPartitioning::round_robin;
   if (map.has("headers")) of.headers = map.texts("headers");
   for (const std::string& header : of.headers)
-    if (header != "host" && header != "stream" && header != "seq" && header != "none")
-      map.wrong("headers", "'" + escape(header, 64) + "' is no header: host, stream, seq");
+    if (header != "host" && header != "path" && header != "stream" && header != "seq" &&
+        header != "none")
+      map.wrong("headers", "'" + escape(header, 64) + "' is no header: host, path, stream, seq");
   of.commit_ms = static_cast<int64_t>(map.number("latency"));
   of.create_topics = map.text("create_topics") == "true";
   ConfigMap properties = map.map("properties");

@@ -181,7 +181,8 @@ constexpr ConfigKey kKeys[] = {
      "wherever there is room",
      "stream|round_robin"},
     {kPublishes, "sinks.*.headers", list, "",
-     "of kafka: what each record carries besides, of host, stream and seq (all of them); [none]"},
+     "of kafka: what each record carries besides, of host, path, stream and seq (all but path); "
+     "[none]"},
     {kPublishes, "sinks.*.latency", duration, "1s",
      "of kafka: for how long lines may wait for others, before their transaction ends", "", 50,
      10'000},

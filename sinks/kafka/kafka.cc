@@ -49,9 +49,18 @@ struct Kafka::State {
     bool writing = false;
     size_t batch = 0, position = 0, offset = 0;
     uint64_t seq = 0;
-    std::string stream;  // the batch's, as its header says it
+    std::string stream;         // the batch's, as its header says it
+    size_t source = 0;          // of the batch, that the next line came from
+    uint64_t source_lines = 0;  // of it that were written
     bool inflated = false, packed = false;
     std::string raw;
+
+    void next_line(const KafkaBatch& of) {
+      ++seq;
+      if (source == of.sources.size() || ++source_lines < of.sources[source].lines) return;
+      ++source;
+      source_lines = 0;
+    }
   };
 
   [[nodiscard]] KafkaReply failed(const Producer& producer, const rd_kafka_error_t* error,
@@ -265,6 +274,11 @@ void add_number(rd_kafka_headers_t* headers, const char* name, uint64_t value) {
   const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
   add_header(headers, name, {digits, static_cast<size_t>(end - digits)});
 }
+// Of the line's file; of all that a packed batch is made of, in order.
+void add_paths(rd_kafka_headers_t* headers, const KafkaBatch& batch, size_t source, bool packed) {
+  for (size_t i = source; i < batch.sources.size() && (packed || i == source); ++i)
+    if (batch.sources[i].path) add_header(headers, "path", *batch.sources[i].path);
+}
 }  // namespace
 
 // The batch's lines in producer.raw, or that it goes as it is. False: neither, it is broken.
@@ -273,6 +287,7 @@ bool Kafka::State::prepare(Producer& producer, const KafkaBatch& batch) {
   producer.inflated = true;
   producer.offset = 0;
   producer.seq = fields.first_seq;
+  producer.source = producer.source_lines = 0;
   producer.stream = hex16(batch.key.local_id) + "/" + std::to_string(batch.key.sub);
   producer.partition = settings.partition == KafkaPartitioning::stream
                            ? lines_partition(batch.key, producer.partitions)
@@ -309,6 +324,7 @@ rd_kafka_resp_err_t Kafka::State::produce_next(Producer& producer, const KafkaBa
   kafka::Headers headers(rd_kafka_headers_new(6));
   for (const std::string& name : settings.headers) {
     if (name == "host") add_header(headers.get(), "host", batch.host);
+    if (name == "path") add_paths(headers.get(), batch, producer.source, producer.packed);
     if (name == "stream") add_header(headers.get(), "stream", producer.stream);
     if (name == "seq") add_number(headers.get(), "seq", producer.seq);
   }
@@ -332,7 +348,7 @@ rd_kafka_resp_err_t Kafka::State::produce_next(Producer& producer, const KafkaBa
   static_cast<void>(headers.release());  // they are the record's now
   producer.window.add(static_cast<size_t>(producer.partition), value.size());
   producer.offset = producer.packed ? producer.raw.size() : next;
-  if (!more) ++producer.seq;
+  if (!more) producer.next_line(batch);
   if (producer.packed || producer.offset == producer.raw.size()) {
     ++producer.batch;
     producer.inflated = false;

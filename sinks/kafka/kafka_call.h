@@ -25,11 +25,17 @@ struct KafkaPosition {
   bool operator==(const KafkaPosition&) const = default;
 };
 
+// So many lines one behind the other that came from that file.
+struct KafkaSource {
+  uint64_t lines = 0;
+  std::shared_ptr<const std::string> path;  // null: not known
+};
 struct KafkaBatch {
   StreamKey key;
   std::string host;
   BatchFields fields;
   std::shared_ptr<const std::string> payload;  // as it travelled
+  std::vector<KafkaSource> sources = {};       // empty, or of all lines
 };
 
 // A new producer with that transactional id: whoever had it is fenced, and what he left open is

@@ -1,6 +1,7 @@
 // What a sink of Kafka is told by its settings. Thread: any; plain values.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -38,6 +39,9 @@ struct KafkaSettings {
   std::map<std::string, std::string> properties;  // of librdkafka
 
   [[nodiscard]] bool exactly_once() const { return delivery == KafkaDelivery::exactly_once; }
+  [[nodiscard]] bool has_header(std::string_view name) const {
+    return std::find(headers.begin(), headers.end(), name) != headers.end();
+  }
   [[nodiscard]] std::string server() const;  // "kafka://host:port": for people
   [[nodiscard]] std::string topic_of(const std::string& category) const;
 };

@@ -36,6 +36,29 @@ BOOST_AUTO_TEST_CASE(hello_says_who_and_what_is_durable) {
   BOOST_TEST(hop.data().empty());
 }
 
+BOOST_AUTO_TEST_CASE(files_are_named_where_they_are_wanted_once_and_before_their_lines) {
+  for (const bool wanted : {false, true}) {
+    Filled paper;
+    paper.add(1);
+    paper.add(1);
+    UplinkHop hop(paper);
+    for (int connection = 0; connection < 2; ++connection) {
+      hop.connect();
+      proto::Welcome welcome = hop.welcome_message({});
+      welcome.set_paths(wanted);
+      hop.say(FrameType::welcome, welcome);
+      hop.credit("web", 1u << 20);
+      hop.commit(1, {});
+      BOOST_TEST(hop.data().size() == 2u);
+      const auto files = hop.said<proto::FileDef>(FrameType::file_def);
+      BOOST_REQUIRE(files.size() == (wanted ? 1u : 0u));
+      if (wanted) BOOST_TEST(files[0].file().file() == 1u);
+      if (wanted) BOOST_TEST(files[0].file().path() == "/web");
+      hop.uplink.disconnected("", 0, paper.now_ms);
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(nothing_is_sent_before_position_credit_and_fsync) {
   Filled paper;
   paper.add(1);

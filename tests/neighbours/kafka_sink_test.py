@@ -146,6 +146,24 @@ class Lines(unittest.TestCase):
                 lines += raw.decode().splitlines()
             self.assertEqual(sorted(lines), road.all_lines("web"))
 
+    def test_the_path_of_each_line(self):
+        for form in ("lines", "packed"):
+            sink = {"topic": form + ".paths.{category}", "positions_topic": "positions_paths_" + form, "form": form,
+                    "headers": ["path", "seq"]}
+            with Road(self.kafka, sink) as road:
+                for file in "abc":
+                    road.write("web", 300, file)
+                self.once(road)
+                paths = {"%s/web/%s.log" % (road.folder, file): 300 for file in "abc"}
+                records = self.kafka.judge().read_committed(form + ".paths.web")
+                self.assertEqual(set(name for record in records for name, _ in record.headers) - {"codec", "lines", "raw"}, {"path", "seq"})
+                said = [[value.decode() for name, value in record.headers if name == "path"] for record in records]
+                self.assertEqual(set(path for of in said for path in of), set(paths))
+                if form == "lines":
+                    self.assertEqual({path: sum(of == [path] for of in said) for path in paths}, paths)
+                    for record, (path,) in zip(records, said):
+                        self.assertIn(text_of(record).split(" ")[0] + ".log", path)
+
     def test_a_line_that_is_too_long_for_the_broker_is_cut(self):
         judge = self.kafka.judge()
         judge.create_topic("small.web", 1, {"max.message.bytes": "20000"})
