@@ -2,6 +2,7 @@
 // the settings name.
 #include "cli/probe.h"
 #include "sinks/kafka/kafka.h"
+#include "sinks/kafka/kafka_keytab.h"
 
 namespace tailrace {
 
@@ -10,6 +11,10 @@ void probe_kafka(const SinkSettings& sink, const std::string& about, Probes& out
   const KafkaSettings& settings = sink.kafka;
   std::vector<std::string> names = {settings.positions_topic};
   if (settings.topic_of("x") == settings.topic) names.push_back(settings.topic);  // one for all
+  if (const auto keytab = use_kafka_keytab(settings); !keytab) {
+    out.push_back({Verdict::fail, about, "take its keytab", keytab.error().text, ""});
+    return;
+  }
   const auto topics = Kafka(settings).topics(names);
   if (!topics) {
     out.push_back({Verdict::fail, about, "ask " + settings.server(), topics.error().text,
@@ -22,6 +27,9 @@ void probe_kafka(const SinkSettings& sink, const std::string& about, Probes& out
     if (topic.trouble.empty())
       out.push_back({Verdict::ok, about, tried,
                      "it has " + std::to_string(topic.partitions) + " partitions", ""});
+    else if (topic.partitions < 0)
+      out.push_back({Verdict::fail, about, tried, topic.trouble,
+                     "kafka-acls.sh --add gives rights; who asks is named by the broker's log"});
     else
       out.push_back({settings.create_topics ? Verdict::warn : Verdict::fail, about, tried,
                      topic.trouble,

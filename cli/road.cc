@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/spawn.h"
 #include "cli/stop_signals.h"
+#include "sinks/kafka/kafka_keytab.h"
 #include "sinks/store/hdfs_store.h"
 #include "sinks/store/late_directory.h"
 
@@ -42,6 +43,9 @@ HdfsSettings hdfs_settings(const SinkSettings& sink, std::string spill_dir) {
 
 Result<std::vector<SinkStore>> open_stores(const CenterSettings& settings) {
   std::vector<SinkStore> stores;
+  for (const SinkSettings& sink : settings.sinks)
+    if (auto keytab = use_kafka_keytab(sink.kafka); !keytab)
+      return keytab.error().within("the sink '" + sink.name + "'");
   for (const SinkSettings& sink : settings.sinks) {
     if (sink.is_kafka()) {  // the Center's own affair
       stores.emplace_back();

@@ -194,7 +194,7 @@ constexpr ConfigKey kKeys[] = {
      "false|true"},
     {kPublishes, "sinks.*.properties", map, "",
      "of kafka: of librdkafka, such as security.protocol, sasl.mechanisms, ssl.ca.location, "
-     "compression.codec; those that would break the promise are refused"},
+     "sasl.kerberos.keytab, compression.codec; those that would break the promise are refused"},
     {kPublishes, "sinks.*.properties.*", text, "", "as librdkafka's page of properties says", "", 0,
      UINT64_MAX, "", true},
     {kPublishes, "sinks.*.control", text, "_tailrace",

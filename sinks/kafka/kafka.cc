@@ -246,6 +246,7 @@ KafkaReply Kafka::State::commit(Producer& producer) {
     return failed(producer, error.get(), "a transaction does not end");
   producer.window.sent();
   producer.in_transaction = false;
+  producer.words.text.clear();
   return {};
 }
 
@@ -466,10 +467,10 @@ Result<std::vector<Kafka::Topic>> Kafka::topics(const std::vector<std::string>& 
   for (const std::string& name : names) {
     bool absent = false;
     const auto partitions = kafka::partitions_of(state_->settings, handle->get(), name, &absent);
-    rd_kafka_poll(handle->get(), 0);
     if (!partitions && partitions.error().kind == Error::Kind::retry_later)
-      return Error{partitions.error().kind, words.behind(partitions.error().text)};
-    out.push_back({name, partitions ? *partitions : 0, partitions ? "" : partitions.error().text});
+      return kafka::heard(handle->get(), words, partitions.error());
+    const int32_t found = partitions ? *partitions : (absent ? 0 : -1);
+    out.push_back({name, found, partitions ? "" : partitions.error().text});
   }
   return out;
 }

@@ -36,8 +36,8 @@ class Kafka {
 
   struct Topic {
     std::string name;
-    int32_t partitions = 0;
-    std::string trouble;  // empty: it is there
+    int32_t partitions = 0;  // -1: this user may not use it
+    std::string trouble;     // empty: it is there
   };
   // For a person.
   [[nodiscard]] Result<std::vector<Topic>> topics(const std::vector<std::string>& names);

@@ -1,9 +1,15 @@
 #include "sinks/kafka/kafka_handle.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
 
 #include "base/log.h"
+#include "sinks/kafka/kafka_keytab.h"
 
 namespace tailrace::kafka {
 
@@ -11,6 +17,7 @@ namespace {
 constexpr int kAskMs = 2'000;
 constexpr int kAdminMs = 10'000;
 constexpr int kReadMs = 5'000;
+constexpr int kHearMs = 1'000;
 
 using Message = Owned<rd_kafka_message_t, rd_kafka_message_destroy>;
 using Queue = Owned<rd_kafka_queue_t, rd_kafka_queue_destroy>;
@@ -23,8 +30,46 @@ struct DropMetadata {
 };
 using Metadata = std::unique_ptr<const rd_kafka_metadata_t, DropMetadata>;
 
-void on_error(rd_kafka_t*, int, const char* reason, void* opaque) {
-  static_cast<LastWords*>(opaque)->text = reason;
+// What a person does about what was said; empty: that tells it.
+std::string hint_for(std::string_view said) {
+  using Hint = std::pair<std::string_view, std::string_view>;
+  static constexpr std::array kHints = {
+      Hint{"SSL alert number",
+           "the broker does not take our certificate: do ssl.certificate.location and "
+           "ssl.key.location name one that its authorities have signed?"},
+      Hint{"unexpected eof while reading", "is this a port of TLS?"},
+      Hint{"SASL mechanism SCRAM",
+           "the password, or: Kafka 4 refuses SCRAM of librdkafka before 2.6.1"},
+      Hint{"No credentials were supplied",
+           "no ticket can be had: does sasl.kerberos.keytab name a keytab that this user may "
+           "read, and does the KDC know its first principal?"},
+      Hint{"icket expired", "name a keytab by sasl.kerberos.keytab, and new ones are got by it"},
+  };
+  const auto found = std::find_if(kHints.begin(), kHints.end(), [&](const Hint& hint) {
+    return said.find(hint.first) != std::string_view::npos;
+  });
+  return found == kHints.end() ? "" : " (" + std::string(found->second) + ")";
+}
+
+// That all brokers are down follows what keeps each of them away, and says less.
+void on_error(rd_kafka_t*, int code, const char* reason, void* opaque) {
+  std::string& text = static_cast<LastWords*>(opaque)->text;
+  if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && !text.empty()) return;
+  text = reason + hint_for(reason);
+}
+
+// The client's library names no file.
+Result<void> files_are_there(const KafkaSettings& settings) {
+  for (const char* const name :
+       {"ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "ssl.crl.location",
+        "ssl.keystore.location", "sasl.kerberos.keytab"}) {
+    const auto found = settings.properties.find(name);
+    if (found == settings.properties.end() || found->second == "probe") continue;
+    if (::access(found->second.c_str(), R_OK) != 0)
+      return Error{Error::Kind::rejected, std::string(name) + ": " + found->second +
+                                              " cannot be read: " + std::strerror(errno)};
+  }
+  return {};
 }
 void on_undelivered(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
   if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) return;
@@ -39,6 +84,14 @@ void on_log(const rd_kafka_t*, int, const char*, const char* text) {
 
 void drop(rd_kafka_t* handle) {
   rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+}
+
+Error heard(rd_kafka_t* handle, const LastWords& words, const Error& error) {
+  rd_kafka_poll(handle, 0);
+  for (const auto end = Clock::now() + std::chrono::milliseconds(kHearMs);
+       words.text.empty() && left_ms(end) > 0;)
+    rd_kafka_poll(handle, left_ms(end));
+  return Error{error.kind, words.behind(error.text)};
 }
 
 int left_ms(Clock::time_point end) {
@@ -57,6 +110,11 @@ Result<Handle> make(const KafkaSettings& settings, rd_kafka_type_t type, LastWor
       {"reconnect.backoff.ms", "50"}, {"reconnect.backoff.max.ms", "500"},
       {"linger.ms", "9000"},  // a batch is sent when it is full, or the transaction ends
       {"log.queue", "true"}};
+  if (auto there = files_are_there(settings); !there) return there.error();
+  if (uses_kerberos(settings)) {  // without kinit: kafka_keytab.h
+    all["sasl.kerberos.kinit.cmd"] = "";
+    all["sasl.kerberos.min.time.before.relogin"] = "0";
+  }
   for (const auto& [name, value] : settings.properties) all[name] = value;
   for (const auto& [name, value] : more) all[name] = value;
   rd_kafka_conf_t* const conf = rd_kafka_conf_new();
@@ -99,11 +157,15 @@ Result<int32_t> partitions_of(const KafkaSettings& settings, rd_kafka_t* handle,
   if (*absent)
     return Error{Error::Kind::rejected,
                  "the topic '" + topic + "' does not exist at " + settings.server()};
+  const bool forbidden = said.err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
   if (said.err != RD_KAFKA_RESP_ERR_NO_ERROR)
-    return Error{
-        said.err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ? Error::Kind::rejected
-                                                                 : Error::Kind::retry_later,
-        "the topic '" + topic + "' at " + settings.server() + ": " + rd_kafka_err2str(said.err)};
+    return Error{forbidden ? Error::Kind::rejected : Error::Kind::retry_later,
+                 "the topic '" + topic + "' at " + settings.server() + ": " +
+                     rd_kafka_err2str(said.err) +
+                     (!forbidden ? ""
+                      : topic == settings.positions_topic
+                          ? " (this user's ACLs need Read, Write and Describe there)"
+                          : " (this user's ACLs need Write and Describe there)")};
   return said.partition_cnt;
 }
 
@@ -191,6 +253,8 @@ Result<ReadTo> read(const KafkaSettings& settings, int32_t partition, rd_kafka_t
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
       reached.end = static_cast<uint64_t>(message->offset);
       if (reached.end >= reached.target) return reached;
+    } else if (message->err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED) {
+      continue;  // the library looks for the group's coordinator, which nobody needs
     } else if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
       return later(message->err);
     } else if (auto taken = each({static_cast<const char*>(message->key), message->key_len},

@@ -44,6 +44,9 @@ struct LastWords {
   }
 };
 
+// The error of a call, and what keeps the handle from its brokers: it tells that a little later.
+[[nodiscard]] Error heard(rd_kafka_t* handle, const LastWords& words, const Error& error);
+
 // `words` must outlive it. `more` counts before the settings' properties.
 [[nodiscard]] Result<Handle> make(const KafkaSettings& settings, rd_kafka_type_t type,
                                   LastWords& words, const std::map<std::string, std::string>& more);

@@ -30,14 +30,13 @@ Result<KafkaIdentity> identity(const KafkaSettings& settings, uint64_t cluster) 
       if (!partitions) rd_kafka_poll(handle->get(), 100);
     }
   }
-  rd_kafka_poll(handle->get(), 0);
   if (!partitions && absent)
     return Error{Error::Kind::rejected,
                  partitions.error().text +
                      ": make it, compacted (kafka-topics.sh --create --topic " + topic +
                      " --partitions " + std::to_string(kPartitionsMade) +
                      " --config cleanup.policy=compact), or set create_topics: true"};
-  if (!partitions) return Error{partitions.error().kind, words.behind(partitions.error().text)};
+  if (!partitions) return heard(handle->get(), words, partitions.error());
   const auto config = config_of(handle->get(), topic);
   if (const auto policy = config.find("cleanup.policy");
       policy != config.end() && policy->second != "compact")

@@ -33,6 +33,8 @@ constexpr std::array kRefused = {
     Refused{"allow.auto.create.topics", "say `create_topics` instead"},
     Refused{"bootstrap.servers", "say `brokers` instead"},
     Refused{"metadata.broker.list", "say `brokers` instead"},
+    Refused{"sasl.kerberos.kinit.cmd",
+            "no shell is run; name a keytab by sasl.kerberos.keytab, and tickets are got by it"},
     Refused{"plugin.library.paths", "no foreign code is loaded into this program"},
 };
 }  // namespace

@@ -14,6 +14,7 @@ sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "../road"))
 from kafka import Kafka  # noqa: E402
 from programs import wait_for  # noqa: E402
+from rdkafka import RdKafkaError  # noqa: E402
 from sink_run import PATIENCE_S, TAILRACE, RunInFolder  # noqa: E402
 
 
@@ -27,6 +28,7 @@ class Road(RunInFolder):
     def __init__(self, kafka, sink=None, pipelines=("web",)):
         super().__init__("tailrace-kafka-")
         self.judge = kafka.judge()
+        self.environment = {}
         self.words = ["--config", self.folder + "/run.yaml"]
         self.written = defaultdict(list)
         self.settle({"realtime": {"type": "kafka", "brokers": [kafka.at()], "create_topics": "true", **(sink or {})}},
@@ -42,7 +44,7 @@ class Road(RunInFolder):
                 f.write(line + "\n")
 
     def start(self):
-        self.run([TAILRACE, "run", *self.words])
+        self.run([TAILRACE, "run", *self.words], environment=self.environment)
 
     def once(self):
         """Ends with all that stands in the files; what came of it."""
@@ -57,9 +59,15 @@ class Road(RunInFolder):
         want = self.all_lines(category)
 
         def all_there():
-            records = self.judge.read_committed(topic or category)
+            try:
+                records = self.judge.read_committed(topic or category)
+            except RdKafkaError:  # not made yet, or its broker has just come back
+                return False
             return len(records) >= len(want) and records
-        records = wait_for("%d lines in %s" % (len(want), topic or category), PATIENCE_S, all_there)
+        try:
+            records = wait_for("%d lines in %s" % (len(want), topic or category), PATIENCE_S, all_there)
+        except AssertionError as e:
+            raise AssertionError("%s:\n%s" % (e, self.said()[-3000:])) from None
         got = [unpack(record) for record in records]
         if sorted(got) != want:
             twice = [line for line in set(got) if got.count(line) > 1]
