@@ -5,6 +5,12 @@ foreach(codec gzip zstd none)
   set_tests_properties(long.kill_${codec} PROPERTIES TIMEOUT 7200 SKIP_RETURN_CODE 77 LABELS "chaos;long"
     ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1;PYTHONUNBUFFERED=1")
 endforeach()
+foreach(name all bounces away)
+  add_test(NAME long.kafka_${name} CONFIGURATIONS Long COMMAND ${Python3_EXECUTABLE}
+    ${CMAKE_CURRENT_SOURCE_DIR}/chaos/kafka.py ${name} --long)
+  set_tests_properties(long.kafka_${name} PROPERTIES TIMEOUT 7200 SKIP_RETURN_CODE 77 LABELS "chaos;long"
+    ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1;PYTHONUNBUFFERED=1")
+endforeach()
 add_test(NAME long.spool_crash CONFIGURATIONS Long COMMAND spool_crash 2000000)
 set_tests_properties(long.spool_crash PROPERTIES TIMEOUT 7200 LABELS long)
 

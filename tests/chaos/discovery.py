@@ -32,7 +32,7 @@ class Found(Trio):
     def __init__(self, name, zoo, **more):
         self.zoo = zoo
         self.ways = {}  # a role's own way to ZooKeeper
-        super().__init__(name, categories=CATEGORIES, **more)
+        super().__init__(name, **{"categories": CATEGORIES, **more})
 
     def configure(self, role, more):
         if kind(role) != "agent":

@@ -4,12 +4,14 @@ With several Centers ("center", "center-1") the Locals are told of the first two
 log files of its own, of the same categories: the Center merges them.
 """
 import collections
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../road"))
@@ -160,6 +162,17 @@ class Trio(Rig):
             return 0
         with urllib.request.urlopen("http://%s/metrics" % address, timeout=10) as answer:
             return sum(map(float, re.findall(r"^%s(?:\{.*\})? (\S+)$" % name, answer.read().decode(), re.M)))
+
+    def in_trouble(self, role="center"):
+        """Names of the sinks for which the Center is not ready."""
+        address = self.admin(role)
+        if not address:
+            return []  # it has just been started
+        try:
+            with urllib.request.urlopen("http://%s/readyz" % address, timeout=30):
+                return []
+        except urllib.error.HTTPError as answer:
+            return [o.get("sink") for o in json.load(answer)["obstacles"]]
 
     def lanes(self, *roles):
         return sum(int(self.figures(role, "tailrace_center_lanes")) for role in roles)

@@ -7,15 +7,12 @@ A third one is added on the way: it starts where the spool starts, and holds eve
 A tmpfs stands for the disk. Needs the right to mount, as full_disk.py.
 """
 import argparse
-import json
 import os
 import random
 import re
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 
 import judge
 from full_disk import fill, own_mounts
@@ -53,17 +50,6 @@ class TwoSinks(Trio):
 
     def judge_quietly(self, optional):
         return Both([judge.Judge(judge.Ledger(self.ledger, optional)).tree(root) for root in (self.out, self.second)])
-
-    def in_trouble(self):
-        """Names of the sinks for which the Center is not ready."""
-        address = self.admin("center")
-        if not address:
-            return []  # it has just been started
-        try:
-            with urllib.request.urlopen("http://%s/readyz" % address, timeout=30):
-                return []
-        except urllib.error.HTTPError as answer:
-            return [o.get("sink") for o in json.load(answer)["obstacles"]]
 
 
 def files_in(root):
