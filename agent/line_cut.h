@@ -11,11 +11,6 @@
 
 namespace tailrace {
 
-// Number of '\n' in `bytes` (AVX2 where the processor has it).
-[[nodiscard]] uint64_t count_newlines(std::string_view bytes);
-// The same without special instructions; for tests and older processors.
-[[nodiscard]] uint64_t count_newlines_portable(std::string_view bytes);
-
 struct CutRules {
   uint32_t max_record = 1u << 20;  // bytes of a line without its newline
   bool ends_here = false;          // nothing will follow these bytes: an unterminated end is a line

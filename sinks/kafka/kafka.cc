@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/log.h"
+#include "base/newlines.h"
 #include "base/random.h"
 #include "flow/codec.h"
 #include "sinks/kafka/kafka_handle.h"
@@ -267,10 +268,11 @@ void Kafka::State::make_room(Producer& producer) {
 // --- lines ---------------------------------------------------------------------------------------
 
 namespace {
-void add_header(rd_kafka_headers_t* headers, const char* name, std::string_view value) {
-  rd_kafka_header_add(headers, name, -1, value.data(), static_cast<ssize_t>(value.size()));
+void add_header(rd_kafka_headers_t* headers, std::string_view name, std::string_view value) {
+  rd_kafka_header_add(headers, name.data(), static_cast<ssize_t>(name.size()), value.data(),
+                      static_cast<ssize_t>(value.size()));
 }
-void add_number(rd_kafka_headers_t* headers, const char* name, uint64_t value) {
+void add_number(rd_kafka_headers_t* headers, std::string_view name, uint64_t value) {
   char digits[24];
   const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
   add_header(headers, name, {digits, static_cast<size_t>(end - digits)});
@@ -300,9 +302,8 @@ bool Kafka::State::prepare(Producer& producer, const KafkaBatch& batch) {
   auto& inflater = inflaters.at(static_cast<size_t>(fields.payload_codec));
   if (!inflater) inflater = make_inflater(fields.payload_codec);
   const auto inflated = inflater->inflate(*batch.payload, fields.raw_len, producer.raw);
-  const auto lines = std::count(producer.raw.begin(), producer.raw.end(), '\n');
   const bool whole = inflated.ok() && !producer.raw.empty() && producer.raw.back() == '\n' &&
-                     static_cast<uint64_t>(lines) == fields.count;
+                     count_newlines(producer.raw) == fields.count;
   producer.packed = !whole;
   return whole;
 }
@@ -322,7 +323,7 @@ rd_kafka_resp_err_t Kafka::State::produce_next(Producer& producer, const KafkaBa
     value = std::string_view(producer.raw).substr(producer.offset, size);
     next = more ? producer.offset + size : end + 1;
   }
-  kafka::Headers headers(rd_kafka_headers_new(6));
+  kafka::Headers headers(rd_kafka_headers_new(settings.headers.size() + (producer.packed ? 3 : 0)));
   for (const std::string& name : settings.headers) {
     if (name == "host") add_header(headers.get(), "host", batch.host);
     if (name == "path") add_paths(headers.get(), batch, producer.source, producer.packed);

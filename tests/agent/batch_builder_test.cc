@@ -7,6 +7,7 @@
 #include <map>
 #include <thread>
 
+#include "base/newlines.h"
 #include "base/random.h"
 #include "tests/agent/temp_dir.h"
 
