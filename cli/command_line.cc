@@ -16,6 +16,7 @@
 #include "cli/run_command.h"
 #include "cli/spool_command.h"
 #include "cli/status_command.h"
+#include "cli/topics_command.h"
 
 namespace tailrace {
 
@@ -24,9 +25,9 @@ namespace {
 constexpr int kWrongUsage = 2;
 
 std::vector<const Command*> commands() {
-  return {&run_command(),       &cat_command(),   &check_command(),   &config_command(),
-          &status_command(),    &files_command(), &centers_command(), &drain_command(),
-          &rebalance_command(), &spool_command()};
+  return {&run_command(),    &cat_command(),       &check_command(),  &config_command(),
+          &status_command(), &files_command(),     &topics_command(), &centers_command(),
+          &drain_command(),  &rebalance_command(), &spool_command()};
 }
 
 void print_overview(FILE* to) {

@@ -25,6 +25,13 @@ namespace tailrace {
 // The sinks of a Center's settings; only `wanted`, if that is not empty.
 [[nodiscard]] Result<std::vector<SinkSettings>> places_in(const std::string& file,
                                                           std::string_view wanted);
+// Those of Kafka too.
+[[nodiscard]] Result<std::vector<SinkSettings>> sinks_in(const std::string& file,
+                                                         std::string_view wanted);
+[[nodiscard]] bool is_kafka_url(std::string_view where);
+// kafka://broker[,broker]/[TOPIC]. With --config the client has the properties of a sink there: of
+// --sink, else of the one that names one of these brokers; and its topic, if the address has none.
+[[nodiscard]] Result<KafkaSettings> kafka_at(const std::string& url, const Arguments& arguments);
 // The operand of a command, else what --config and --sink name, else /etc/tailrace/center.yaml.
 [[nodiscard]] Result<std::vector<SinkSettings>> places_meant(const Arguments& arguments);
 

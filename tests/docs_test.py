@@ -247,7 +247,7 @@ def main():
     if "--tailrace" in sys.argv:
         program = sys.argv[sys.argv.index("--tailrace") + 1]
         commands = ((), *((word,) for word in ("run", "cat", "check", "config", "status", "centers", "drain",
-                                                "rebalance", "spool")))
+                                                "rebalance", "spool", "topics")))
         helps = dev_help + "".join(output_of(program, *words, "--help") for words in commands)
     problems = list(check(root, dev_help, helps))
     for problem in problems:

@@ -3,7 +3,7 @@
 set(fuzz ${CMAKE_SOURCE_DIR}/build/fuzz/bin/tailrace_fuzz)
 set(limits -timeout=10 -rss_limit_mb=1024 -max_len=65536)
 foreach(target frame batch_head message spool journal commit_record claim manifest announcement sink_identity names member settings
-    gzip zstd snappy sequence_file http webhdfs kafka)
+    gzip zstd snappy sequence_file http webhdfs kafka kafka_lines)
   set(made ${CMAKE_BINARY_DIR}/fuzz/${target})
   file(MAKE_DIRECTORY ${made})
   set(corpus ${made} ${CMAKE_SOURCE_DIR}/tests/golden ${CMAKE_SOURCE_DIR}/conf)

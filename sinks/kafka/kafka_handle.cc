@@ -105,10 +105,14 @@ Result<Handle> make(const KafkaSettings& settings, rd_kafka_type_t type, LastWor
   for (const std::string& broker : settings.brokers)
     brokers += (brokers.empty() ? "" : ",") + broker;
   std::map<std::string, std::string> all = {
-      {"bootstrap.servers", brokers}, {"client.id", "tailrace"},
+      {"bootstrap.servers", brokers},
+      {"client.id", "tailrace"},
       {"socket.timeout.ms", "5000"},  // of a frozen broker
-      {"reconnect.backoff.ms", "50"}, {"reconnect.backoff.max.ms", "500"},
+      {"reconnect.backoff.ms", "50"},
+      {"reconnect.backoff.max.ms", "500"},
       {"linger.ms", "9000"},  // a batch is sent when it is full, or the transaction ends
+      // Brokers may make what is asked for, with settings of their own. It keeps a producer too.
+      {"allow.auto.create.topics", "false"},
       {"log.queue", "true"}};
   if (auto there = files_are_there(settings); !there) return there.error();
   if (uses_kerberos(settings)) {  // without kinit: kafka_keytab.h
@@ -138,6 +142,34 @@ Result<Handle> make(const KafkaSettings& settings, rd_kafka_type_t type, LastWor
 }
 
 // --- what stands there ---------------------------------------------------------------------------
+
+namespace {
+TopicSeen seen(const rd_kafka_metadata_topic& said) {
+  TopicSeen out{said.topic, said.err, said.partition_cnt};
+  for (int i = 0; i < said.partition_cnt; ++i) {
+    const rd_kafka_metadata_partition& of = said.partitions[i];
+    out.copies = i == 0 ? of.replica_cnt : std::min(out.copies, of.replica_cnt);
+    out.leaderless += of.leader < 0 ? 1 : 0;
+    out.behind += of.isr_cnt < of.replica_cnt ? 1 : 0;
+  }
+  return out;
+}
+}  // namespace
+
+Result<Seen> see_topics(const KafkaSettings& settings, rd_kafka_t* handle,
+                        const std::string& only) {
+  const Topic named(only.empty() ? nullptr : rd_kafka_topic_new(handle, only.c_str(), nullptr));
+  const rd_kafka_metadata_t* found = nullptr;
+  const rd_kafka_resp_err_t error =
+      rd_kafka_metadata(handle, only.empty() ? 1 : 0, named.get(), &found, kAskMs);
+  const Metadata metadata(found);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return Error{Error::Kind::retry_later,
+                 settings.server() + " does not answer: " + rd_kafka_err2str(error)};
+  Seen out{static_cast<size_t>(metadata->broker_cnt), {}};
+  for (int i = 0; i < metadata->topic_cnt; ++i) out.topics.push_back(seen(metadata->topics[i]));
+  return out;
+}
 
 Result<int32_t> partitions_of(const KafkaSettings& settings, rd_kafka_t* handle,
                               const std::string& topic, bool* absent) {
@@ -213,6 +245,34 @@ std::map<std::string, std::string> config_of(rd_kafka_t* handle, const std::stri
     for (size_t k = 0; k < entries; ++k)
       if (const char* value = rd_kafka_ConfigEntry_value(configs[k]))
         out[rd_kafka_ConfigEntry_name(configs[k])] = value;
+  }
+  return out;
+}
+
+std::map<std::string, TopicConfig> configs_of(rd_kafka_t* handle,
+                                              const std::vector<std::string>& topics) {
+  std::map<std::string, TopicConfig> out;
+  if (topics.empty()) return out;
+  std::vector<Resource> owned;
+  std::vector<rd_kafka_ConfigResource_t*> resources;
+  for (const std::string& topic : topics) {
+    owned.emplace_back(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str()));
+    resources.push_back(owned.back().get());
+  }
+  const Queue queue(rd_kafka_queue_new(handle));
+  rd_kafka_DescribeConfigs(handle, resources.data(), resources.size(), nullptr, queue.get());
+  const Event event(rd_kafka_queue_poll(queue.get(), kAskMs));
+  if (!event || rd_kafka_event_error(event.get())) return out;
+  size_t n = 0;
+  const auto** results = rd_kafka_DescribeConfigs_result_resources(
+      rd_kafka_event_DescribeConfigs_result(event.get()), &n);
+  for (size_t i = 0; i < n; ++i) {
+    TopicConfig& of = out[rd_kafka_ConfigResource_name(results[i])];
+    size_t entries = 0;
+    const auto** configs = rd_kafka_ConfigResource_configs(results[i], &entries);
+    for (size_t k = 0; k < entries; ++k)
+      if (const char* value = rd_kafka_ConfigEntry_value(configs[k]))
+        of[rd_kafka_ConfigEntry_name(configs[k])] = value;
   }
   return out;
 }

@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "sinks/kafka/kafka_records.h"
@@ -53,12 +54,33 @@ struct LastWords {
 
 [[nodiscard]] Result<int32_t> partitions_of(const KafkaSettings& settings, rd_kafka_t* handle,
                                             const std::string& topic, bool* absent);
+
+// All topics that we may see, or the one that is named, with what its brokers say of it.
+struct TopicSeen {
+  std::string name;
+  rd_kafka_resp_err_t error{};
+  int32_t partitions = 0;
+  int32_t copies = 0;      // of the partition that has fewest
+  int32_t leaderless = 0;  // partitions
+  int32_t behind = 0;      // partitions of which a copy is not up to date
+};
+struct Seen {
+  size_t brokers = 0;
+  std::vector<TopicSeen> topics;
+};
+[[nodiscard]] Result<Seen> see_topics(const KafkaSettings& settings, rd_kafka_t* handle,
+                                      const std::string& only);
 // `partitions`: -1: as the brokers think right.
 [[nodiscard]] Result<void> create(rd_kafka_t* handle, const std::string& topic, int32_t partitions,
                                   bool compacted);
 // A topic's settings; empty where we may not ask.
 [[nodiscard]] std::map<std::string, std::string> config_of(rd_kafka_t* handle,
                                                            const std::string& topic);
+
+// The settings of several, by topic.
+using TopicConfig = std::map<std::string, std::string>;
+[[nodiscard]] std::map<std::string, TopicConfig> configs_of(rd_kafka_t* handle,
+                                                            const std::vector<std::string>& topics);
 
 struct Record {
   rd_kafka_topic_t* topic = nullptr;

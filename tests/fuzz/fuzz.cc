@@ -32,6 +32,7 @@
 #include "sinks/format/sequence_file.h"
 #include "sinks/kafka/kafka_records.h"
 #include "sinks/kafka/kafka_settings.h"
+#include "sinks/kafka/kafka_unpack.h"
 #include "sinks/store/webhdfs.h"
 #include "tests/local/virtual_disk.h"
 
@@ -200,6 +201,42 @@ void kafka(Bytes bytes) {
       TAILRACE_CHECK(encode_position("web", **position).value == value, "another position");
     ByteWriter(value).u32(crc32c(value));
   }
+  static_cast<void>(category_of_key(key));
+}
+
+// Records of a topic that anybody may have written. Of those that are no batches every byte comes
+// out once, whatever their headers say.
+void kafka_lines(Bytes bytes) {
+  static constexpr Bytes kSplits[] = {"", "more", "last", "x"};
+  static constexpr Bytes kCodecs[] = {"gzip", "zstd", "snappy", "none", "lz4"};
+  KafkaUnpacker unpacker;
+  std::string out;
+  size_t in = 0;
+  bool batches = false;
+  const auto text = [](Bytes of) {
+    return of.size() - static_cast<size_t>(std::count(of.begin(), of.end(), '\n'));
+  };
+  while (bytes.size() > 3) {
+    const auto kind = static_cast<unsigned char>(bytes[0]);
+    const size_t size = std::min<size_t>(static_cast<unsigned char>(bytes[1]), bytes.size() - 3);
+    KafkaLines record{bytes.substr(3, size)};
+    record.stream = bytes.substr(2, kind % 2);
+    record.seq = bytes.substr(2, kind / 2 % 2);
+    record.split = kSplits[kind / 4 % 4];
+    if (kind >= 192) {
+      batches = true;
+      record.codec = kCodecs[kind % 5];
+      record.raw = record.lines = bytes.substr(2, 1 + kind / 8 % 2);
+      if (kind % 8 == 0) record.raw = "1000";
+    }
+    if (record.codec.empty()) in += text(record.value);
+    static_cast<void>(unpacker.take(record, out).ok());
+    bytes.remove_prefix(3 + size);
+  }
+  static_cast<void>(unpacker.finish(out).ok());
+  TAILRACE_CHECK(unpacker.whole(), "something is held back for ever");
+  TAILRACE_CHECK(out.empty() || out.back() == '\n', "a line does not end");
+  TAILRACE_CHECK(batches || text(out) == in, "bytes were lost, or come twice");
 }
 
 void http(Bytes bytes) { static_cast<void>(parse_http_request(bytes)); }
@@ -226,6 +263,7 @@ const std::map<std::string, void (*)(Bytes)>& targets() {
       {"http", http},
       {"webhdfs", webhdfs},
       {"kafka", kafka},
+      {"kafka_lines", kafka_lines},
   };
   return kTargets;
 }

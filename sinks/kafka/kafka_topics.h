@@ -1,0 +1,38 @@
+// What a sink's topics are, for a person: `tailrace topics`. Nothing is made by being asked for.
+// Thread: any; blocks, for seconds where brokers are away.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "sinks/kafka/kafka_settings.h"
+
+namespace tailrace {
+
+struct KafkaTopicFacts {
+  enum class State : uint8_t { there, missing, forbidden, unclear };
+  std::string name;
+  State state = State::there;
+  std::string why;                              // unless `there`: what the brokers say
+  int32_t partitions = 0;                       // this and what follows: only if it is there
+  int32_t copies = 0;                           // of the partition that has fewest
+  int32_t leaderless = 0;                       // partitions that nobody can write to
+  int32_t behind = 0;                           // partitions of which a copy is not up to date
+  std::map<std::string, std::string> config{};  // empty: it may not be asked for
+
+  // "": the brokers do not say.
+  [[nodiscard]] std::string configured(const std::string& name_of) const;
+};
+
+struct KafkaTopics {
+  size_t brokers = 0;  // that are known
+  std::vector<KafkaTopicFacts> topics;
+};
+// In the order of `names`. retry_later: no broker answers, with what the client said last.
+[[nodiscard]] Result<KafkaTopics> find_kafka_topics(const KafkaSettings& settings,
+                                                    const std::vector<std::string>& names);
+
+}  // namespace tailrace
