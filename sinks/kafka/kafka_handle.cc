@@ -227,26 +227,8 @@ Result<void> create(rd_kafka_t* handle, const std::string& topic, int32_t partit
   return {};
 }
 
-// Empty where we may not ask.
-std::map<std::string, std::string> config_of(rd_kafka_t* handle, const std::string& topic) {
-  std::map<std::string, std::string> out;
-  const Resource resource(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str()));
-  const Queue queue(rd_kafka_queue_new(handle));
-  rd_kafka_ConfigResource_t* resources[] = {resource.get()};
-  rd_kafka_DescribeConfigs(handle, resources, 1, nullptr, queue.get());
-  const Event event(rd_kafka_queue_poll(queue.get(), kAskMs));
-  if (!event || rd_kafka_event_error(event.get())) return out;
-  size_t n = 0;
-  const auto** results = rd_kafka_DescribeConfigs_result_resources(
-      rd_kafka_event_DescribeConfigs_result(event.get()), &n);
-  for (size_t i = 0; i < n; ++i) {
-    size_t entries = 0;
-    const auto** configs = rd_kafka_ConfigResource_configs(results[i], &entries);
-    for (size_t k = 0; k < entries; ++k)
-      if (const char* value = rd_kafka_ConfigEntry_value(configs[k]))
-        out[rd_kafka_ConfigEntry_name(configs[k])] = value;
-  }
-  return out;
+TopicConfig config_of(rd_kafka_t* handle, const std::string& topic) {
+  return std::move(configs_of(handle, {topic})[topic]);
 }
 
 std::map<std::string, TopicConfig> configs_of(rd_kafka_t* handle,
@@ -277,6 +259,20 @@ std::map<std::string, TopicConfig> configs_of(rd_kafka_t* handle,
   return out;
 }
 
+rd_kafka_resp_err_t ends_of(rd_kafka_t* handle, const std::string& topic, int32_t partition,
+                            int64_t& low, int64_t& high) {
+  for (int64_t* const end : {&low, &high}) {
+    const TopicList list(rd_kafka_topic_partition_list_new(1));
+    rd_kafka_topic_partition_t* const asked =
+        rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition);
+    asked->offset = end == &low ? RD_KAFKA_OFFSET_BEGINNING : RD_KAFKA_OFFSET_END;
+    if (const auto error = rd_kafka_offsets_for_times(handle, list.get(), kAskMs)) return error;
+    if (asked->err != RD_KAFKA_RESP_ERR_NO_ERROR) return asked->err;
+    *end = asked->offset;
+  }
+  return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 Result<ReadTo> read(const KafkaSettings& settings, int32_t partition, rd_kafka_t* asked,
                     bool committed, const EachRecord& each) {
   const std::string& topic = settings.positions_topic;
@@ -285,9 +281,7 @@ Result<ReadTo> read(const KafkaSettings& settings, int32_t partition, rd_kafka_t
     return Error{Error::Kind::retry_later,
                  "'" + topic + "' cannot be read: " + rd_kafka_err2str(error)};
   };
-  if (const auto error =
-          rd_kafka_query_watermark_offsets(asked, topic.c_str(), partition, &low, &high, kAskMs))
-    return later(error);
+  if (const auto error = ends_of(asked, topic, partition, low, high)) return later(error);
   ReadTo reached{static_cast<uint64_t>(low), static_cast<uint64_t>(high)};
   if (low == high) return reached;
   LastWords words;
@@ -301,9 +295,7 @@ Result<ReadTo> read(const KafkaSettings& settings, int32_t partition, rd_kafka_t
   if (!reader) return reader.error();
   rd_kafka_poll_set_consumer(reader->get());
   int64_t l = 0, h = 0;  // warms the leader
-  if (const auto error =
-          rd_kafka_query_watermark_offsets(reader->get(), topic.c_str(), partition, &l, &h, kAskMs))
-    return later(error);
+  if (const auto error = ends_of(reader->get(), topic, partition, l, h)) return later(error);
   const TopicList list(rd_kafka_topic_partition_list_new(1));
   rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition)->offset = low;
   if (const auto error = rd_kafka_assign(reader->get(), list.get())) return later(error);

@@ -74,13 +74,15 @@ struct Seen {
 [[nodiscard]] Result<void> create(rd_kafka_t* handle, const std::string& topic, int32_t partitions,
                                   bool compacted);
 // A topic's settings; empty where we may not ask.
-[[nodiscard]] std::map<std::string, std::string> config_of(rd_kafka_t* handle,
-                                                           const std::string& topic);
-
-// The settings of several, by topic.
 using TopicConfig = std::map<std::string, std::string>;
+[[nodiscard]] TopicConfig config_of(rd_kafka_t* handle, const std::string& topic);
 [[nodiscard]] std::map<std::string, TopicConfig> configs_of(rd_kafka_t* handle,
                                                             const std::vector<std::string>& topics);
+
+// Both ends of a partition, as the handle's isolation level has it. (Not by the library's
+// rd_kafka_query_watermark_offsets(): 2.0.2's never comes back if the broker that it asks dies.)
+[[nodiscard]] rd_kafka_resp_err_t ends_of(rd_kafka_t* handle, const std::string& topic,
+                                          int32_t partition, int64_t& low, int64_t& high);
 
 struct Record {
   rd_kafka_topic_t* topic = nullptr;

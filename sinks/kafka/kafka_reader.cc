@@ -157,8 +157,7 @@ Result<std::vector<KafkaExtent>> KafkaReader::look(std::optional<int64_t> from_m
   std::vector<KafkaExtent> out;
   for (int32_t partition = 0; partition < *count; ++partition) {
     KafkaExtent extent{partition};
-    const auto error = rd_kafka_query_watermark_offsets(s.asking.get(), s.topic.c_str(), partition,
-                                                        &extent.begin, &extent.end, kAskMs);
+    const auto error = kafka::ends_of(s.asking.get(), s.topic, partition, extent.begin, extent.end);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
       return s.unanswered(error, s.place(partition, -1) + ": its end cannot be asked for");
     out.push_back(extent);
@@ -195,8 +194,7 @@ Result<void> KafkaReader::read(const std::vector<KafkaExtent>& extents) {
   s.queue.reset(rd_kafka_queue_new(s.handle.get()));
   for (const KafkaExtent& extent : extents) {
     int64_t low = 0, high = 0;  // also warms the leader
-    if (const auto error = rd_kafka_query_watermark_offsets(s.handle.get(), s.topic.c_str(),
-                                                            extent.partition, &low, &high, kAskMs))
+    if (const auto error = kafka::ends_of(s.handle.get(), s.topic, extent.partition, low, high))
       return s.unanswered(error, s.place(extent.partition, -1) + " cannot be read");
     if (rd_kafka_consume_start_queue(s.named.get(), extent.partition, std::max(low, extent.begin),
                                      s.queue.get()) != 0)
