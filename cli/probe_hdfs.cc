@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "cli/probe.h"
 #include "cli/road.h"
+#include "sinks/store/hdfs_checksum.h"
 #include "sinks/store/hdfs_client.h"
 
 namespace tailrace {
@@ -109,6 +110,16 @@ HttpBody some_bytes() {
           }};
 }
 
+// That `verify: checksum` can be kept.
+Step look_at_checksum(HdfsClient& client, const std::string& path) {
+  Step step{"compare its checksum", client.checksum(path)};
+  if (step.answer.outcome != HdfsOutcome::done) return step;
+  const auto same = is_checksum_of(*step.answer.checksum, some_bytes());
+  step.good = same && *same;
+  if (!step.good) step.answer.text = same ? "HDFS has another one" : same.error().text;
+  return step;
+}
+
 // Goes it until a step fails; that is the last one.
 Step go(HdfsClient& client, const std::string& directory) {
   const std::string first = directory + "/first", second = directory + "/second";
@@ -123,6 +134,10 @@ Step go(HdfsClient& client, const std::string& directory) {
     if (step.answer.entries.front().length == some_bytes().length) continue;
     step.answer.text = "it has another one";
     return step;
+  }
+  if (client.settings().writing.verify == HdfsVerify::checksum) {
+    step = look_at_checksum(client, first);
+    if (!step.good) return step;
   }
   step = {"rename it", client.rename(first, name)};
   if (step.answer.outcome != HdfsOutcome::done || !step.answer.yes) return step;

@@ -13,6 +13,7 @@ pkg_check_modules(SNAPPY REQUIRED IMPORTED_TARGET snappy)
 set(TAILRACE_SNAPPY PkgConfig::SNAPPY)
 pkg_check_modules(RDKAFKA REQUIRED IMPORTED_TARGET rdkafka)
 find_package(EXPAT REQUIRED)
+find_package(OpenSSL REQUIRED)
 pkg_check_modules(KRB5 REQUIRED IMPORTED_TARGET krb5-gssapi krb5)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-cpp)
 

@@ -35,6 +35,7 @@ for _folder in ("tests", "tests/road", "bench"):
 
 FOREIGN = {  # header (a prefix): the places (prefixes) that may include it
     "krb5.h": ["sinks/store/kerberos.cc"],
+    "openssl/": ["sinks/store/hdfs_checksum.cc"],
     "expat.h": ["sinks/store/hadoop_conf.cc"],
     "gssapi/": ["sinks/store/kerberos.cc"],
     "curl/": ["sinks/store/http_client.cc"],

@@ -97,6 +97,7 @@ void read_writing(ConfigMap& map, HdfsWriting& writing) {
   if (map.has("block_size")) writing.block_bytes = map.number("block_size");
   if (writing.block_bytes % kBlockStep != 0)
     map.wrong("block_size", "HDFS's blocks are whole MiB", "such as 128MiB");
+  if (map.text("verify") == "checksum") writing.verify = HdfsVerify::checksum;
   if (map.has("bandwidth")) writing.bytes_per_second = map.number("bandwidth");
 }
 
@@ -104,9 +105,9 @@ void read_writing(ConfigMap& map, HdfsWriting& writing) {
 
 void read_hdfs_sink(ConfigMap& map, SinkSettings& settings) {
   constexpr const char* kOfHdfs[] = {
-      "hadoop_conf_dir", "nameservice",    "url",      "user",  "kerberos",
-      "ca_file",         "redirect_hosts", "owner",    "group", "mode",
-      "replication",     "block_size",     "bandwidth"};
+      "hadoop_conf_dir", "nameservice",    "url",       "user",  "kerberos",
+      "ca_file",         "redirect_hosts", "owner",     "group", "mode",
+      "replication",     "block_size",     "bandwidth", "verify"};
   const bool hdfs = map.text("type") == "hdfs";
   for (const char* const key : kOfHdfs)
     if (!hdfs && map.has(key))

@@ -159,6 +159,10 @@ constexpr ConfigKey kKeys[] = {
     {kPublishes, "sinks.*.block_size", size, "",
      "of hdfs: whole MiB (as large as the file, rounded up: one block, and no more of a quota)", "",
      1u << 20, 1ull << 40},
+    {kPublishes, "sinks.*.verify", word, "length",
+     "of hdfs: what of a sent file is compared before it is published; checksum finds bytes that "
+     "were changed on the way, for one more call and one more reading of the spill",
+     "length|checksum"},
     {kPublishes, "sinks.*.bandwidth", size, "",
      "of hdfs: bytes a second that all uploads of this Center take together (no limit)", "",
      64u << 10},

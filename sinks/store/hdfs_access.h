@@ -33,11 +33,15 @@ struct HdfsRights {
   unsigned replication = 0;
 };
 
+// How an upload is looked at before it counts.
+enum class HdfsVerify { length, checksum };
+
 struct HdfsWriting {
   HdfsRights usual;
   std::map<std::string, HdfsRights> categories;  // all of it, where some of it is otherwise
   uint64_t block_bytes = 0;                      // 0: blocks that hold a file whole
-  uint64_t bytes_per_second = 0;                 // of all uploads together; 0: as many as there are
+  HdfsVerify verify = HdfsVerify::length;
+  uint64_t bytes_per_second = 0;  // of all uploads together; 0: as many as there are
 
   // Of a path below the root, or of its directories: the first part of it is the category.
   [[nodiscard]] const HdfsRights& rights_of(std::string_view path) const {

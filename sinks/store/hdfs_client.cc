@@ -186,6 +186,14 @@ HdfsAnswer HdfsClient::may_write(const std::string& directory, const HdfsRights&
               HdfsExpects::nothing});
 }
 
+HdfsAnswer HdfsClient::checksum(const std::string& path, const HdfsRights& as) {
+  const Operation operation = {"GET", path, "GETFILECHECKSUM", parameters_of(as),
+                               HdfsExpects::checksum};
+  HdfsAnswer answer = ask(operation);
+  if (answer.outcome != HdfsOutcome::redirect) return answer;
+  return follow(operation, answer.location, nullptr, nullptr);
+}
+
 HdfsAnswer HdfsClient::quota(const std::string& directory) {
   return ask({"GET", directory, "GETQUOTAUSAGE", {}, HdfsExpects::quota});
 }

@@ -50,6 +50,8 @@ class HdfsClient {
   // done: we may put names into this directory and look at them.
   [[nodiscard]] HdfsAnswer may_write(const std::string& directory, const HdfsRights& as = {});
   [[nodiscard]] HdfsAnswer quota(const std::string& directory);
+  // The checksum that HDFS keeps of a file.
+  [[nodiscard]] HdfsAnswer checksum(const std::string& path, const HdfsRights& as = {});
   // The group of `as`; done if that names none.
   [[nodiscard]] HdfsAnswer set_group(const std::string& path, const HdfsRights& as);
   // Never over another file. A part of it may be left, and closed as if it were whole.

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/random.h"
+#include "sinks/store/hdfs_checksum.h"
 #include "sinks/store/spill.h"
 
 namespace tailrace {
@@ -121,6 +122,22 @@ class HdfsStagedFile final : public StagedFile {
     if (ms > 0) ::usleep(static_cast<useconds_t>(ms * 1'000));
   }
 
+  // By option: that nothing on the way, and no memory of a DataNode's, has changed a byte.
+  Result<void> verify(const std::string& part) {
+    if (client_->settings().writing.verify == HdfsVerify::length || spill_.size() == 0) return {};
+    const std::string doing = "verifying " + part;
+    const HdfsAnswer answer = client_->checksum(part, as_);
+    if (answer.outcome != HdfsOutcome::done) return hdfs_error(answer, doing);
+    const HttpBody sent = {spill_.size(), [this](uint64_t offset, char* into, size_t n) {
+                             return read_at(spill_.fd(), into, n, offset);
+                           }};
+    const auto same = is_checksum_of(*answer.checksum, sent);
+    if (!same) return same.error().within(doing);
+    if (*same) return {};
+    return not_known(doing + ": HDFS has other bytes than were sent (" +
+                     answer.checksum->algorithm + "): it is sent again");
+  }
+
   Result<void> send() {
     const std::string part = path_ + "." + std::to_string(++tries_);
     const HttpBody body = {spill_.size(), [this](uint64_t offset, char* into, size_t n) {
@@ -129,6 +146,10 @@ class HdfsStagedFile final : public StagedFile {
                            }};
     const auto file_id = written(*client_, part, body, as_);
     if (!file_id) return file_id.error();
+    if (auto r = verify(part); !r) {
+      try_to_remove(*client_, part, as_);
+      return r;
+    }
     ours_.push_back(*file_id);
     const HdfsAnswer renamed = client_->rename(part, path_, as_);
     if (renamed.outcome == HdfsOutcome::done && renamed.yes) return {};

@@ -47,6 +47,7 @@ class Fields final : public nlohmann::json_sax<nlohmann::json> {
   std::vector<HdfsEntry> entries;
   std::optional<uint64_t> remaining;
   std::optional<HdfsQuota> quota;
+  std::optional<HdfsChecksum> checksum;
 
   bool null() override { return true; }
   bool boolean(bool value) override {
@@ -76,6 +77,9 @@ class Fields final : public nlohmann::json_sax<nlohmann::json> {
       if (name() == "pathSuffix") entry->name = value;
       if (name() == "type") entry->directory = value == "DIRECTORY";
       if (name() == "type" && value != "DIRECTORY" && value != "FILE") return false;
+    } else if (checksum && levels_.back().name == "FileChecksum") {
+      if (name() == "algorithm") checksum->algorithm = value;
+      if (name() == "bytes") checksum->bytes = value;
     } else if (levels_.back().name == "RemoteException") {
       if (name() == "exception") exception = value;
       if (name() == "message") message = value;
@@ -86,6 +90,7 @@ class Fields final : public nlohmann::json_sax<nlohmann::json> {
   bool start_object(size_t) override {
     if (!levels_.empty() && name() == "FileStatus") entries.emplace_back();
     if (!levels_.empty() && name() == "QuotaUsage") quota.emplace();
+    if (!levels_.empty() && name() == "FileChecksum") checksum.emplace();
     return enter(false);
   }
   bool start_array(size_t) override { return enter(true); }
@@ -259,6 +264,9 @@ bool take(HdfsExpects expects, Fields& fields, HdfsAnswer& answer) {
       return std::all_of(answer.entries.begin(), answer.entries.end(),
                          [](const HdfsEntry& entry) { return plain_entry_name(entry.name); });
     case HdfsExpects::quota: answer.quota = fields.quota; return answer.quota.has_value();
+    case HdfsExpects::checksum:
+      answer.checksum = std::move(fields.checksum);
+      return answer.checksum && !answer.checksum->bytes.empty();
     case HdfsExpects::content:
     case HdfsExpects::created:
     case HdfsExpects::nothing: return true;
@@ -405,8 +413,9 @@ std::string hdfs_redirect_host(std::string_view location) {
 
 HdfsAnswer understand_hdfs(HdfsExpects expects, const HttpReply& reply) {
   const int status = reply.status;
-  const bool may_redirect = expects == HdfsExpects::content || expects == HdfsExpects::created;
-  if (may_redirect && (status == 307 || status == 302) && !reply.location.empty()) {
+  const bool raw = expects == HdfsExpects::content || expects == HdfsExpects::created;
+  if ((raw || expects == HdfsExpects::checksum) && (status == 307 || status == 302) &&
+      !reply.location.empty()) {
     HdfsAnswer answer;
     answer.outcome = HdfsOutcome::redirect;
     answer.location = reply.location;
@@ -414,12 +423,12 @@ HdfsAnswer understand_hdfs(HdfsExpects expects, const HttpReply& reply) {
   }
   const bool page = reply.type.find("html") != std::string::npos;
   const bool bare = status == (expects == HdfsExpects::created ? 201 : 200) && !page &&
-                    (may_redirect || (expects == HdfsExpects::nothing && reply.body.empty()));
+                    (raw || (expects == HdfsExpects::nothing && reply.body.empty()));
   std::optional<Fields> fields;
   if (!bare) fields = read_fields(reply.body);
   if (fields && !fields->exception.empty()) return of_exception(*fields);
   HdfsAnswer answer;
-  if (bare || (status == 200 && !may_redirect && fields && take(expects, *fields, answer))) {
+  if (bare || (status == 200 && !raw && fields && take(expects, *fields, answer))) {
     answer.outcome = HdfsOutcome::done;
     return answer;
   }

@@ -91,6 +91,12 @@ struct HdfsQuota {
   uint64_t space_used = 0;
 };
 
+// Of a file, as HDFS tells it: hdfs_checksum.h.
+struct HdfsChecksum {
+  std::string algorithm;  // "MD5-of-0MD5-of-512CRC32C"
+  std::string bytes;      // hexadecimal
+};
+
 struct HdfsAnswer {
   HdfsOutcome outcome = HdfsOutcome::unknown;
   std::string text;                // unless done: what was said, for people
@@ -99,18 +105,20 @@ struct HdfsAnswer {
   uint64_t more = 0;               // entries of a listing behind these
   std::string location;
   std::optional<HdfsQuota> quota{};
+  std::optional<HdfsChecksum> checksum{};
   int64_t server_s = 0;  // HttpReply's
 };
 
 // What the answer to an operation must hold to be believed.
 enum class HdfsExpects {
-  truth,    // MKDIRS, RENAME, DELETE: {"boolean": ...}
-  status,   // GETFILESTATUS
-  listing,  // LISTSTATUS_BATCH
-  content,  // OPEN: the bytes, or a redirect
-  created,  // CREATE: 201, or a redirect
-  nothing,  // SETTIMES, CHECKACCESS: 200
-  quota,    // GETQUOTAUSAGE
+  truth,     // MKDIRS, RENAME, DELETE: {"boolean": ...}
+  status,    // GETFILESTATUS
+  listing,   // LISTSTATUS_BATCH
+  content,   // OPEN: the bytes, or a redirect
+  created,   // CREATE: 201, or a redirect
+  nothing,   // SETTIMES, CHECKACCESS: 200
+  quota,     // GETQUOTAUSAGE
+  checksum,  // GETFILECHECKSUM: that, or a redirect
 };
 [[nodiscard]] HdfsAnswer understand_hdfs(HdfsExpects expects, const HttpReply& reply);
 

@@ -33,6 +33,7 @@
 #include "sinks/kafka/kafka_records.h"
 #include "sinks/kafka/kafka_settings.h"
 #include "sinks/kafka/kafka_unpack.h"
+#include "sinks/store/hdfs_checksum.h"
 #include "sinks/store/webhdfs.h"
 #include "tests/local/virtual_disk.h"
 
@@ -178,11 +179,12 @@ void webhdfs(Bytes bytes) {
   reply.status = kStatuses[static_cast<unsigned char>(bytes[0]) % std::size(kStatuses)];
   reply.body = bytes.substr(2);
   reply.location = bytes[1] % 2 == 0 ? "" : reply.body;
-  for (int expects = 0; expects <= static_cast<int>(HdfsExpects::nothing); ++expects) {
+  for (int expects = 0; expects <= static_cast<int>(HdfsExpects::checksum); ++expects) {
     const HdfsAnswer answer = understand_hdfs(static_cast<HdfsExpects>(expects), reply);
     for (const HdfsEntry& entry : answer.entries)
       TAILRACE_CHECK(entry.name.find('/') == std::string::npos || answer.entries.size() == 1,
                      "a name that leads elsewhere was believed");
+    if (answer.checksum) static_cast<void>(is_checksum_of(*answer.checksum, HttpBody{}).ok());
     static_cast<void>(hdfs_error(answer, "x"));
   }
 }

@@ -34,13 +34,14 @@ class Case(unittest.TestCase):
         self.client.set_owner(path, "tailrace", "tailrace")
         return path
 
-    def check(self, *urls, root="/logs", control="/control", expect=0):
+    def check(self, *urls, root="/logs", control="/control", expect=0, more=""):
         """{(tried, verdict): (found, mend)}"""
         settings = self.dir.name + "/center.yaml"
         with open(settings, "w") as f:
             f.write("role: center\ncluster: c\nstate: %s/s\nname: c1\nlisten: 127.0.0.1:4000\nsinks:\n"
-                    "  warehouse: {type: hdfs, url: [%s], user: tailrace, root: %s, control: %s, timezone: UTC}\n" % (
-                        self.dir.name, ", ".join(urls or ["webhdfs://" + node.at for node in self.hdfs.namenodes]), root, control))
+                    "  warehouse: {type: hdfs, url: [%s], user: tailrace, root: %s, control: %s, timezone: UTC%s}\n" % (
+                        self.dir.name, ", ".join(urls or ["webhdfs://" + node.at for node in self.hdfs.namenodes]), root, control,
+                        more))
         words = [TAILRACE, "check", "--connect", settings]
         text = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
         done = subprocess.run([*words, "--format", "json"], capture_output=True, text=True, timeout=300, check=False)
@@ -55,7 +56,7 @@ class Case(unittest.TestCase):
 class OneNameNode(Case):
     @classmethod
     def setUpClass(cls):
-        cls.lab(httpfs=True)
+        cls.lab(httpfs=True, datanode_settings={"dfs.checksum.type": "CRC32"})  # HttpFS makes its own
         cls.at = "webhdfs://" + cls.hdfs.namenodes[0].at
         cls.fs = "httpfs://" + cls.hdfs.httpfs.http.partition("://")[2]
 
@@ -65,6 +66,14 @@ class OneNameNode(Case):
 
     def look(self, *urls, **options):
         return self.check(*urls, root=self.root, control=self.control, **options)
+
+    def test_sums_that_cannot_be_compared(self):
+        self.look(self.fs, more=", verify: checksum")
+        said = self.look(self.at, more=", verify: checksum", expect=1)
+        found, _ = said["write and rename in " + self.root, "FAIL"]
+        self.assertIn("cannot compare its checksum: a checksum of the kind 'MD5-of-0MD5-of-512CRC32', ", found)
+        self.assertIn("dfs.checksum.type", found)
+        self.assertEqual((list(self.client.list(self.root)), list(self.client.list(self.control))), ([], []))
 
     def test_all_is_well_and_nothing_is_left(self):
         self.client.mkdirs(self.root + "/web")

@@ -1,5 +1,5 @@
 """A proxy in front of each server of a HDFS that does to requests and answers what networks do: cuts at byte n, comes late,
-repeats, swallows. Redirects to a DataNode lead through it too.
+repeats, swallows, flips a bit. Redirects to a DataNode lead through it too.
 """
 import dataclasses
 import os
@@ -20,6 +20,7 @@ LATE_REQUEST = "late request"  # the server gets it after `seconds`, though the 
 LATE_ANSWER = "late answer"    # the server has done it; the client hears after `seconds`
 REPEAT = "repeat"              # the server gets it twice, one after the other; the second answer comes (no body beyond 1 MiB)
 SWALLOW = "swallow"            # neither gets anything more, the connection stays open until the proxy ends
+FLIP = "flip"                  # the `at`th byte of the body reaches the server with another lowest bit
 KINDS = (CUT_REQUEST, CUT_ANSWER, LATE_REQUEST, LATE_ANSWER, REPEAT, SWALLOW)
 MOST_REPEATED = 1 << 20
 
@@ -87,6 +88,14 @@ def body(message, stream):
                 raise EOFError
             return
         left = None if left is None else left - len(piece)
+        yield piece
+
+
+def flipped(pieces, at):
+    for piece in pieces:
+        if 0 <= at < len(piece):
+            piece = piece[:at] + bytes([piece[at] ^ 1]) + piece[at + 1:]
+        at -= len(piece)
         yield piece
 
 
@@ -196,7 +205,8 @@ class HttpFaults:
             there.sendall(request.head + held)
         else:
             there.sendall(request.head)
-            threading.Thread(target=self.relay, args=(body(request, stream), there), daemon=True).start()
+            pieces = flipped(body(request, stream), fault.at) if kind == FLIP else body(request, stream)
+            threading.Thread(target=self.relay, args=(pieces, there), daemon=True).start()
         if kind in (CUT_ANSWER, LATE_ANSWER):
             said = b"".join(self.answer(answers, request))
             if kind == LATE_ANSWER:

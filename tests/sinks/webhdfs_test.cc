@@ -121,7 +121,7 @@ BOOST_AUTO_TEST_CASE(the_name_of_an_exception_decides) {
   for (const auto& c : kCases)
     for (const HdfsExpects expects :
          {HdfsExpects::truth, HdfsExpects::status, HdfsExpects::listing, HdfsExpects::content,
-          HdfsExpects::created, HdfsExpects::nothing}) {
+          HdfsExpects::created, HdfsExpects::nothing, HdfsExpects::checksum}) {
       const HdfsAnswer answer = understand_hdfs(expects, raised(c.status, c.exception, "m"));
       BOOST_TEST((answer.outcome == c.outcome), c.exception);
       BOOST_TEST(answer.text == std::string(c.exception) + ": m");
@@ -133,6 +133,27 @@ BOOST_AUTO_TEST_CASE(a_stack_is_not_told_to_people) {
       HdfsExpects::created, raised(403, "FileAlreadyExistsException",
                                    R"(/a already exists\n\tat org.apache.hadoop.hdfs)"));
   BOOST_TEST(answer.text == "FileAlreadyExistsException: /a already exists");
+}
+
+BOOST_AUTO_TEST_CASE(a_checksum_comes_after_a_redirect_or_at_once) {
+  HttpReply there = json(307, "");
+  there.location = "http://dn1:9864/webhdfs/v1/a?op=GETFILECHECKSUM";
+  const HdfsAnswer led = understand_hdfs(HdfsExpects::checksum, there);
+  BOOST_TEST((led.outcome == HdfsOutcome::redirect));
+  BOOST_TEST(led.location == there.location);
+  const HdfsAnswer told = understand_hdfs(
+      HdfsExpects::checksum,
+      json(200,
+           R"({"FileChecksum":{"algorithm":"COMPOSITE-CRC32C","bytes":"475a37c4","length":4}})"));
+  BOOST_REQUIRE((told.outcome == HdfsOutcome::done));
+  BOOST_TEST(told.checksum->algorithm == "COMPOSITE-CRC32C");
+  BOOST_TEST(told.checksum->bytes == "475a37c4");
+  for (const char* body : {"", "{}", R"({"FileChecksum":null})", R"({"FileChecksum":{}})",
+                           R"({"FileChecksum":{"algorithm":"COMPOSITE-CRC32C"}})",
+                           R"({"algorithm":"COMPOSITE-CRC32C","bytes":"475a37c4"})"})
+    BOOST_TEST(
+        (understand_hdfs(HdfsExpects::checksum, json(200, body)).outcome == HdfsOutcome::unknown),
+        body);
 }
 
 BOOST_AUTO_TEST_CASE(a_truth_must_be_there) {
