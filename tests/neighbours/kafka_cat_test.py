@@ -156,6 +156,7 @@ class Cat(Collects):
         producer.flush()
         url = self.url(topic)
         self.assertEqual(self.cat(url, "--from", "2025-12-01", "--to", "2025-12-02T23:59:59"), "day 2\nday 1\n")
+        self.assertEqual(self.cat(url, "--from", "2025-12-02"), "day 2\nday 3\n")  # day 1 stands between them
         self.assertEqual(self.cat(url, "--from", "2025-12-03"), "day 3\n")
         self.assertEqual(self.cat(url, "--to", "2025-12-01"), "day 0\n")
         self.assertEqual(self.cat(url, "--from", "2025-12-04"), "")
