@@ -227,7 +227,10 @@ std::optional<KafkaReply> Kafka::State::flush(Producer& producer) {
   if (producer.words.undelivered != 0)
     return not_done(KafkaReply::Outcome::over,
                     "a record was given up: " + producer.words.text + "; all is sent again");
-  if (all) return std::nullopt;
+  if (all) {
+    producer.window.sent();
+    return std::nullopt;
+  }
   return not_done(KafkaReply::Outcome::again,
                   producer.words.behind("the brokers do not take what is sent"));
 }

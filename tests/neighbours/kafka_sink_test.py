@@ -13,6 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "../road"))
 from kafka import Kafka  # noqa: E402
+from kafka_producer import Producer  # noqa: E402
 from programs import wait_for  # noqa: E402
 from rdkafka import RdKafkaError  # noqa: E402
 from sink_run import PATIENCE_S, TAILRACE, RunInFolder  # noqa: E402
@@ -153,6 +154,40 @@ class Lines(unittest.TestCase):
                 self.assertEqual(raw.count(b"\n"), int(headers["lines"]))
                 lines += raw.decode().splitlines()
             self.assertEqual(sorted(lines), road.all_lines("web"))
+
+    def test_a_lane_that_another_has_taken_is_taken_back(self):
+        with Road(self.kafka, sink={"topic": "taken.{category}", "positions_topic": "positions_taken", "latency": "200ms"}) as road:
+            road.write("web", 500)
+            road.start()
+            road.arrive("web", "taken.web")
+            judge = self.kafka.judge()
+            sink = next(r.key.decode() for r in judge.read_committed("positions_taken") if r.key.startswith(b"sink/"))
+            other = Producer(self.kafka.at(), "tailrace.%s.web" % sink.partition("/")[2])
+            try:
+                other.init()
+                other.begin()
+                other.produce("taken.web", "never committed", partition=0)
+                road.write("web", 500)
+                road.says("another Center has taken this lane")
+                road.arrive("web", "taken.web")
+            finally:
+                other.close()
+
+    def test_a_sink_that_is_added_begins_and_one_that_goes_is_forgotten(self):
+        with Road(self.kafka) as road:
+            alone = ["--from", road.folder + "/late/*.log", "--to", road.folder + "/out", "--state", road.folder + "/state",
+                     "--admin", "127.0.0.1:0"]
+            beside = [*alone, "--to", "kafka://%s/" % self.kafka.at(), "--create-topics"]
+            for road.words in (alone, beside, alone):
+                road.write("late", 1000)
+                self.once(road)
+            every = road.written["late/a"]
+            read = subprocess.run([TAILRACE, "cat", road.folder + "/out"], stdout=subprocess.PIPE, text=True, check=True).stdout
+            self.assertEqual(read.splitlines(), every)
+            here = [text_of(record) for record in self.kafka.judge().read_committed("late")]
+            begins = every.index(here[0])
+            self.assertEqual(here, every[begins:2000])
+            self.assertLessEqual(begins, 1000)
 
     def test_the_path_of_each_line(self):
         for form in ("lines", "packed"):

@@ -6,6 +6,7 @@ import ctypes
 from ctypes import POINTER, byref, c_char_p, c_int, c_int32, c_int64, c_size_t, c_void_p
 
 PRODUCER, CONSUMER = 0, 1
+BEGINNING, END = -2, -1  # offsets
 LIBRARY = "librdkafka.so.1"
 PARTITION_EOF, ALL_BROKERS_DOWN = -191, -187
 NONE = -1  # no offset, no timestamp
@@ -66,7 +67,7 @@ FUNCTIONS = {
     "topic_new": (c_void_p, c_void_p, c_char_p, c_void_p), "topic_destroy": (None, c_void_p), "topic_name": (c_char_p, c_void_p),
     "metadata": (c_int, c_void_p, c_int, c_void_p, POINTER(POINTER(CMetadata)), c_int),
     "metadata_destroy": (None, POINTER(CMetadata)), "clusterid": (c_char_p, c_void_p, c_int),
-    "query_watermark_offsets": (c_int, c_void_p, c_char_p, c_int32, POINTER(c_int64), POINTER(c_int64), c_int),
+    "offsets_for_times": (c_int, c_void_p, POINTER(CPartitions), c_int),
     # consuming
     "topic_partition_list_new": (POINTER(CPartitions), c_int), "topic_partition_list_destroy": (None, POINTER(CPartitions)),
     "topic_partition_list_add": (POINTER(CPartition), POINTER(CPartitions), c_char_p, c_int32),
@@ -203,6 +204,16 @@ class Handle:
 
     def watermarks(self, topic, partition, seconds=5):
         """(low, high); to a read_committed consumer high is the last stable offset."""
-        low, high = c_int64(), c_int64()
-        check(call("query_watermark_offsets", self.rk, topic.encode(), partition, byref(low), byref(high), ms(seconds)))
-        return low.value, high.value
+        return tuple(self.end(topic, partition, which, seconds) for which in (BEGINNING, END))
+
+    def end(self, topic, partition, which, seconds):
+        """Not by query_watermark_offsets, which never comes back if the broker that it asks dies (2.0.2)."""
+        asked = call("topic_partition_list_new", 1)
+        try:
+            place = call("topic_partition_list_add", asked, topic.encode(), partition)
+            place.contents.offset = which
+            check(call("offsets_for_times", self.rk, asked, ms(seconds)))
+            check(place.contents.err)
+            return place.contents.offset
+        finally:
+            call("topic_partition_list_destroy", asked)
