@@ -61,12 +61,12 @@ class RunInFolder(Program):
 
 
 class Run(RunInFolder):
-    """With one sink of HDFS and those of its `settings`."""
+    """With one sink of HDFS, at `url` or several of them, and those of its `settings`."""
 
     def __init__(self, url, environment=None, pipeline=None, **settings):
         super().__init__("tailrace-access-")
         self.environment = environment
-        sink = {"type": "hdfs", **({"url": [url]} if url else {}), "root": "/logs", "layout": "{category}",
+        sink = {"type": "hdfs", **({"url": url if isinstance(url, list) else [url]} if url else {}), "root": "/logs", "layout": "{category}",
                 "timezone": "UTC", "roll": {"age": "1s", "idle": "1s"}, **settings}
         self.settle({"warehouse": sink}, {"web": {"files": [self.folder + "/web.log"], **(pipeline or {})}}, "access")
         self.lines = 0
