@@ -19,3 +19,7 @@ add_test(NAME long.spark CONFIGURATIONS Long
   COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/neighbours/spark_test.py)
 set_tests_properties(long.spark PROPERTIES TIMEOUT 1800 SKIP_RETURN_CODE 77 LABELS "neighbours;long"
   ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1;PYTHONUNBUFFERED=1;TAILRACE_BIN=$<TARGET_FILE:tailrace>")
+add_test(NAME long.hdfs_ha_kerberos CONFIGURATIONS Long
+  COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/neighbours/hdfs_ha_kerberos_test.py)
+set_tests_properties(long.hdfs_ha_kerberos PROPERTIES TIMEOUT 600 SKIP_RETURN_CODE 77 LABELS "neighbours;long"
+  ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1;PYTHONUNBUFFERED=1;TAILRACE_BIN=$<TARGET_FILE:tailrace>")
