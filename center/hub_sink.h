@@ -87,6 +87,8 @@ struct Hub::Sink {
   // Where the stream should go instead, if it should.
   void tell_elsewhere(LocalLink& link, const LocalLink::Stream& stream);
   void give_credit(LocalLink& link, const std::string& category, const StreamKey& key);
+  [[nodiscard]] bool has_doubts(const LocalLink::Stream& stream,
+                                const SinkSession::Standing& standing);
   [[nodiscard]] bool owe_rewind(LocalLink& link, uint32_t number);
   void top_up(LocalLink& link);
   [[nodiscard]] proto::SinkStreamPosition position_message(uint32_t number,

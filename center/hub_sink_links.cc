@@ -31,12 +31,17 @@ proto::SinkStreamPosition Hub::Sink::position_message(uint32_t number,
 void Hub::Sink::tell_standing(LocalLink& link, uint32_t number) {
   const LocalLink::Stream& stream = link.streams[number];
   const auto standing = session->standing(stream.category, stream.key);
-  if (!standing) return;
-  if (standing->doubted) return session->doubt(stream.category, stream.key);
+  if (!standing || has_doubts(stream, *standing)) return;
   proto::Committed message;
   *message.add_positions() = position_message(number, standing->committed);
   hub.send(link, FrameType::committed, message);
   if (standing->received != standing->committed) static_cast<void>(owe_rewind(link, number));
+}
+
+// True: nothing of it is to be told before the proof, which is under way then.
+bool Hub::Sink::has_doubts(const LocalLink::Stream& stream, const SinkSession::Standing& standing) {
+  if (standing.doubted && !standing.proving) session->doubt(stream.category, stream.key);
+  return standing.doubted;
 }
 
 // False: it was owed already.
@@ -119,7 +124,9 @@ void Hub::Sink::top_up(LocalLink& link) {
   for (auto it = rewinds.begin(); it != rewinds.end();) {
     const LocalLink::Stream& stream = link.streams[*it];
     const auto standing = session->standing(stream.category, stream.key);
-    if (!standing || !session->takes(stream.category, stream.key)) {
+    // What is received here counts for nothing if this session is over.
+    const bool here = standing && !has_doubts(stream, *standing);
+    if (!here || !session->takes(stream.category, stream.key)) {
       ++it;
       continue;
     }
@@ -161,7 +168,7 @@ void Hub::Sink::greet(LocalLink& link, uint32_t number) {
   const LocalLink::Stream& stream = link.streams[number];
   const auto standing = session->standing(stream.category, stream.key);
   if (!standing) return tell_elsewhere(link, stream);
-  if (standing->doubted) session->doubt(stream.category, stream.key);  // WELCOME did not tell it
+  static_cast<void>(has_doubts(stream, *standing));  // then WELCOME did not tell it
   if (standing->received != standing->committed) static_cast<void>(owe_rewind(link, number));
   give_credit(link, stream.category, stream.key);
 }

@@ -128,8 +128,8 @@ std::optional<Incarnation::Standing> Incarnation::standing(const std::string& ca
   const bool doubted =
       doubts_.contains({category, stream}) || proving_.contains({category, stream});
   const auto row = lane->rows.find(stream);
-  if (row == lane->rows.end()) return Standing{{}, {}, doubted};
-  return Standing{row->second.committed, row->second.received, doubted};
+  if (row == lane->rows.end()) return Standing{{}, {}, doubted, doubted};
+  return Standing{row->second.committed, row->second.received, doubted, doubted};
 }
 
 bool Incarnation::held_up(const std::string& name) const {

@@ -149,10 +149,10 @@ std::optional<SinkSession::Standing> KafkaSession::standing(const std::string& c
   const OwnedLane* lane = owner_of(category);
   if (!lane) return std::nullopt;
   const bool old = options_.fences && now_.mono_ms - lane->proved_ms > options_.proved_ms;
-  const bool doubted = old || lane->doubts.contains(stream) || lane->proving.contains(stream);
+  const bool proving = lane->doubts.contains(stream) || lane->proving.contains(stream);
   const auto row = lane->rows.find(stream);
-  if (row == lane->rows.end()) return Standing{{}, {}, doubted};
-  return Standing{row->second.committed, row->second.received, doubted};
+  if (row == lane->rows.end()) return Standing{{}, {}, old || proving, proving};
+  return Standing{row->second.committed, row->second.received, old || proving, proving};
 }
 
 bool KafkaSession::takes(const std::string& category, const StreamKey&) const {

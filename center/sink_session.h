@@ -134,6 +134,7 @@ class SinkSession {
     Position received;
     // Not to be told before doubt() has had it proved: this session may be over, and not know it.
     bool doubted = false;
+    bool proving = false;  // doubt() was called, the proof is under way
   };
   // Where a stream stands here; nullopt if its lane is not owned.
   [[nodiscard]] virtual std::optional<Standing> standing(const std::string& category,

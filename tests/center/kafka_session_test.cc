@@ -153,12 +153,14 @@ BOOST_AUTO_TEST_CASE(what_was_not_proved_lately_is_doubted_until_a_transaction_p
   BOOST_TEST(!rig.session.standing(kWeb, kStream)->doubted);
   rig.pass(100);
   BOOST_TEST(rig.session.standing(kWeb, kStream)->doubted);
+  BOOST_TEST(!rig.session.standing(kWeb, kStream)->proving);
   rig.session.doubt(kWeb, kStream);
+  BOOST_TEST(rig.session.standing(kWeb, kStream)->proving);
   rig.pass(100);
   const KafkaCall write = rig.expect<KafkaWrite>();
   BOOST_REQUIRE(std::get<KafkaWrite>(write.what).positions.size() == 1u);
   rig.answer(write);
-  BOOST_TEST(rig.session.standing(kWeb, kStream)->doubted);
+  BOOST_TEST(rig.session.standing(kWeb, kStream)->proving);
   rig.answer(rig.expect<KafkaCommit>());
   BOOST_TEST(!rig.session.standing(kWeb, kStream)->doubted);
   BOOST_TEST(rig.committed.seq == 10u);
