@@ -1,8 +1,7 @@
 #include "center/verify.h"
 
-#include <algorithm>
-
 #include "base/hash.h"
+#include "base/newlines.h"
 
 namespace tailrace {
 
@@ -35,7 +34,7 @@ Result<void> Verifier::check(const BatchFields& fields, std::string_view payload
     raw = raw_;
   }
   if (raw.back() != '\n') return corrupt("a batch's last line has no end");
-  if (std::count(raw.begin(), raw.end(), '\n') != static_cast<int64_t>(fields.count))
+  if (count_newlines(raw) != fields.count)
     return corrupt("a batch has more or fewer lines than it says");
   lines_ = raw;
   return {};

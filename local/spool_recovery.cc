@@ -320,8 +320,7 @@ void Recovery::note_nameless() {
     if (info.category.empty())
       damaged("which category stream " + std::to_string(id) + " stands for is lost: its " +
               std::to_string(info.next.seq - info.oldest.seq) +
-              " lines are kept here and cannot "
-              "be delivered");
+              " lines are kept here and cannot be delivered");
   for (const auto& [file, info] : out_.tables.files)
     if (info.identity.empty())
       damaged("which log file number " + std::to_string(file) + " stands for is lost");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/newlines.h"
 #include "flow/codec.h"
 #include "local/spool.h"
 #include "local/spool_disk.h"
@@ -15,7 +16,7 @@ Result<void> inflate(const Batch& batch, std::string& out) {
   const BatchFields& f = batch.fields;
   const Result<void> good = make_inflater(f.payload_codec)->inflate(batch.payload, f.raw_len, out);
   if (!good) return good;
-  const auto lines = static_cast<uint64_t>(std::count(out.begin(), out.end(), '\n'));
+  const uint64_t lines = count_newlines(out);
   if (lines != f.count || !out.ends_with('\n'))
     return Error{Error::Kind::corrupt, "it holds " + std::to_string(lines) +
                                            " lines, its head says " + std::to_string(f.count)};

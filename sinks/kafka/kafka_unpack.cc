@@ -1,10 +1,10 @@
 #include "sinks/kafka/kafka_unpack.h"
 
-#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <utility>
 
+#include "base/newlines.h"
 #include "base/units.h"
 #include "flow/batch.h"
 #include "flow/stream.h"
@@ -68,8 +68,8 @@ Result<void> KafkaUnpacker::take_batch(const KafkaLines& record, std::string& ou
     return broken("it does not inflate: " + done.error().text);
   out += inflated_;
   if (!inflated_.empty()) end_line(out);
-  const auto found = std::count(inflated_.begin(), inflated_.end(), '\n');
-  if (static_cast<uint64_t>(found) != *lines)
+  const uint64_t found = count_newlines(inflated_);
+  if (found != *lines)
     return broken("it holds " + std::to_string(found) + " lines, and its header says " +
                   std::to_string(*lines));
   return {};
