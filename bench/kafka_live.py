@@ -146,30 +146,23 @@ def each_once(kafka, written):
 def k3(bench):
     """Seconds from a line's write until a read_committed consumer has it, 99th percentile."""
     late = collections.Counter()  # ms -> lines
-    with Kafka() as kafka, topics_of(bench, kafka, "app", 1) as (names, logs, texts):
-        trio = Live(kafka, bench, logs, names, "low")
-        lines = tail = None
+    with Kafka() as kafka, topics_of(bench, kafka, "app", 1) as (names, logs, texts), contextlib.ExitStack() as ends:
+        trio = ends.enter_context(contextlib.closing(Live(kafka, bench, logs, names, "low")))
         begun = time.monotonic_ns() + WARM_S * 1_000_000_000
 
         def seen(_, __, written, came):
             if written >= begun:
                 late[(came - written) // 1_000_000] += 1
-        try:
-            trio.begin()
-            tail = Tail(kafka, names, seen)
-            lines = Lines(logs, names, RATE, texts)
-            begun = time.monotonic_ns() + WARM_S * 1_000_000_000
-            time.sleep(WARM_S + bench.seconds)
-            lines.stop()
-            until("the last line", lambda: tail.counts[names[0]] >= lines.written[names[0]], 60)
-            trio.stop()
-            each_once(kafka, lines.written)
-        finally:
-            if lines:
-                lines.stop()
-            if tail:
-                tail.close()
-            trio.close()
+        trio.begin()
+        tail = ends.enter_context(contextlib.closing(Tail(kafka, names, seen)))
+        lines = Lines(logs, names, RATE, texts)
+        ends.callback(lines.stop)
+        begun = time.monotonic_ns() + WARM_S * 1_000_000_000
+        time.sleep(WARM_S + bench.seconds)
+        lines.stop()
+        until("the last line", lambda: tail.counts[names[0]] >= lines.written[names[0]], 60)
+        trio.stop()
+        each_once(kafka, lines.written)
     order, count = sorted(late), sum(late.values())
 
     def part(share):
@@ -218,31 +211,24 @@ def a_kill(bench, kafka, at, round_number):
     def seen(name, _, written, came):
         if killed[0] and written > killed[0]:
             moved.setdefault(name, (came - killed[0]) / 1e9)
-    with topics_of(bench, kafka, f"k{round_number}-", CATEGORIES) as (names, logs, texts):
-        trio = Pair(at, kafka, bench, logs, names)
-        lines = tail = None
-        try:
-            trio.up("second")
-            trio.stands("second")
-            trio.begin()
-            lines = Lines(logs, names, 5_000, texts)
-            tail = Tail(kafka, names, seen)
-            until("lines in all topics", lambda: len(tail.counts) == CATEGORIES)
-            until("lanes at both Centers", lambda: trio.lanes("center") + trio.lanes("second") == CATEGORIES and
-                  min(trio.lanes("center"), trio.lanes("second")) > 0)
-            had = trio.lanes("center")
-            killed[0] = time.monotonic_ns()
-            trio.children["center"].kill()
-            trio.children["center"].wait()
-            until("lines in all topics again", lambda: len(moved) == CATEGORIES)
-            lines.stop()
-            each_once(kafka, lines.written)
-        finally:
-            if lines:
-                lines.stop()
-            if tail:
-                tail.close()
-            trio.close()
+    with topics_of(bench, kafka, f"k{round_number}-", CATEGORIES) as (names, logs, texts), contextlib.ExitStack() as ends:
+        trio = ends.enter_context(contextlib.closing(Pair(at, kafka, bench, logs, names)))
+        trio.up("second")
+        trio.stands("second")
+        trio.begin()
+        lines = Lines(logs, names, 5_000, texts)
+        ends.callback(lines.stop)
+        tail = ends.enter_context(contextlib.closing(Tail(kafka, names, seen)))
+        until("lines in all topics", lambda: len(tail.counts) == CATEGORIES)
+        until("lanes at both Centers", lambda: trio.lanes("center") + trio.lanes("second") == CATEGORIES and
+              min(trio.lanes("center"), trio.lanes("second")) > 0)
+        had = trio.lanes("center")
+        killed[0] = time.monotonic_ns()
+        trio.children["center"].kill()
+        trio.children["center"].wait()
+        until("lines in all topics again", lambda: len(moved) == CATEGORIES)
+        lines.stop()
+        each_once(kafka, lines.written)
     return max(moved.values()), had, sorted(round(s, 1) for s in moved.values())
 
 
@@ -261,31 +247,26 @@ def k4(bench):
 
 def k6(bench):
     """A Center's threads, and MiB over the same Center without lanes, with 50 busy categories."""
-    with Kafka() as kafka, topics_of(bench, kafka, "busy", BUSY) as (names, logs, texts):
-        trio = Live(kafka, bench, logs, names)
-        lines = None
-        try:
-            for role in ("center", "local"):
-                trio.up(role)
-                trio.stands(role)
-            bare, bare_threads = trio.status("center", "VmRSS"), trio.status("center", "Threads")
-            lines = Lines(logs, names, BUSY_RATE, texts)
-            trio.up("agent")
-            until("all categories", lambda: metrics(trio.addresses["center"]).get("tailrace_center_lanes", 0) == BUSY)
-            threads, end = 0, time.monotonic() + BUSY_S
-            while time.monotonic() < end:
-                threads = max(threads, trio.status("center", "Threads"))
-                time.sleep(0.5)
-            lines.stop()
-            until("the last line", lambda: metrics(trio.addresses["center"])["tailrace_center_lines_passed_total"] >=
-                  sum(lines.written.values()))
-            peak = trio.status("center", "VmHWM")
-            trio.stop()
-            each_once(kafka, lines.written)
-        finally:
-            if lines:
-                lines.stop()
-            trio.close()
+    with Kafka() as kafka, topics_of(bench, kafka, "busy", BUSY) as (names, logs, texts), contextlib.ExitStack() as ends:
+        trio = ends.enter_context(contextlib.closing(Live(kafka, bench, logs, names)))
+        for role in ("center", "local"):
+            trio.up(role)
+            trio.stands(role)
+        bare, bare_threads = trio.status("center", "VmRSS"), trio.status("center", "Threads")
+        lines = Lines(logs, names, BUSY_RATE, texts)
+        ends.callback(lines.stop)
+        trio.up("agent")
+        until("all categories", lambda: metrics(trio.addresses["center"]).get("tailrace_center_lanes", 0) == BUSY)
+        threads, end = 0, time.monotonic() + BUSY_S
+        while time.monotonic() < end:
+            threads = max(threads, trio.status("center", "Threads"))
+            time.sleep(0.5)
+        lines.stop()
+        until("the last line", lambda: metrics(trio.addresses["center"])["tailrace_center_lines_passed_total"] >=
+              sum(lines.written.values()))
+        peak = trio.status("center", "VmHWM")
+        trio.stop()
+        each_once(kafka, lines.written)
     common = {"categories": BUSY, "bytes": lines.bytes, "lines": sum(lines.written.values())}
     return [{"id": "K6-threads", "value": threads, "unit": "threads", "goal": "at most 400", "bare": bare_threads, **common},
             {"id": "K6-mib", "value": round((peak - bare) / 1024, 1), "unit": "MiB over the bare Center", "goal": "at most 128",

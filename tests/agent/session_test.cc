@@ -181,13 +181,17 @@ BOOST_AUTO_TEST_CASE(a_spool_put_back_is_not_believed) {
   BOOST_TEST(rig.session->held().find("older state") != std::string::npos);
 }
 
-BOOST_AUTO_TEST_CASE(a_spool_that_has_lost_which_file_it_read) {
-  Rig rig;
-  ModelLocal local(1);
+void read_and_settle(Rig& rig, ModelLocal& local) {
   rig.connect(local);
   rig.written["f0"] = 3;
   rig.read_batch("a", {"f0"}, 10);
   rig.settle(local);
+}
+
+BOOST_AUTO_TEST_CASE(a_spool_that_has_lost_which_file_it_read) {
+  Rig rig;
+  ModelLocal local(1);
+  read_and_settle(rig, local);
   for (auto& [id, file] : local.durable.files) file.identity.clear();
   for (auto& [id, file] : local.taken.files) file.identity.clear();
   rig.connect(local);
@@ -198,10 +202,7 @@ BOOST_AUTO_TEST_CASE(a_spool_that_has_lost_what_a_stream_is) {
   for (const bool journal_too : {false, true}) {
     Rig rig;
     ModelLocal local(1);
-    rig.connect(local);
-    rig.written["f0"] = 3;
-    rig.read_batch("a", {"f0"}, 10);
-    rig.settle(local);
+    read_and_settle(rig, local);
     for (auto& [id, stream] : local.durable.streams) stream.category.clear();
     for (auto& [id, stream] : local.taken.streams) stream.category.clear();
     Rig other;

@@ -19,6 +19,12 @@ from rdkafka import RdKafkaError  # noqa: E402
 from sink_run import PATIENCE_S, TAILRACE, RunInFolder  # noqa: E402
 
 
+def fresh_chance():
+    seed = int(os.environ.get("KAFKA_SEED", random.randrange(1 << 32)))
+    print("KAFKA_SEED=%d" % seed, flush=True)
+    return random.Random(seed)
+
+
 def text_of(record):
     return record.value.decode()
 
@@ -46,6 +52,15 @@ class Road(RunInFolder):
 
     def start(self):
         self.run([TAILRACE, "run", *self.words], environment=self.environment)
+
+    def live_dangerously(self, chance, most_seconds):
+        """Some lines more, and often a kill -9 a moment later."""
+        self.write("web", chance.randrange(1, 3000), chance.choice("abc"))
+        if not self.alive():
+            self.start()
+        time.sleep(chance.uniform(0.2, most_seconds))
+        if chance.random() < 0.6:
+            self.end(signal.SIGKILL)
 
     def once(self):
         """Ends with all that stands in the files; what came of it."""
@@ -254,19 +269,12 @@ class Kills(unittest.TestCase):
     """Seeded: KAFKA_SEED says it again."""
 
     def test_everything_is_killed(self):
-        seed = int(os.environ.get("KAFKA_SEED", random.randrange(1 << 32)))
-        print("KAFKA_SEED=%d" % seed, flush=True)
-        chance = random.Random(seed)
+        chance = fresh_chance()
         with Kafka() as kafka:
             road = Road(kafka, sink={"latency": "200ms"})
             with road:
                 for at in range(14):
-                    road.write("web", chance.randrange(1, 3000), chance.choice("abc"))
-                    if not road.alive():
-                        road.start()
-                    time.sleep(chance.uniform(0.2, 2.5))
-                    if chance.random() < 0.6:
-                        road.end(signal.SIGKILL)
+                    road.live_dangerously(chance, 2.5)
                     if at % 5 == 4:
                         kafka.brokers[0].end(signal.SIGKILL)
                         time.sleep(chance.uniform(0, 1))
@@ -284,21 +292,14 @@ class AtLeastOnce(unittest.TestCase):
         return [text_of(record) for record in judge.read_committed(topic)]
 
     def test_nothing_is_missing_whatever_is_killed(self):
-        seed = int(os.environ.get("KAFKA_SEED", random.randrange(1 << 32)))
-        print("KAFKA_SEED=%d" % seed, flush=True)
-        chance = random.Random(seed)
+        chance = fresh_chance()
         with Kafka() as kafka, Road(kafka, sink={"latency": "200ms", "delivery": "at_least_once"}) as road:
             road.write("web", 1000)
             done = road.once()
             self.assertEqual(done.returncode, 0, done.stdout)
             road.arrive("web")
             for at in range(8):
-                road.write("web", chance.randrange(1, 3000), chance.choice("abc"))
-                if not road.alive():
-                    road.start()
-                time.sleep(chance.uniform(0.2, 1.5))
-                if chance.random() < 0.6:
-                    road.end(signal.SIGKILL)
+                road.live_dangerously(chance, 1.5)
                 if at == 4:
                     kafka.brokers[0].end(signal.SIGKILL)
                     kafka.brokers[0].start()
