@@ -46,7 +46,7 @@ bool Agent::State::read_step() {
   for (const BatchBuilder::Failed& f : builder.failed()) table->failed(*f.file, f.error, clock);
   for (TailedFile* file : builder.drained()) table->drained(*file);
   if (queue.empty() || (due[*category] == Due::full &&
-                        table->unread(*category, settings.batch_bytes) < settings.batch_bytes))
+                        table->readable(*category, settings.batch_bytes) < settings.batch_bytes))
     due[*category] = Due::no;
   carry_out(false);
   return true;
@@ -108,7 +108,7 @@ void Agent::State::place_if_known() {
 // Files that can fill a batch are read at once, the others wait for the tick.
 void Agent::State::note_due() {
   for (size_t c = 0; c < due.size(); ++c)
-    if (due[c] == Due::no && table->unread(c, settings.batch_bytes) >= settings.batch_bytes)
+    if (due[c] == Due::no && table->readable(c, settings.batch_bytes) >= settings.batch_bytes)
       due[c] = Due::full;
   read_bell.ring();
 }

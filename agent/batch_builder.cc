@@ -96,7 +96,12 @@ BatchBuilder::Step BatchBuilder::read_some(TailedFile& file, size_t share, Error
       continue;
     }
     const uint64_t start = file.position().offset;
-    if (!file.take(at, plan.taken)) return Step::changed;
+    const auto taken = file.take(at, plan.taken);
+    if (!taken) {
+      error = Error{Error::Kind::retry_later, taken.error().text};
+      return Step::failed;
+    }
+    if (*taken == TailedFile::Proof::other) return Step::changed;
     const size_t marks = marks_.size();
     const CutLines cut = apply_cut(at, plan, cuts_, lines_, marks_);
     for (size_t i = marks; i < marks_.size(); ++i)

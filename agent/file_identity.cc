@@ -1,6 +1,8 @@
 #include "agent/file_identity.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
@@ -8,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/hash.h"
 #include "control.pb.h"
 
 namespace tailrace {
@@ -62,17 +65,62 @@ struct Handle {
   }
 };
 
+// XFS_IOC_FSGEOMETRY_V1 of the kernel's fs/xfs/libxfs/xfs_fs.h, which no header for programs has.
+struct XfsGeometry {
+  uint32_t sizes[8];
+  uint64_t blocks[4];
+  unsigned char uuid[16];
+  uint32_t more[7];
+};
+constexpr unsigned long kXfsGeometry = _IOR('X', 100, XfsGeometry);
+
+// The file itself, or its folder if that is on the same filesystem (a file may be mounted alone).
+Result<Fd> open_on(const std::string& path, const FileFacts& facts) {
+  constexpr int kFolder = O_RDONLY | O_DIRECTORY;
+  constexpr int kFile = O_RDONLY | O_NONBLOCK | O_NOFOLLOW;
+  if (facts.regular() || facts.directory())
+    if (auto fd = open_file(path, facts.directory() ? kFolder : kFile)) return fd;
+  auto folder = open_file(parent_path(path), kFolder);
+  if (!folder) return Error{Error::Kind::retry_later, folder.error().text};
+  const auto above = facts_of(folder->get());
+  if (above && above->device == facts.device) return folder;
+  return Error{Error::Kind::retry_later, "neither it nor its folder can be opened"};
+}
+
+// XFS makes f_fsid of its device's number, and disks may be numbered otherwise after a reboot: all
+// files on them would be others. Its uuid stays.
+Result<uint64_t> number_of_xfs(int fd, const char* path, const FileFacts& facts) {
+  Fd own;
+  if (*path) {
+    auto opened = open_on(path, facts);
+    if (!opened) return opened.error();
+    own = std::move(*opened);
+    fd = own.get();
+  }
+  XfsGeometry geometry{};
+  if (::ioctl(fd, kXfsGeometry, &geometry) != 0) return cannot("ioctl(XFS_IOC_FSGEOMETRY_V1)");
+  const std::string_view uuid(reinterpret_cast<const char*>(geometry.uuid), sizeof geometry.uuid);
+  return xxh3(uuid);
+}
+
+// statfs follows a symlink; a symlink is never asked for its identity.
+Result<uint64_t> filesystem(int fd, const char* path, const FileFacts& facts) {
+  struct statfs fs {};
+  if ((*path ? ::statfs(path, &fs) : ::fstatfs(fd, &fs)) != 0) return cannot("statfs");
+  if (fs.f_type == XFS_SUPER_MAGIC) return number_of_xfs(fd, path, facts);
+  uint64_t number = 0;
+  static_assert(sizeof fs.f_fsid == sizeof number);
+  std::memcpy(&number, &fs.f_fsid, sizeof number);
+  return number ? number : facts.device;
+}
+
 Result<std::string> identity(int fd, const char* path, int flags) {
   const auto f = facts(fd, path, flags);
   if (!f) return f.error();
-  struct statfs fs {};
-  // statfs follows a symlink; a symlink is never asked for its identity.
-  if ((*path ? ::statfs(path, &fs) : ::fstatfs(fd, &fs)) != 0) return cannot("statfs");
-  uint64_t filesystem = 0;
-  static_assert(sizeof fs.f_fsid == sizeof filesystem);
-  std::memcpy(&filesystem, &fs.f_fsid, sizeof filesystem);
+  const auto number = filesystem(fd, path, *f);
+  if (!number) return number.error();
   proto::FileIdentity out;
-  out.set_filesystem(filesystem ? filesystem : f->device);
+  out.set_filesystem(*number);
   Handle handle;
   handle.get()->handle_bytes = MAX_HANDLE_SZ;
   int mount = 0;
@@ -111,6 +159,25 @@ Result<std::string> identity_at(const std::string& path) {
   return identity(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW);
 }
 Result<std::string> identity_of(int fd) { return identity(fd, "", AT_EMPTY_PATH); }
+
+Result<bool> on_filesystem(std::string_view identity, const std::string& folder) {
+  proto::FileIdentity who;
+  if (!who.ParseFromArray(identity.data(), static_cast<int>(identity.size())))
+    return Error{Error::Kind::rejected, "this is no identity"};
+  const auto f = facts(AT_FDCWD, folder.c_str(), 0);
+  if (!f) return f.error();
+  const auto number = filesystem(AT_FDCWD, folder.c_str(), *f);
+  if (!number) return number.error();
+  return *number == who.filesystem();
+}
+
+bool same_but_filesystem(std::string_view a, std::string_view b) {
+  proto::FileIdentity x;
+  proto::FileIdentity y;
+  return x.ParseFromArray(a.data(), static_cast<int>(a.size())) &&
+         y.ParseFromArray(b.data(), static_cast<int>(b.size())) && x.handle() == y.handle() &&
+         x.inode() == y.inode() && x.birth_ns() == y.birth_ns();
+}
 
 Result<Fd> open_by_identity(std::string_view bytes, const std::string& near) {
   proto::FileIdentity who;

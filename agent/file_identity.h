@@ -44,6 +44,11 @@ struct FileFacts {
 [[nodiscard]] Result<std::string> identity_at(const std::string& path);
 [[nodiscard]] Result<std::string> identity_of(int fd);
 
+// Whether the file's filesystem is the one that `folder` stands on (symlinks are followed).
+[[nodiscard]] Result<bool> on_filesystem(std::string_view identity, const std::string& folder);
+// The same file, of a filesystem that got another number since: some get one with each mount.
+[[nodiscard]] bool same_but_filesystem(std::string_view a, std::string_view b);
+
 // Opens a file by who it is, wherever it is now. `near`: any directory on its filesystem.
 // closed: it exists no more. rejected: this filesystem or our rights do not allow it.
 [[nodiscard]] Result<Fd> open_by_identity(std::string_view identity, const std::string& near);

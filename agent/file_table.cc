@@ -41,8 +41,20 @@ void FileTable::scanned(const TreeWalk& walk, Clock now) {
   std::vector<std::string> unseen;
   for (const auto& [identity, file] : files_)
     if (file->notes.in_glob && file->notes.scan != scans_) unseen.push_back(file->path());
-  for (const auto& [path, parked] : parked_) unseen.push_back(path);
+  for (auto& [path, parked] : parked_)
+    if (!still_parked(path, parked)) unseen.push_back(path);
   for (const std::string& path : unseen) look(path, now);
+  find_missing_again(now);
+}
+
+// There may be very many, and each scan comes to all of them: here, too, a scan believes inode and
+// birth time.
+bool FileTable::still_parked(const std::string& path, Parked& parked) {
+  if (parked.facts.inode == 0) return false;
+  const auto place = find_log(path);
+  if (!place || !place->facts.same_inode(parked.facts)) return false;
+  parked.lost_ms = -1;
+  return true;
 }
 
 void FileTable::look(const std::string& path, Clock now) {
@@ -66,7 +78,8 @@ void FileTable::found(const std::string& path, size_t source, const LogPlace& pl
   const auto known = by_path_.find(path);
   TailedFile* old = known == by_path_.end() ? nullptr : known->second;
   // A scan believes inode and birth time; when something happened to a name, the handle is asked.
-  if (old && from_scan && place.facts.same_inode(old->facts())) return seen_again(*old, place, now);
+  if (old && from_scan && place.facts.same_inode(old->facts()))
+    return seen_again(*old, path, place, now);
   auto identity = identity_at(place.target);
   if (!identity) return;
   const auto it = files_.find(*identity);
@@ -80,14 +93,16 @@ void FileTable::found(const std::string& path, size_t source, const LogPlace& pl
       std::erase(old->notes.aliases, path);
   }
   if (!file) return add(path, std::move(*identity), place, source, now);
-  if (file->path() == path || (old == file && stands_at(*file, file->path())))
-    return seen_again(*file, place, now);
+  if (file->path() == path || (old == file && stands_at(*file, file->path()))) {
+    by_path_[path] = file;  // the name may have been gone in between
+    return seen_again(*file, path, place, now);
+  }
   if (file->notes.in_glob && stands_at(*file, file->path())) {
     // Another name of a file that is followed already: read once, for the source that found it
     // first.
     file->notes.aliases.push_back(path);
     by_path_[path] = file;
-    return seen_again(*file, place, now);
+    return seen_again(*file, path, place, now);
   }
   rename(*file, path, place, now);
 }
@@ -112,8 +127,10 @@ void FileTable::add(const std::string& path, std::string identity, const LogPlac
   if (placed_) this->place(file, now);
 }
 
-void FileTable::seen_again(TailedFile& file, const LogPlace& place, Clock now) {
+void FileTable::seen_again(TailedFile& file, const std::string& path, const LogPlace& place,
+                           Clock now) {
   file.notes.scan = scans_;
+  if (file.path() == path) file.stands_in(place);
   if (!file.notes.in_glob) {
     file.notes.in_glob = true;
     session_.moved(file.id(), file.path(), false);
@@ -132,7 +149,9 @@ void FileTable::rename(TailedFile& file, const std::string& path, const LogPlace
   file.notes.in_glob = rules_.source_of(path).has_value();
   file.notes.scan = scans_;
   by_path_[path] = &file;
-  session_.moved(file.id(), path, false);
+  // Out of the globs the journal keeps the name that is meant: a restart seeks what had it, and
+  // knows what nobody means any more.
+  if (file.notes.in_glob) session_.moved(file.id(), path, false);
   make_restless(file, now);
 }
 
@@ -156,7 +175,7 @@ void FileTable::follow_elsewhere(const std::string& path, const LogPlace& place,
   const FileRecord* record = session_.state().file_of(*identity);
   if (!record || !record->parked || session_.leaving(record->id)) return;
   parked_.erase(record->path);
-  parked_[path] = {.id = record->id};
+  parked_[path] = {.id = record->id, .facts = place.facts};
   session_.moved(record->id, path, true);
 }
 

@@ -8,6 +8,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -24,7 +25,7 @@ struct FileTableOptions {
   bool first_start = false;    // an agent without a past: AgentSource::start_within_ms counts
   bool once = false;           // read each file to its size when it was found
   size_t most_open = 512;      // descriptors; above it files that wait for nothing are closed
-  int64_t settle_ms = 60'000;  // without growth, when the kernel will not tell who may still write
+  int64_t settle_ms = 60'000;  // without growth, only where the kernel will not tell who writes
   int64_t lost_ms = 20'000;    // that a file may be without a name before it counts as deleted
 };
 
@@ -69,7 +70,9 @@ class FileTable {
   void sort_out(size_t i);
   // Unread bytes in the queue and of those that wait, as far as they are known; stops counting at
   // `enough`.
-  [[nodiscard]] uint64_t unread(size_t i, uint64_t enough = UINT64_MAX) const;
+  [[nodiscard]] uint64_t readable(size_t i, uint64_t enough = UINT64_MAX) const;
+  // And of those that cannot be opened or read just now.
+  [[nodiscard]] uint64_t unread(size_t i) const;
   [[nodiscard]] bool all_read() const;
 
   // Symlinked files whose targets are to be watched; the caller clears it.
@@ -88,6 +91,11 @@ class FileTable {
   [[nodiscard]] uint64_t unreadable_count() const { return unreadable_.size() + unreadable_more_; }
 
  private:
+  struct Parked {  // left the globs, read to its end, not known to be deleted
+    FileId id = 0;
+    FileFacts facts{};     // inode 0: not looked at yet
+    int64_t lost_ms = -1;  // since when nothing stands under its name
+  };
   struct Category {
     std::string name;
     Codec codec = Codec::gzip;
@@ -101,11 +109,12 @@ class FileTable {
              Clock now);
   void add(const std::string& path, std::string identity, const LogPlace& place, size_t source,
            Clock now);
-  void seen_again(TailedFile& file, const LogPlace& place, Clock now);
+  void seen_again(TailedFile& file, const std::string& path, const LogPlace& place, Clock now);
   void rename(TailedFile& file, const std::string& path, const LogPlace& place, Clock now);
   void follow_elsewhere(const std::string& path, const LogPlace& place, Clock now);
   void absent(const std::string& path, Clock now);
   void displaced(TailedFile& file, Clock now);
+  static bool still_parked(const std::string& path, Parked& parked);
   void lost_parked(const std::string& path, Clock now);  // file_table_rest.cc
   void note_skipped(const std::vector<SkippedFile>& skipped);
   void note_unreadable(const std::string& path, const std::string& reason);
@@ -113,6 +122,7 @@ class FileTable {
   void place(TailedFile& file, Clock now);
   void start_late(TailedFile& file, Clock now);
   void find_missing(const FileRecord& record, Clock now);
+  void find_missing_again(Clock now);
   enum class Reach { open, waiting, gone };
   Reach reach(TailedFile& file, Clock now);
   bool settle(TailedFile& file,
@@ -120,13 +130,18 @@ class FileTable {
   void lose(TailedFile& file);
   void finish(TailedFile& file);
   void remove(TailedFile& file);
-  static void look_at_size(TailedFile& file);  // by its path if it is not open
-  void enqueue(TailedFile& file, Clock now);
   void make_restless(TailedFile& file, Clock now);
-  void close_some();
+  bool may_grow(TailedFile& file, Clock now);
   [[nodiscard]] bool acked(const TailedFile& file) const;
   void end_now(TailedFile& file, Clock now);
   FileId id_of(TailedFile& file);
+  // --- queues and descriptors: file_table_queue.cc
+  static void look_at_size(TailedFile& file);  // by its path if it is not open
+  void enqueue(TailedFile& file, Clock now);
+  void note_open(TailedFile& file);  // may close others
+  void close_some();
+  void close_idle(Clock now);
+  [[nodiscard]] bool may_close(const TailedFile& file) const;
 
   const SourceRules& rules_;
   const std::vector<AgentSource>& sources_;
@@ -139,13 +154,10 @@ class FileTable {
     using is_transparent = void;
   };
   std::unordered_map<std::string, TailedFile*, PathHash, std::equal_to<>> by_path_;
-  struct Parked {  // left the globs, read to its end, not known to be deleted
-    FileId id = 0;
-    int64_t lost_ms = -1;  // since when nothing stands under its name
-  };
   std::unordered_map<std::string, Parked> parked_;  // by path
+  std::set<FileId> missing_;  // in the journal, and we could not look whether they exist
   std::vector<TailedFile*> restless_;
-  std::vector<TailedFile*> again_;  // could not be opened for want of descriptors
+  std::vector<TailedFile*> again_;  // could not be opened or read just now: on the next tick
   std::deque<TailedFile*> open_;    // oldest opened first
   std::vector<Target> new_targets_;
   std::map<std::string, std::string> unreadable_;

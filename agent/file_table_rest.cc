@@ -1,11 +1,8 @@
 // Positions, and how a file ends: renamed, out of the globs, deleted.
-#include <dirent.h>
-#include <limits.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
+#include <utility>
 
+#include "agent/file_search.h"
 #include "agent/file_table.h"
 #include "base/log.h"
 #include "base/units.h"
@@ -13,48 +10,7 @@
 namespace tailrace {
 
 namespace {
-constexpr size_t kCloseAtOnce = 64;
-constexpr int64_t kIdleMs = 5 * 60'000;
-
-// The name under which an open file stands now; `otherwise` if it has none.
-std::string name_of_open(int fd, const std::string& otherwise) {
-  char text[PATH_MAX];
-  const std::string link = "/proc/self/fd/" + std::to_string(fd);
-  const ssize_t n = ::readlink(link.c_str(), text, sizeof text);
-  if (n <= 1 || text[0] != '/') return otherwise;
-  return {text, static_cast<size_t>(n)};
-}
-
-// Finds a file by its identity: by handle, else among its neighbours. Its name goes to `path`.
-// closed: it exists no more, or is not to be found; retry_later: we could not look.
-Result<Fd> search(const std::string& identity, std::string& path) {
-  const std::string folder = parent_path(path);
-  auto fd = open_by_identity(identity, folder);
-  if (fd) {
-    path = name_of_open(fd->get(), path);
-    return fd;
-  }
-  if (fd.error().kind == Error::Kind::closed) return fd;
-  DIR* dir = ::opendir(folder.c_str());
-  if (!dir && errno != ENOENT)
-    return Error{Error::Kind::retry_later, "its folder cannot be listed"};
-  if (!dir) return Error{Error::Kind::closed, "its folder is gone"};
-  std::vector<std::string> names;
-  while (const dirent* e = ::readdir(dir))
-    if (e->d_type == DT_REG || e->d_type == DT_UNKNOWN) names.emplace_back(e->d_name);
-  ::closedir(dir);
-  for (const std::string& name : names) {
-    const std::string at = folder == "/" ? "/" + name : folder + "/" + name;
-    const auto who = identity_at(at);
-    if (!who || *who != identity) continue;
-    const auto place = find_log(at);
-    if (!place) return Error{Error::Kind::closed, place.error().text};
-    auto opened = open_log(*place);
-    if (opened) path = at;
-    return opened;
-  }
-  return Error{Error::Kind::closed, "it is not in its folder any more"};
-}
+constexpr int64_t kAskAgainMs = 5 * 60'000;  // who writes to a file that is closed
 }  // namespace
 
 // --- positions
@@ -76,11 +32,14 @@ void FileTable::place_all(Clock now) {
 // What stood in a file before the agent ever came is not wanted: it is known as read, up to its
 // last whole line.
 void FileTable::start_late(TailedFile& file, Clock now) {
+  // The Local has been told of it: the agent did come, it was its journal that went.
+  if (session_.state().file_of(file.identity())) return;
   const AgentSource& source = sources_[file.source()];
   if (source.start_within_ms < 0 || file.size() == 0 || options_.once) return;
   if (now.wall_ms - file.facts().written_ms <= source.start_within_ms) return;
   FilePosition at;
   at.offset = file.end_of_lines();
+  file.close();  // there may be more old files than descriptors
   if (at.offset == 0) return;
   (void)session_.define_file(file.identity(), file.path(), file.generation(), source.category, at);
 }
@@ -140,8 +99,12 @@ void FileTable::find_missing(const FileRecord& record, Clock now) {
   if (!record.parked && !record.rewound && (stands || !rules_.source_of(record.path)))
     return;  // nor is it meant any more
   std::string path = record.path;
-  auto fd = search(record.identity, path);
-  if (!fd && fd.error().kind == Error::Kind::retry_later) return;
+  auto fd = search_file(record.identity, path);
+  if (!fd && fd.error().kind == Error::Kind::retry_later) {
+    missing_.insert(record.id);
+    if (!record.parked) note_unreadable(record.path, fd.error().text);
+    return;
+  }
   if (!fd) {
     if (!record.parked) {
       log::warning(escape(record.path) +
@@ -178,6 +141,16 @@ void FileTable::find_missing(const FileRecord& record, Clock now) {
   enqueue(file, now);
 }
 
+// A disk may have been mounted since.
+void FileTable::find_missing_again(Clock now) {
+  if (!placed_ || draining_ || options_.once) return;
+  std::set<FileId> missing;
+  missing.swap(missing_);
+  for (const FileId id : missing)
+    if (const FileRecord* record = session_.state().file(id))
+      find_missing(FileRecord(*record), now);
+}
+
 FileId FileTable::id_of(TailedFile& file) {
   if (file.id() == 0)
     file.set_id(session_.define_file(file.identity(), file.path(), file.generation(),
@@ -198,108 +171,33 @@ void FileTable::changed(TailedFile& file, Clock now) {
   enqueue(file, now);
 }
 
-void FileTable::failed(TailedFile& file, const Error& error, Clock now) {
-  if (error.kind == Error::Kind::closed) {
-    absent(std::string(file.path()), now);
-    if (file.notes.in_glob) displaced(file, now);
-  } else if (error.kind == Error::Kind::retry_later) {
-    close_some();
-    again_.push_back(&file);
-  } else {
-    note_unreadable(file.path(), error.text);
-  }
-}
-
-void FileTable::drained(TailedFile& file) {
-  if (!unreadable_.empty()) unreadable_.erase(file.path());
-  if (!file.notes.listed) {
-    file.notes.listed = true;
-    open_.push_back(&file);
-  }
-  if (open_.size() > options_.most_open) close_some();
-  if (!file.stopped()) return;
-  file.notes.queued = true;
-  categories_[category_of_[file.source()]].stopped.push_back(&file);
-}
-
-void FileTable::look_at_size(TailedFile& file) {
-  if (file.is_open())
-    (void)file.observe();
-  else if (const auto place = find_log(file.path()); place && place->facts.same_inode(file.facts()))
-    file.saw_size(place->facts.size);
-}
-
-void FileTable::enqueue(TailedFile& file, Clock now) {
-  if (file.notes.queued) return;
-  look_at_size(file);
-  file.notes.queued = true;
-  file.stop_at(UINT64_MAX);  // sort_out() knows
-  file.notes.partial = false;
-  file.notes.grew_ms = now.mono_ms;
-  file.note_unread(now.wall_ms);
-  categories_[category_of_[file.source()]].queue.push_back(&file);
-}
-
-void FileTable::sort_out(size_t i) {
-  Category& c = categories_[i];
-  const bool whole = session_.read_to(c.name, 0) == UINT64_MAX;
-  if (whole && c.stopped.empty() && !c.partly) return;
-  c.partly = !whole;
-  c.queue.insert(c.queue.end(), c.stopped.begin(), c.stopped.end());
-  c.stopped.clear();
-  for (TailedFile* file : c.queue) file->stop_at(session_.read_to(c.name, file->id()));
-  const auto rest = std::stable_partition(c.queue.begin(), c.queue.end(),
-                                          [](const TailedFile* file) { return !file->stopped(); });
-  c.stopped.assign(rest, c.queue.end());
-  c.queue.erase(rest, c.queue.end());
-}
-
 // --- how files end
 
 void FileTable::make_restless(TailedFile& file, Clock now) {
   file.notes.grew_ms = now.mono_ms;
   if (file.notes.restless) return;
   file.notes.restless = true;
+  file.notes.held_ms = -1;
   restless_.push_back(&file);
 }
 
 void FileTable::tick(Clock now) {
   std::vector<TailedFile*> again;
   again.swap(again_);
-  for (TailedFile* file : again) enqueue(*file, now);
+  for (TailedFile* file : again) {
+    file->notes.again = false;
+    enqueue(*file, now);
+  }
   if (placed_) {
     const std::vector<TailedFile*> restless = restless_;
     for (TailedFile* file : restless)
       if (settle(*file, now)) std::erase(restless_, file);
   }
-  // Idle files give their descriptors back, oldest first, a few at a time.
-  for (size_t i = 0; i < kCloseAtOnce && !open_.empty(); ++i) {
-    TailedFile* file = open_.front();
-    open_.pop_front();
-    const bool idle = now.mono_ms - file->notes.grew_ms >= kIdleMs;
-    if (idle && !file->notes.queued && !file->notes.restless && acked(*file)) {
-      file->close();
-      file->notes.listed = false;
-    } else {
-      open_.push_back(file);
-    }
-  }
-}
-
-void FileTable::close_some() {
-  for (size_t i = 0; i < kCloseAtOnce && open_.size() > options_.most_open / 2; ++i) {
-    TailedFile* file = open_.front();
-    open_.pop_front();
-    if (file->notes.queued || file->notes.restless || !acked(*file)) {
-      open_.push_back(file);
-    } else {
-      file->close();
-      file->notes.listed = false;
-    }
-  }
+  close_idle(now);
 }
 
 FileTable::Reach FileTable::reach(TailedFile& file, Clock now) {
+  const uint64_t missed = std::exchange(file.notes.missed, 0);
   if (file.is_open()) return Reach::open;
   if (file.notes.in_glob) {
     const auto opened = file.open();
@@ -308,12 +206,16 @@ FileTable::Reach FileTable::reach(TailedFile& file, Clock now) {
     file.notes.in_glob = false;
   }
   std::string path = file.path();
-  auto fd = search(file.identity(), path);
+  auto fd = search_file(file.identity(), path, file.target());
   if (fd) {
     file.adopt(std::move(*fd));
     return file.observe() ? Reach::open : Reach::waiting;
   }
-  if (fd.error().kind == Error::Kind::retry_later) return Reach::waiting;
+  if (fd.error().kind == Error::Kind::retry_later) {
+    if (missed != scans_) note_unreadable(file.path(), fd.error().text);
+    file.notes.missed = scans_;
+    return Reach::waiting;
+  }
   // Its new name may just not have been looked at yet.
   const bool patient =
       !options_.once && !draining_ && now.mono_ms - file.notes.grew_ms < options_.lost_ms;
@@ -323,20 +225,25 @@ FileTable::Reach FileTable::reach(TailedFile& file, Clock now) {
 bool FileTable::settle(TailedFile& file, Clock now) {
   TailedFile::Notes& notes = file.notes;
   if (notes.queued) return false;
-  switch (reach(file, now)) {
-    case Reach::open: break;
-    case Reach::waiting: return false;
-    case Reach::gone: lose(file); return true;
-  }
   const uint64_t before = file.size();
-  (void)file.observe();
+  // It was closed although somebody has it open: who writes is asked again only now and then.
+  bool stays = !file.is_open() && notes.in_glob && notes.held_ms >= 0 &&
+               now.mono_ms - notes.held_ms < kAskAgainMs;
+  if (!stays) {
+    switch (reach(file, now)) {
+      case Reach::open: break;
+      case Reach::waiting: return false;
+      case Reach::gone: lose(file); return true;
+    }
+    stays = may_grow(file, now);
+    note_open(file);
+  }
+  look_at_size(file);  // after its writers: the last of them may have written just before it left
   if (file.size() != before || (file.unread() > 0 && !notes.partial)) {
     enqueue(file, now);
     return false;
   }
-  const bool ending = draining_ && file.deleted();
-  if (!ending && now.mono_ms - notes.grew_ms < options_.settle_ms && !file.nobody_writes())
-    return false;
+  if (stays) return false;
   if (notes.partial && !notes.ends) {
     end_now(file, now);
     return false;
@@ -349,6 +256,19 @@ bool FileTable::settle(TailedFile& file, Clock now) {
   if (!acked(file)) return false;
   finish(file);
   return true;
+}
+
+// Whether its end has to wait. That somebody has it open for writing is never outwaited.
+bool FileTable::may_grow(TailedFile& file, Clock now) {
+  if (draining_ && file.deleted()) return false;
+  using Writers = TailedFile::Writers;
+  TailedFile::Notes& notes = file.notes;
+  const Writers writers = file.writers();
+  notes.held_ms = writers == Writers::some ? now.mono_ms : -1;
+  if (writers == Writers::not_told) return now.mono_ms - notes.grew_ms < options_.settle_ms;
+  // It had ended, and was opened once more.
+  if (writers == Writers::some && !options_.once && !draining_) notes.ends = false;
+  return writers == Writers::some;
 }
 
 // Nobody will complete its last line.
@@ -382,12 +302,12 @@ void FileTable::lost_parked(const std::string& path, Clock now) {
     return;
   }
   std::string at = path;
-  const auto fd = search(record->identity, at);
+  const auto fd = search_file(record->identity, at);
   const auto facts = fd ? facts_of(fd->get()) : Result<FileFacts>(fd.error());
   if (facts && facts->links > 0 && at != path) {
     const FileId id = parked.id;
     parked_.erase(path);
-    parked_[at] = {.id = id};
+    parked_[at] = {.id = id, .facts = *facts};
     session_.moved(id, at, true);
     return;
   }
@@ -405,7 +325,7 @@ void FileTable::finish(TailedFile& file) {
   } else if (file.id() != 0) {
     const std::string path = name_of_open(file.descriptor(), file.path());
     session_.moved(file.id(), path, true);
-    parked_[path] = {.id = file.id()};
+    parked_[path] = {.id = file.id(), .facts = file.facts()};
   }
   remove(file);
 }
@@ -442,34 +362,6 @@ void FileTable::drain(Clock now, bool ends) {
     // What is deleted can be read for as long as it is open: now.
     if (file->notes.partial && file->deleted()) end_now(*file, now);
   }
-}
-
-bool FileTable::all_read() const {
-  if (!placed_ || scans_ == 0 || !again_.empty()) return false;
-  for (const Category& c : categories_)
-    if (!c.queue.empty() || !c.stopped.empty()) return false;
-  if (!options_.once && !draining_) return true;
-  for (const TailedFile* file : restless_)
-    if (file->unread() > 0 && !file->notes.partial) return false;
-  return true;
-}
-
-uint64_t FileTable::unread(size_t i, uint64_t enough) const {
-  uint64_t n = 0;
-  for (const auto* files : {&categories_[i].queue, &categories_[i].stopped})
-    for (const TailedFile* file : *files)
-      if ((n += file->unread()) >= enough) return n;
-  return n;
-}
-
-int64_t FileTable::oldest_unread_ms() const {
-  int64_t oldest = -1;
-  for (const Category& c : categories_)
-    for (const auto* files : {&c.queue, &c.stopped})
-      for (const TailedFile* file : *files)
-        if (file->notes.unread_ms >= 0 && (oldest < 0 || file->notes.unread_ms < oldest))
-          oldest = file->notes.unread_ms;
-  return oldest;
 }
 
 }  // namespace tailrace

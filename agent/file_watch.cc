@@ -7,6 +7,7 @@
 #include <asio/use_awaitable.hpp>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/log.h"
 #include "base/units.h"
@@ -64,12 +65,26 @@ Result<void> FileWatch::open_queue(Queue& queue) {
   return Error{Error::Kind::rejected, "inotify: " + error.message()};
 }
 
-bool FileWatch::Queue::add(const std::string& path, const std::string& told_as, uint32_t mask) {
+std::optional<bool> FileWatch::Queue::add(const std::string& path, const std::string& told_as,
+                                          uint32_t mask) {
   const int watch = ::inotify_add_watch(descriptor.native_handle(), path.c_str(), mask);
-  if (watch < 0) return false;
+  if (watch < 0) return std::nullopt;
   paths[watch] = told_as;
-  watches[told_as] = watch;
+  const auto [known, fresh] = watches.try_emplace(told_as, watch);
+  if (fresh || known->second == watch) return fresh;
+  leave(std::exchange(known->second, watch));
   return true;
+}
+
+void FileWatch::Queue::leave(int watch) {
+  // At once, not when the kernel has answered: what happens there still is told under no name.
+  paths.erase(watch);
+  for (const auto& [path, other] : watches) {
+    if (other != watch) continue;
+    paths[watch] = path;
+    return;
+  }
+  ::inotify_rm_watch(descriptor.native_handle(), watch);
 }
 
 void FileWatch::Queue::drop(int watch) {
@@ -81,13 +96,15 @@ void FileWatch::Queue::drop(int watch) {
 }
 
 bool FileWatch::watch_directory(const std::string& path) {
-  if (!names_.descriptor.is_open() || names_.watches.contains(path)) return false;
-  if (!names_.add(path, path, kNames)) {
+  if (!names_.descriptor.is_open()) return false;
+  // Also if the name is watched: a symlink on its way may lead to another folder now.
+  const auto fresh = names_.add(path, path, kNames);
+  if (!fresh) {
     complain(errno, path);
     return false;
   }
   if (!writes_.add(path, path, kWrites | IN_ONLYDIR)) complain(errno, path);
-  return true;
+  return *fresh;
 }
 
 void FileWatch::watch_target(const std::string& target, const std::string& path) {

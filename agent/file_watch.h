@@ -7,6 +7,7 @@
 #include <asio/io_context.hpp>
 #include <asio/posix/stream_descriptor.hpp>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -22,7 +23,8 @@ class FileWatch {
   // rejected or retry_later: inotify is not to be had (the text names the sysctl); scans must do.
   Result<void> open();
 
-  // True if the folder was not watched before: what happened in it earlier was not told.
+  // To be called with each scan. True if the folder that stands there now was not watched before:
+  // what happened in it earlier was not told.
   bool watch_directory(const std::string& path);
   // Writes to a file outside the watched folders (a symlink's target); told as writes to `path`.
   void watch_target(const std::string& target, const std::string& path);
@@ -49,7 +51,10 @@ class FileWatch {
     asio::posix::stream_descriptor descriptor;
     std::unordered_map<int, std::string> paths;    // by watch
     std::unordered_map<std::string, int> watches;  // by path
-    bool add(const std::string& path, const std::string& told_as, uint32_t mask);
+    // Nothing: it failed (errno). False: that is watched already.
+    std::optional<bool> add(const std::string& path, const std::string& told_as, uint32_t mask);
+    // A name leads there no more; others may.
+    void leave(int watch);
     void drop(int watch);
   };
   Result<void> open_queue(Queue& queue);

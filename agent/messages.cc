@@ -7,7 +7,7 @@ namespace tailrace {
 
 namespace {
 WelcomePart::Final to_final(const proto::SinkStreamPosition& p) {
-  return {p.sink(), p.stream(), p.seq()};
+  return {p.sink(), p.stream(), p.seq(), p.given_up()};
 }
 
 WelcomePart to_part(const proto::LocalWelcome& w) {

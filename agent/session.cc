@@ -16,8 +16,10 @@ constexpr int64_t kFlushMs = 10'000;
 
 Session::Session(Journal& journal, size_t window_bytes, SpoolLoss loss)
     : journal_(journal), window_limit_(window_bytes), loss_(loss) {
-  for (const auto& [number, n] : journal.state().notices)
+  for (const auto& [number, n] : journal.state().notices) {
     if (n.gone) gone_.insert(n.file);
+    unsent_.insert(number);
+  }
 }
 
 std::string Session::name(StreamId stream) const {
@@ -41,6 +43,7 @@ void Session::connected() {
 void Session::disconnected() {
   phase_ = phase_ == Phase::held ? Phase::held : Phase::disconnected;
   actions_.clear();
+  for (const auto& [number, order] : sent_notices_) unsent_.insert(number);
   sent_notices_.clear();
   sent_ = 0;
   journal_.forget_told();
@@ -148,6 +151,11 @@ void Session::take_final(const WelcomePart::Final& p) {
   if (!s || p.seq > s->next_seq)
     return hold("the Local says that line " + std::to_string(p.seq) + " of " + name(p.stream) +
                 " is published, but no such line was sent");
+  if (p.given_up && !mutant(Mutant::given_up_is_committed)) {
+    const auto begins = s->begins.find(p.sink);
+    if (begins == s->begins.end() || begins->second < p.seq)
+      journal_.begin_sink(p.stream, p.sink, p.seq);
+  }
   Lane& lane = lanes_[p.stream];
   uint64_t& mine = lane.finals[p.sink];
   mine = std::max(mine, p.seq);
@@ -245,14 +253,14 @@ void Session::tell_file(FileId file) {
 
 void Session::gap(FileId file, uint64_t start, uint64_t end, std::string reason) {
   ++gaps_;
-  journal_.add_notice({.file = file, .start = start, .end = end, .reason = std::move(reason)});
-  send_notices();
+  add_notice({.file = file, .start = start, .end = end, .reason = std::move(reason)});
+  send_newest_notice();
 }
 
 void Session::gone(FileId file, uint64_t read_to) {
   if (!gone_.insert(file).second) return;
-  journal_.add_notice({.file = file, .gone = true, .start = read_to, .reason = {}});
-  send_notices();
+  add_notice({.file = file, .gone = true, .start = read_to, .reason = {}});
+  send_newest_notice();
   settle_ahead();
 }
 
@@ -273,28 +281,42 @@ void Session::flush() {
 
 // --- notices
 
+void Session::add_notice(Notice notice) { unsent_.insert(journal_.add_notice(std::move(notice))); }
+
+// All that wait, oldest first. Those that wait still after that do so for an ack or a welcome,
+// after which this is called again; so a new notice need not look at the others.
 void Session::send_notices() {
   if (phase_ != Phase::live) return;
-  std::vector<uint64_t> moot;
-  const std::set<FileId> lost = files_of_lost();  // where they go on is not known yet
-  for (const auto& [number, n] : state().notices) {
-    if (sent_notices_.contains(number) || lost.contains(n.file) ||
-        (greet_again_ && moved_.contains(n.file)))
-      continue;
-    const FileRecord* f = state().file(n.file);
-    if (!f) {
-      moot.push_back(number);
-      continue;
-    }
-    if (n.gone && f->acked.offset < n.start) continue;  // its last batches are under way
-    tell_file(n.file);
-    sent_notices_[number] = sent_;
-    if (n.gone)
-      actions_.push_back({.kind = SessionAction::Kind::file_gone, .file = n.file});
-    else
-      actions_.push_back({.kind = SessionAction::Kind::file_gap, .file = n.file, .gap = n});
+  const std::set<FileId> lost = files_of_lost();
+  std::erase_if(unsent_, [&](uint64_t number) { return send_notice(number, lost); });
+}
+
+void Session::send_newest_notice() {
+  if (phase_ != Phase::live) return;
+  const uint64_t number = *unsent_.rbegin();
+  if (send_notice(number, files_of_lost())) unsent_.erase(number);
+}
+
+// False: it has to wait.
+bool Session::send_notice(uint64_t number, const std::set<FileId>& lost) {
+  const auto it = state().notices.find(number);
+  if (it == state().notices.end()) return true;
+  const Notice& n = it->second;
+  // Where it goes on is not known yet.
+  if (lost.contains(n.file) || (greet_again_ && moved_.contains(n.file))) return false;
+  const FileRecord* f = state().file(n.file);
+  if (!f) {
+    journal_.erase_notice(number);
+    return true;
   }
-  for (const uint64_t number : moot) journal_.erase_notice(number);
+  if (n.gone && f->acked.offset < n.start) return false;  // its last batches are under way
+  tell_file(n.file);
+  sent_notices_[number] = sent_;
+  if (n.gone)
+    actions_.push_back({.kind = SessionAction::Kind::file_gone, .file = n.file});
+  else
+    actions_.push_back({.kind = SessionAction::Kind::file_gap, .file = n.file, .gap = n});
+  return true;
 }
 
 // APPEND number `order` is durable, and so is all that was sent before it.

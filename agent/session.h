@@ -40,6 +40,7 @@ struct WelcomePart {
     std::string sink;
     StreamId stream = 0;
     uint64_t seq = 0;
+    bool given_up = false;  // for that sink, which is not required: it has not got all below
   };
   std::vector<Stream> streams;
   std::vector<File> files;
@@ -83,6 +84,8 @@ class Session {
   struct Finals {
     uint64_t least = 0;
     Checkpoint::Further of{};  // by sink; empty: they are all at that line
+    // Of one that is not required: it did not say, and shall get nothing of it again.
+    static constexpr uint64_t kUnknown = UINT64_MAX;
   };
   void retired(uint64_t local_id, const std::string& category, uint8_t sub, const Finals& finals);
   void disconnected();
@@ -208,7 +211,10 @@ class Session {
   void tell_file(FileId file);
   void send(Lane& lane, InFlight& batch, bool push);
   void try_resend(Lane& lane, int64_t now_ms);
+  void add_notice(Notice notice);
   void send_notices();
+  void send_newest_notice();
+  bool send_notice(uint64_t number, const std::set<FileId>& lost);
   void confirm_notices(uint64_t order);
   [[nodiscard]] std::string name(StreamId stream) const;
 
@@ -223,6 +229,7 @@ class Session {
   std::map<StreamId, Lane> lanes_;
   std::set<std::string> sinks_;
   std::map<uint64_t, uint64_t> sent_notices_;  // number: APPENDs sent before it on this connection
+  std::set<uint64_t> unsent_;                  // the others, by number; may name some that are over
   std::set<FileId> gone_;                      // files with a gone notice
   uint64_t sent_ = 0;                          // APPENDs on this connection
   uint64_t gaps_ = 0;

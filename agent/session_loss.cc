@@ -157,8 +157,7 @@ void Session::give_up(StreamId stream) {
   for (const auto& [file, part] : bytes) {
     if (!state().file(file)) continue;
     ++gaps_;
-    journal_.add_notice(
-        {.file = file, .start = part.first, .end = part.second, .reason = "spool lost"});
+    add_notice({.file = file, .start = part.first, .end = part.second, .reason = "spool lost"});
     moved_.insert(file);
   }
   journal_.restart(stream, s.next_seq);
@@ -172,10 +171,9 @@ void Session::give_up_rest(Notice notice) {
   ++gaps_;
   const uint64_t acked = state().file(notice.file)->acked.offset;
   journal_.erase_notice(notice.number);
-  journal_.add_notice(
-      {.file = notice.file, .start = acked, .end = notice.start, .reason = "deleted"});
+  add_notice({.file = notice.file, .start = acked, .end = notice.start, .reason = "deleted"});
   notice.start = acked;
-  journal_.add_notice(std::move(notice));
+  add_notice(std::move(notice));
 }
 
 // A sink that began in the middle of the stream and has committed nothing since does not know that
@@ -188,7 +186,10 @@ void Session::retired(uint64_t local_id, const std::string& category, uint8_t su
   Checkpoint::Further all = finals.of;
   for (const StreamRecord::Ahead& ahead : s->ahead) all.erase(ahead.sink);
   uint64_t least = finals.of.empty() ? finals.least : s->next_seq;
+  if (mutant(Mutant::away_gets_it_again))
+    std::erase_if(all, [](const auto& final) { return final.second == Finals::kUnknown; });
   for (auto& [sink, to] : all) {
+    if (to == Finals::kUnknown) to = s->next_seq;
     if (const auto begins = s->begins.find(sink);
         begins != s->begins.end() && !mutant(Mutant::begins_forgotten))
       to = std::max(to, begins->second);
@@ -202,8 +203,13 @@ void Session::retired(uint64_t local_id, const std::string& category, uint8_t su
                      " of the spool " + hex16(local_id) + " are published; the " +
                      show_count(s->next_seq - std::min(least, s->next_seq)) +
                      " behind them are read again";
-  for (const auto& [sink, to] : further)
-    said += "; sink " + sink + " has the first " + show_count(to - least) + " of these already";
+  for (const auto& [sink, to] : further) {
+    const auto final = finals.of.find(sink);
+    const bool away = final != finals.of.end() && final->second == Finals::kUnknown;
+    said += "; sink " + sink +
+            (away ? ", which is not required and away, gets NONE of them"
+                  : " has the first " + show_count(to - least) + " of these already");
+  }
   greet_again_ = restart(s->id, least, further, said) || greet_again_;
 }
 

@@ -1,8 +1,10 @@
 #include "agent/tailed_file.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +14,22 @@
 #include "flow/batch.h"
 
 namespace tailrace {
+
+namespace {
+// There a lease is refused with EAGAIN also when nobody writes: NFS without a delegation, SMB
+// without an oplock.
+bool on_network(int fd) {
+  struct statfs fs {};
+  if (::fstatfs(fd, &fs) != 0) return true;
+  switch (static_cast<uint32_t>(fs.f_type)) {
+    case NFS_SUPER_MAGIC:
+    case SMB_SUPER_MAGIC:
+    case CIFS_SUPER_MAGIC:
+    case SMB2_SUPER_MAGIC: return true;
+    default: return false;
+  }
+}
+}  // namespace
 
 TailedFile::TailedFile(std::string path, std::string identity, LogPlace place, size_t source)
     : path_(std::move(path)),
@@ -82,36 +100,42 @@ uint64_t TailedFile::end_of_lines() {
   return 0;
 }
 
-bool TailedFile::nobody_writes() const {
-  if (!fd_.valid()) return false;
+TailedFile::Writers TailedFile::writers() const {
+  if (!fd_.valid()) return Writers::not_told;
   // A read lease is given only while no process has the file open for writing. It is given back at
   // once; should somebody open the file just then, the notice is a signal that is ignored by
   // default.
-  if (::fcntl(fd_.get(), F_SETSIG, SIGURG) != 0) return false;
-  if (::fcntl(fd_.get(), F_SETLEASE, F_RDLCK) != 0) return false;
+  if (::fcntl(fd_.get(), F_SETSIG, SIGURG) != 0) return Writers::not_told;
+  if (::fcntl(fd_.get(), F_SETLEASE, F_RDLCK) != 0)
+    return errno == EAGAIN && !on_network(fd_.get()) ? Writers::some : Writers::not_told;
   (void)::fcntl(fd_.get(), F_SETLEASE, F_UNLCK);
-  return true;
+  return Writers::none;
 }
 
 // Whether the first bytes, up to 1 KiB, are still those that were read.
-bool TailedFile::head_intact() {
+Result<TailedFile::Proof> TailedFile::head_intact() {
   char head[kHeadHashBytes];
   const size_t n = std::min<size_t>(position_.offset, sizeof head);
   const auto got = read_at(fd_.get(), head, n, 0);
-  return got && *got == n && source_hash({head, n}) == position_.head_hash;
+  if (!got) return got.error();
+  const bool same = *got == n && source_hash({head, n}) == position_.head_hash;
+  return same ? Proof::intact : Proof::other;
 }
 
-bool TailedFile::prove() {
+Result<TailedFile::Proof> TailedFile::prove() {
   char bytes[kHeadHashBytes];
   const size_t head = std::min<size_t>(position_.offset, kHeadHashBytes);
   const auto first = read_at(fd_.get(), bytes, head, 0);
-  if (!first || *first != head) return false;
-  position_.head_hash = source_hash({bytes, head});
+  if (!first) return first.error();
+  if (*first != head) return Proof::other;
+  const uint32_t head_hash = source_hash({bytes, head});
   const size_t tail = std::min<size_t>(position_.offset, kTailHashBytes);
   const auto last = read_at(fd_.get(), bytes, tail, position_.offset - tail);
-  if (!last || *last != tail) return false;
+  if (!last) return last.error();
+  if (*last != tail) return Proof::other;
+  position_.head_hash = head_hash;
   position_.tail_hash = source_hash({bytes, tail});
-  return true;
+  return Proof::intact;
 }
 
 TailedFile::Read TailedFile::read(char* into, size_t room) {
@@ -127,10 +151,14 @@ TailedFile::Read TailedFile::read(char* into, size_t room) {
 
   char tail[kTailHashBytes];
   const size_t before = std::min<size_t>(at, sizeof tail);
-  if (before > 0 && !(position_.unproven() ? prove() : head_intact())) {
-    r.kind = Read::Kind::changed;
-    if (const auto seen = observe(); !seen) return failed(seen.error().text);
-    return r;
+  if (before > 0) {
+    const auto proof = position_.unproven() ? prove() : head_intact();
+    if (!proof) return failed(proof.error().text);
+    if (*proof == Proof::other) {
+      r.kind = Read::Kind::changed;
+      if (const auto seen = observe(); !seen) return failed(seen.error().text);
+      return r;
+    }
   }
   iovec parts[2] = {{tail, before}, {into, room}};
   ssize_t got = 0;
@@ -160,8 +188,8 @@ TailedFile::Read TailedFile::read(char* into, size_t room) {
   return r;
 }
 
-bool TailedFile::take(const char* bytes, size_t n) {
-  if (n == 0) return true;
+Result<TailedFile::Proof> TailedFile::take(const char* bytes, size_t n) {
+  if (n == 0) return Proof::intact;
   const uint64_t at = position_.offset;
   const uint64_t end = at + n;
   FilePosition next{end, position_.head_hash, 0};
@@ -172,7 +200,8 @@ bool TailedFile::take(const char* bytes, size_t n) {
     const size_t old = std::min<size_t>(at, want);
     if (old > 0) {
       const auto got = read_at(fd_.get(), head, old, 0);
-      if (!got || *got != old || source_hash({head, old}) != position_.head_hash) return false;
+      if (!got) return got.error();
+      if (*got != old || source_hash({head, old}) != position_.head_hash) return Proof::other;
     }
     std::memcpy(head + old, bytes, want - old);
     next.head_hash = source_hash({head, want});
@@ -184,14 +213,15 @@ bool TailedFile::take(const char* bytes, size_t n) {
     kept = std::min<size_t>(at, sizeof tail - n);
     if (kept > 0) {
       const auto got = read_at(fd_.get(), tail, kept, at - kept);
-      if (!got || *got != kept) return false;
+      if (!got) return got.error();
+      if (*got != kept) return Proof::other;
     }
   }
   const size_t fresh = std::min(n, sizeof tail);
   std::memcpy(tail + kept, bytes + n - fresh, fresh);
   next.tail_hash = source_hash({tail, kept + fresh});
   position_ = next;
-  return true;
+  return Proof::intact;
 }
 
 void TailedFile::note_unread(int64_t wall_ms) {

@@ -27,9 +27,16 @@ class TailedFile {
   [[nodiscard]] const std::string& identity() const { return identity_; }
   [[nodiscard]] const FileFacts& facts() const { return place_.facts; }
   [[nodiscard]] bool linked() const { return place_.linked; }
+  [[nodiscard]] const std::string& target() const { return place_.target; }
   [[nodiscard]] size_t source() const { return source_; }
   // It was found under another name.
   void renamed(std::string path, LogPlace place);
+  // Its name was looked at again: where that leads, and to whose file, may have changed.
+  void stands_in(const LogPlace& place) {
+    place_.target = place.target;
+    place_.linked = place.linked;
+    place_.facts.owner = place.facts.owner;
+  }
 
   // --- where it stands ------------------------------------------------------------------------
   // Goes on from a position that is known from before; `number` is the generation's.
@@ -57,8 +64,9 @@ class TailedFile {
   [[nodiscard]] uint64_t unread() const;
   // The offset behind its last newline; 0 if there is none in reach (4 MiB), or it can't be read.
   [[nodiscard]] uint64_t end_of_lines();
-  // True if no process has the file open for writing; false also if the kernel would not tell.
-  [[nodiscard]] bool nobody_writes() const;
+  // Who has it open for writing; not_told: we may not ask, or the kernel cannot know.
+  enum class Writers { none, some, not_told };
+  [[nodiscard]] Writers writers() const;
 
   // --- reading
   struct Read {
@@ -73,9 +81,12 @@ class TailedFile {
   };
   // Reads up to `room` bytes from the position on. The position stays until take().
   [[nodiscard]] Read read(char* into, size_t room);
-  // Moves the position on by the first `n` of the bytes that the last read put at `bytes`.
-  // False: the head can no longer be trusted (changed); nothing moved.
-  [[nodiscard]] bool take(const char* bytes, size_t n);
+  // Whether the bytes before the position are those that were read; an Error: they could not be
+  // read now, which says nothing about them.
+  enum class Proof { intact, other };
+  // Moves the position on by the first `n` of the bytes that the last read put at `bytes`; nothing
+  // moves unless all before them is intact.
+  [[nodiscard]] Result<Proof> take(const char* bytes, size_t n);
 
   // Nothing at or beyond it is read for now; what stands before it is whole lines.
   void stop_at(uint64_t offset) { stop_ = offset; }
@@ -89,12 +100,15 @@ class TailedFile {
   struct Notes {
     bool in_glob = true;     // its name is one that the sources mean
     bool queued = false;     // waits to be read
+    bool again = false;      // could not be opened or read, and is tried again on the tick
     bool listed = false;     // among the open files
     bool restless = false;   // renamed, moved away or deleted, and somebody may still be writing
     bool ends = false;       // nothing comes after what is read now: an unterminated end is a line
     bool partial = false;    // all that is unread is the beginning of a line
     uint64_t scan = 0;       // the scan that saw it last
+    uint64_t missed = 0;     // the scan after which we could not look for it; 0: we could
     int64_t grew_ms = 0;     // mono: when it last grew, or lost its name
+    int64_t held_ms = -1;    // mono: restless, and somebody had it open for writing then; -1: not
     int64_t unread_ms = -1;  // wall: when the oldest unread byte was first seen
     uint64_t unread_to = 0;  // the bytes below were seen then; later ones at `unread_next_ms`
     int64_t unread_next_ms = -1;
@@ -105,9 +119,9 @@ class TailedFile {
   void note_unread(int64_t wall_ms);
 
  private:
-  [[nodiscard]] bool head_intact();
-  // Takes the bytes before an unproven position as they are; false if they do not stand there.
-  [[nodiscard]] bool prove();
+  Result<Proof> head_intact();
+  // Takes the bytes before an unproven position as they are; other: the file ends before it.
+  Result<Proof> prove();
 
   std::string path_;
   std::string identity_;

@@ -10,6 +10,7 @@
 #include <memory>
 #include <unordered_set>
 
+#include "base/file.h"
 #include "base/own_directory.h"
 
 namespace tailrace {
@@ -43,12 +44,6 @@ class Walker {
   static constexpr int kDeepest = 64;
   static constexpr const char* kLeadsHome =
       "it leads into a directory of Tailrace's own, which is never watched";
-
-  static std::string join(const std::string& dir, std::string_view name) {
-    std::string path = dir;
-    if (path.back() != '/') path += '/';
-    return path.append(name);
-  }
 
   // The same folder under another name (a bind mount, a link) is not watched either.
   bool never(const std::string& dir) const {
@@ -93,7 +88,7 @@ class Walker {
   // `by_name`: the folder was not listed, so the name may not be there.
   void entry(const std::string& dir, const std::string& name, Glob::Parts parts, int depth,
              bool by_name) {
-    const std::string path = join(dir, name);
+    const std::string path = path_in(dir, name);
     const Glob::Step step = pattern_->glob.step(parts, name);
     auto f = facts_at(path);
     if (by_name && (!f || step.matched)) out_.directories.push_back(dir);

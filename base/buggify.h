@@ -30,7 +30,8 @@ namespace tailrace {
   X(wish_misplaced, 0.25, "a lane is taken that placement gives to another Center")   \
   X(lane_given_back, 0.005, "a lane is given away for nothing")                       \
   X(unsure_early, 0.01, "a Center is unsure before it need be, for a while")          \
-  X(reclaim_early, 0.02, "lanes are claimed again after few entries")                 \
+  X(reclaim_early, 0.02, "older entries are folded after few")                        \
+  X(tables_left, 0.2, "who takes a lane over leaves its tables there")                \
   X(roll_call_late, 0.25, "a Center is late to answer that it lives")                 \
   X(judged_early, 0.1, "a Center is taken for gone before its time is over")          \
   X(sealed_again, 0.5, "a log is sealed again by whoever has sealed it")              \

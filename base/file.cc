@@ -105,6 +105,12 @@ std::string parent_path(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
+std::string path_in(const std::string& folder, std::string_view name) {
+  std::string path = folder;
+  if (path.back() != '/') path += '/';
+  return path.append(name);
+}
+
 Result<void> replace_file(const std::string& path, std::string_view bytes) {
   const std::string tmp = path + ".tmp";
   {

@@ -55,5 +55,7 @@ class Fd {
 // Like mkdir -p; directories that had to be made are synced into their parents.
 [[nodiscard]] Result<void> make_directories(const std::string& path);
 [[nodiscard]] std::string parent_path(const std::string& path);
+// The path of `name` in that folder, which is not empty and may be "/".
+[[nodiscard]] std::string path_in(const std::string& folder, std::string_view name);
 
 }  // namespace tailrace

@@ -34,8 +34,11 @@ std::string_view nearest(std::string_view word, std::span<const std::string_view
   if (word.size() > kLongestWord) return best;
   size_t least = SIZE_MAX;
   for (const std::string_view candidate : candidates) {
+    const size_t limit = std::min(least, std::max<size_t>(1, candidate.size() / 3) + 1);
+    const auto [shorter, longer] = std::minmax({word.size(), candidate.size()});
+    if (longer - shorter >= limit) continue;  // each letter that one has more is an error
     const size_t errors = typing_errors(word, candidate);
-    if (errors <= std::max<size_t>(1, candidate.size() / 3) && errors < least) {
+    if (errors < limit) {
       least = errors;
       best = candidate;
     }

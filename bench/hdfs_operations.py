@@ -103,14 +103,14 @@ def h6(bench):
         "commits": files * cost["a_commit"],  # one for each file, at the most
         "folding": files * cost["an_entry_folded"],
         "directories": CATEGORIES * 24 * 2,  # of an hour, by its first file: a rename in vain and a look
-        "claims": control["claims"] / DAYS * cost["a_commit"],  # one CAS each, as a commit
+        "tables": control["tables_written"] / DAYS * (cost["a_commit"] + 1),  # a CAS, as a commit, and the one before removed
         "who_is_there": CENTERS * A_DAY * cost["a_second_of_a_center"],
     }
     whole, small = sum(a_day.values()), control["all"] - control["directories"]
     directories = CATEGORIES * 25 * DAYS + control["directories"]  # of hours and days
     return {"value": round(whole / 1e6, 2), "unit": "million operations of the NameNode a day", "a_second": round(whole / A_DAY, 1),
             "each": {deed: round(n, 2) for deed, n in cost.items()}, "a_day": {deed: round(n) for deed, n in a_day.items()},
-            "files_a_month": files * DAYS, "control_files": small, "claims_a_month": control["claims"], "directories": directories,
+            "files_a_month": files * DAYS, "control_files": small, "claims": control["claims"], "tables": control["tables"], "directories": directories,
             "objects": 2 * (files * DAYS + small) + directories,  # a file is an inode and a block
             "centers": CENTERS, "categories": CATEGORIES, "mib_s": MIB_S}
 

@@ -163,9 +163,11 @@ class Cluster {
 
   // After a month: files below the control directory. `entries_a_day`: of all Centers.
   struct Control {
-    uint64_t claims = 0, entries = 0, manifests = 0, log_claims = 0, rest = 0, directories = 0;
+    uint64_t claims = 0, tables = 0, entries = 0, manifests = 0, log_claims = 0, rest = 0,
+             directories = 0;
+    uint64_t tables_written = 0;  // one in place of another
     [[nodiscard]] uint64_t all() const {
-      return claims + entries + manifests + log_claims + rest + directories;
+      return claims + tables + entries + manifests + log_claims + rest + directories;
     }
   };
   [[nodiscard]] Control control(uint64_t entries_a_day) const {
@@ -179,7 +181,9 @@ class Cluster {
         kDaysAMonth * 86'400'000ull / static_cast<uint64_t>(options.reclaim_ms);
     const uint64_t reclaims = std::max(by_entries, by_time);
     Control c;
-    c.claims = claims_ + parts_.size() * reclaims;
+    c.claims = claims_;
+    c.tables = parts_.size();
+    c.tables_written = parts_.size() * reclaims;
     c.entries =
         n * (std::min<uint64_t>(static_cast<uint64_t>(entries_each), options.reclaim_entries) + 1);
     c.manifests = n * reclaims;
@@ -323,12 +327,15 @@ int main(int argc, char** argv) {
   const ZooKeeperUse zoo = zookeeper(plan.centers);
   std::printf(
       "  ],\n  \"files_a_day\": %llu, \"fair_files_a_day\": %llu,\n"
-      "  \"control\": {\"claims\": %llu, \"entries\": %llu, \"manifests\": %llu, "
+      "  \"control\": {\"claims\": %llu, \"tables\": %llu, \"tables_written\": %llu, "
+      "\"entries\": %llu, \"manifests\": %llu, "
       "\"log_claims\": %llu, \"announcements\": %llu, \"directories\": %llu, \"all\": %llu},\n"
       "  \"zookeeper\": {\"bytes\": %zu, \"nodes\": %zu, \"watches\": %zu, "
       "\"watches_of_locals\": 0}}\n",
       static_cast<unsigned long long>(files), static_cast<unsigned long long>(fair),
       static_cast<unsigned long long>(control.claims),
+      static_cast<unsigned long long>(control.tables),
+      static_cast<unsigned long long>(control.tables_written),
       static_cast<unsigned long long>(control.entries),
       static_cast<unsigned long long>(control.manifests),
       static_cast<unsigned long long>(control.log_claims),

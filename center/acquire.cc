@@ -2,6 +2,7 @@
 
 #include "base/buggify.h"
 #include "base/mutant.h"
+#include "center/lane_table.h"
 #include "center/placement.h"
 
 namespace tailrace {
@@ -27,6 +28,7 @@ std::optional<StoreRequest> Acquire::next() {
   switch (step_) {
     case Step::list_claims: return ListRequest{me_.names.lane(lane_)};
     case Step::read_claim: return ReadRequest{me_.names.claim(lane_, epoch_ - 1)};
+    case Step::read_table: return ReadRequest{me_.names.table(lane_, epoch_ - 1, newest_table_)};
     case Step::list_parent: return ListRequest{me_.names.lane(*parent_of(lane_))};
     case Step::read_parent: return ReadRequest{me_.names.claim(*parent_of(lane_), parent_epoch_)};
     case Step::take_over: return take_over_->next();
@@ -34,21 +36,26 @@ std::optional<StoreRequest> Acquire::next() {
     case Step::write_claim: {
       LaneClaim claim = me_.claim(LaneClaim::Kind::own, epoch_, uuid_);
       claim.lane = lane_;
-      claim.claim_entry = claim_entry_ = ask_claim_entry_();
+      claim.claim_entry = ask_claim_entry_();
       if (mutant(Mutant::claim_entry_too_high)) ++claim.claim_entry;
       for (const auto& [key, row] : table_) claim.table.push_back(row);
       return CasRequest{me_.names.claim(lane_, epoch_), claim.encode(), Records::Parent::make};
     }
+    case Step::remove_tables:
+      return RemoveRequest{me_.names.table(lane_, tables_.back().first, tables_.back().second)};
     case Step::ended: break;
   }
   return std::nullopt;
 }
 
 void Acquire::on(const StoreReply& reply) {
-  if (reply.error) return end(Outcome::failed, *reply.error);
+  if (reply.error && step_ != Step::remove_tables) return end(Outcome::failed, *reply.error);
   switch (step_) {
     case Step::list_claims: return on_names(reply.names);
     case Step::read_claim: return on_claim(reply);
+    case Step::read_table:
+      bring_forward(claim_, newest_table_, reply.record);
+      return look_at_claim();
     case Step::list_parent: return on_parent_names(reply.names);
     case Step::read_parent: return on_parent(reply);
     case Step::take_over: return on_take_over(reply);
@@ -57,8 +64,9 @@ void Acquire::on(const StoreReply& reply) {
       if (newest_epoch(reply.names) >= epoch_) on_names(reply.names);
       return;
     case Step::write_claim:
-      if (reply.cas == Cas::won || mutant(Mutant::claim_without_cas)) return end(Outcome::acquired);
+      if (reply.cas == Cas::won || mutant(Mutant::claim_without_cas)) return next_table();
       return end(Outcome::lost);
+    case Step::remove_tables: tables_.pop_back(); return next_table();
     case Step::ended: return;
   }
 }
@@ -74,6 +82,8 @@ void Acquire::on_take_over(const StoreReply& reply) {
 void Acquire::on_names(const std::vector<std::string>& names) {
   const uint64_t newest = newest_epoch(names);
   epoch_ = newest + 1;
+  tables_ = tables_among(names);
+  newest_table_ = newest_table(names, newest);
   table_.clear();
   owner_.clear();
   if (newest > 0)
@@ -127,18 +137,24 @@ std::optional<LaneClaim> Acquire::claim_in(const StoreReply& reply, const Lane& 
 }
 
 void Acquire::on_claim(const StoreReply& reply) {
-  const auto claim = claim_in(reply, lane_, epoch_ - 1);
+  auto claim = claim_in(reply, lane_, epoch_ - 1);
   if (!claim) return;
-  for (const TableRow& row : claim->table) table_[row.key] = row;
-  const bool split = claim->kind == LaneClaim::Kind::split && !mutant(Mutant::split_overlooked);
+  claim_ = std::move(*claim);
+  if (newest_table_ == 0) return look_at_claim();
+  step_ = Step::read_table;
+}
+
+void Acquire::look_at_claim() {
+  for (const TableRow& row : claim_.table) table_[row.key] = row;
+  const bool split = claim_.kind == LaneClaim::Kind::split && !mutant(Mutant::split_overlooked);
   if (split && lane_.parts == kMostParts)
     return end(Outcome::failed,
                Error{Error::Kind::corrupt, lane_name(lane_) + " says it was split once more"});
   if (split) return end(Outcome::split);
   // One that is mine and that I do not know of, since its answer was lost, nobody else can mend.
-  const bool mine = claim->kind == LaneClaim::Kind::own && claim->incarnation == me_.incarnation;
+  const bool mine = claim_.kind == LaneClaim::Kind::own && claim_.incarnation == me_.incarnation;
   if (only_look_ && !mine) return end(Outcome::looked);
-  switch (claim->kind) {
+  switch (claim_.kind) {
     case LaneClaim::Kind::split:
     case LaneClaim::Kind::none: step_ = Step::write_claim; return;
     case LaneClaim::Kind::own: break;
@@ -147,17 +163,15 @@ void Acquire::on_claim(const StoreReply& reply) {
                  Error{Error::Kind::corrupt, lane_name(lane_) + " is claimed as if it were a log"});
   }
   // My own, from an attempt whose answer was lost: never resumed; nothing was received under it.
-  const bool resumed = mutant(Mutant::old_claim_resumed) && claim->address == me_.address;
-  if (claim->incarnation == me_.incarnation || resumed) {
+  const bool resumed = mutant(Mutant::old_claim_resumed) && claim_.address == me_.address;
+  if (claim_.incarnation == me_.incarnation || resumed) {
     step_ = Step::write_claim;
     return;
   }
-  owner_ = claim->incarnation;
-  owner_address_ = claim->address;
-  const auto known = sealed_.find(owner_);
-  if (known != sealed_.end() && known->second->from_entry <= claim->claim_entry &&
-      !buggify(Rare::sealed_again)) {
-    known->second->fold_into(lane_, table_);
+  owner_ = claim_.incarnation;
+  owner_address_ = claim_.address;
+  if (const auto known = sealed_.find(owner_, claim_.claim_entry)) {
+    known->fold_into(lane_, table_);
     step_ = Step::write_claim;
     return;
   }
@@ -165,8 +179,14 @@ void Acquire::on_claim(const StoreReply& reply) {
     step_ = Step::write_claim;
     return;
   }
-  take_over_.emplace(me_, owner_, claim->claim_entry, uuid_, now_ms_);
+  take_over_.emplace(me_, sealed_, owner_, claim_.claim_entry, uuid_, now_ms_);
   step_ = Step::take_over;
+}
+
+// The lane's own now: what its tables say stands in the claim.
+void Acquire::next_table() {
+  step_ = Step::remove_tables;
+  if (tables_.empty() || buggify(Rare::tables_left)) end(Outcome::acquired);
 }
 
 void Acquire::after_take_over() {
@@ -182,9 +202,7 @@ void Acquire::after_take_over() {
       return;
     case TakeOver::Outcome::sealed: break;
   }
-  auto log = std::make_shared<const SealedLog>(std::move(take_over_->log()));
-  log->fold_into(lane_, table_);
-  sealed_[owner_] = std::move(log);
+  take_over_->log().fold_into(lane_, table_);
   step_ = Step::write_claim;
 }
 

@@ -16,9 +16,6 @@
 
 namespace tailrace {
 
-// Logs sealed so far: a sealed log never changes, so one walk serves all its lanes.
-using SealedLogs = std::map<std::string, std::shared_ptr<const SealedLog>>;
-
 class Acquire final : public StoreProcedure {
  public:
   // `claim_entry` is asked at the moment the claim is written: the incarnation's first entry whose
@@ -38,7 +35,6 @@ class Acquire final : public StoreProcedure {
   [[nodiscard]] const Lane& lane() const { return lane_; }
   [[nodiscard]] bool only_looks() const { return only_look_; }
   [[nodiscard]] uint64_t epoch() const { return epoch_; }
-  [[nodiscard]] uint64_t claim_entry() const { return claim_entry_; }
   [[nodiscard]] const std::map<StreamKey, TableRow>& table() const { return table_; }
   // The log that was sealed on the way, for the janitor to finish; empty if none.
   [[nodiscard]] const std::string& sealed_log() const { return owner_; }
@@ -49,17 +45,21 @@ class Acquire final : public StoreProcedure {
   enum class Step {
     list_claims,
     read_claim,
+    read_table,
     list_parent,
     read_parent,
     take_over,
     look_again,
     write_claim,
+    remove_tables,
     ended
   };
   void on_take_over(const StoreReply& reply);
   void on_names(const std::vector<std::string>& names);
   void on_parent_names(const std::vector<std::string>& names);
   void on_claim(const StoreReply& reply);
+  void look_at_claim();
+  void next_table();
   void on_parent(const StoreReply& reply);
   // What stands in the claim of `lane` that was read; nullopt: it is listed once more, or the end.
   std::optional<LaneClaim> claim_in(const StoreReply& reply, const Lane& lane, uint64_t epoch);
@@ -79,7 +79,9 @@ class Acquire final : public StoreProcedure {
   std::string owner_address_;
   uint64_t epoch_ = 1;
   uint64_t parent_epoch_ = 0;
-  uint64_t claim_entry_ = 0;
+  LaneClaim claim_;                                    // the newest, brought forward by its table
+  std::vector<std::pair<uint64_t, uint64_t>> tables_;  // that stand: epoch, entry
+  uint64_t newest_table_ = 0;                          // of claim_; 0: none
   std::map<StreamKey, TableRow> table_;
   int relists_ = 0;
   Outcome outcome_ = Outcome::failed;

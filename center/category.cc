@@ -124,7 +124,7 @@ std::vector<FileToFinish> Category::close(int64_t directory_end_ms) {
   ClosingFiles closing;
   for (auto it = open_.begin(); it != open_.end();) {
     if (it->first.directory_end_ms > directory_end_ms) break;  // keys are ordered by it
-    files.push_back({it->second.id, it->second.dropped});
+    files.push_back({it->second.id, it->second.staged, it->second.dropped});
     closing.files.push_back(Closed{std::move(it->second)});
     it = open_.erase(it);
   }
@@ -264,6 +264,12 @@ bool Category::holds_closing(const Lane& lane) const {
     return std::any_of(closing.lanes.begin(), closing.lanes.end(),
                        [&](const LaneRanges& ranges) { return ranges.lane == lane; });
   });
+}
+
+void Category::list_unnamed(std::vector<std::string>& into) const {
+  for (const auto& [key, file] : open_) into.push_back(file.staged);
+  for (const ClosingFiles& closing : closing_)
+    for (const Closed& closed : closing.files) into.push_back(closed.file.staged);
 }
 
 std::vector<FileToDrop> Category::abandon_open() {

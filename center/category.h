@@ -71,6 +71,7 @@ struct OpenFile {
 // A file that has closed, and the tags of what is to be cut out of it.
 struct FileToFinish {
   OpenFileId id = 0;
+  std::string staged;
   std::vector<uint64_t> dropped;
 };
 // A file that is of no use any more.
@@ -131,6 +132,8 @@ class Category {
   // What is open, or what is of one lane's epoch, has lines of a host that is not among these.
   [[nodiscard]] bool holds_other_than(const std::set<uint64_t>& hosts) const;
   [[nodiscard]] bool holds_other_than(const std::set<uint64_t>& hosts, uint64_t tag) const;
+  // Where the files lie that no record names: open ones, and closed ones that are not ready.
+  void list_unnamed(std::vector<std::string>& into) const;
   // Nothing that is open will ever be committed.
   [[nodiscard]] std::vector<FileToDrop> abandon_open();
 

@@ -9,10 +9,11 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/spawn.h"
-#include "base/worker.h"
+#include "base/workers.h"
 #include "center/hub.h"
 #include "center/kafka_shell.h"
 #include "center/known_sink.h"
+#include "center/remove_staged.h"
 #include "center/store_driver.h"
 #include "flow/connection.h"
 
@@ -59,39 +60,26 @@ Result<uint64_t> state_uuid_in(const std::string& directory) {
 Moment now() { return {mono_ms(), wall_ms()}; }
 }  // namespace
 
-// Makes one file after another durable.
-struct Uploader {
-  explicit Uploader(asio::io_context& road) : worker(road, "upload") {}
-  Worker worker;
-  size_t files = 0;  // that it has or that wait for it
-};
-
 // What blocks at one sink's store: nothing of it keeps another sink waiting.
 struct Shore {
   Shore(asio::io_context& road, SinkStore store, std::function<std::string()> tmp_name)
       : records(std::move(store.records)),
         files(std::move(store.files)),
         reopen(std::move(store.reopen)),
-        store_worker(std::make_unique<Worker>(road, "store")),
-        driver(std::make_unique<StoreDriver>(road, *store_worker, *records, *files,
-                                             std::move(tmp_name))) {
-    for (size_t i = 0; i < store.uploads; ++i)
-      uploaders.push_back(std::make_unique<Uploader>(road));
+        calls(std::make_unique<Workers>(road, "store", store.calls)),
+        uploads(std::make_unique<Workers>(road, "upload", store.uploads)),
+        driver(std::make_unique<StoreDriver>(road, *calls, *records, *files, std::move(tmp_name))) {
   }
   Shore(asio::io_context& road, const KafkaSettings& settings)
       : kafka(std::make_unique<KafkaShell>(road, settings)) {}
-  Uploader& idlest() {
-    return **std::min_element(uploaders.begin(), uploaders.end(),
-                              [](const auto& a, const auto& b) { return a->files < b->files; });
-  }
   std::unique_ptr<Records> records;
   std::unique_ptr<Files> files;
   std::function<Result<void>()> reopen;
   SinkIdentity identity;
   std::string away;  // not empty: since the start it could not be asked which sink it is
-  std::unique_ptr<Worker> store_worker;  // claims, entries, publishing: short calls
+  std::unique_ptr<Workers> calls;    // claims, entries, publishing
+  std::unique_ptr<Workers> uploads;  // each makes one file after another durable
   std::unique_ptr<StoreDriver> driver;
-  std::vector<std::unique_ptr<Uploader>> uploaders;
   std::unique_ptr<KafkaShell> kafka;  // null: a sink of files, which has all but this
 };
 
@@ -123,6 +111,10 @@ struct Center::State {
   void start(size_t sink, RunProcedure work);
   void start(size_t sink, CallKafka work);
   asio::awaitable<void> finish_file(size_t sink, FinishWork work);
+  // True: it is whole, and its session still there. May take minutes, and end after the session.
+  asio::awaitable<bool> finish(size_t sink, const FinishWork& work,
+                               const std::function<bool()>& current);
+  asio::awaitable<void> remove_late(size_t sink, std::shared_ptr<Finishing> finishing);
   asio::awaitable<void> commit_entry(size_t sink, CommitEntry action);
   asio::awaitable<void> publish_file(size_t sink, FileRef file);
   asio::awaitable<void> run_procedure(size_t sink, std::shared_ptr<StoreProcedure> procedure);
@@ -206,6 +198,7 @@ Result<HubSinkOptions> Center::State::open_sink(const SinkSettings& of, Shore& s
 Result<HubSinkOptions> Center::State::open_kafka(const SinkSettings& of, Shore& shore) {
   const auto known = know_kafka(shore.kafka->first(), of, settings.cluster, settings.state_dir);
   if (!known) return known.error();
+  if (known->empty && shores.size() == 1) return Error{Error::Kind::rejected, known->away};
   shore.identity = known->identity;
   shore.kafka->know(known->identity.sink, state_uuid);
   if (!known->away.empty())
@@ -294,7 +287,15 @@ void Center::State::start(size_t sink, FinishWork work) {
 
 asio::awaitable<void> Center::State::finish_file(size_t sink, FinishWork work) {
   const auto current = while_current(sink);
-  for (;;) {
+  const bool finished = co_await finish(sink, work, current);
+  if (current() && finished) hub->file_finished(sink, work, now());
+  carry_out();
+  if (!finished) co_await remove_late(sink, work.finishing);
+}
+
+asio::awaitable<bool> Center::State::finish(size_t sink, const FinishWork& work,
+                                            const std::function<bool()>& current) {
+  while (current()) {
     auto outcome = std::make_shared<Result<void>>();
     Shore& shore = *shores[sink];
     if (work.finishing->cuts())
@@ -303,26 +304,28 @@ asio::awaitable<void> Center::State::finish_file(size_t sink, FinishWork work) {
       std::function<void()> finish = [finishing = work.finishing, outcome] {
         *outcome = finishing->run();
       };
-      Uploader& uploader = shore.idlest();
-      ++uploader.files;
-      co_await uploader.worker.run(std::move(finish));
-      --uploader.files;
+      co_await shore.uploads->run(std::move(finish));
     }
-    if (!current()) co_return;
-    if (*outcome) break;
+    if (!current()) break;
+    if (*outcome) co_return true;
     if (outcome->error().kind != Error::Kind::retry_later) {
       hub->fail(sink, "a file could not be made durable: " + outcome->error().text, now());
-      carry_out();
-      co_return;
+      break;
     }
     hub->finish_waits(sink, work.category, outcome->error().text, now());
     carry_out();
     asio::steady_timer timer(road, std::chrono::seconds(1));
     co_await timer.async_wait(asio::use_awaitable);
-    if (!current()) co_return;
   }
-  hub->file_finished(sink, work, now());
-  carry_out();
+  co_return false;
+}
+
+// No record names it, and whoever finished its session's log may have looked before it was there.
+asio::awaitable<void> Center::State::remove_late(size_t sink,
+                                                 std::shared_ptr<Finishing> finishing) {
+  const std::function<bool()> here = [this] { return !leaving; };
+  const auto remove = std::make_shared<RemoveStaged>(finishing->names());
+  if (here()) co_await shores[sink]->driver->drive(remove, here);
 }
 
 void Center::State::start(size_t sink, CommitEntry work) {
@@ -377,7 +380,7 @@ asio::awaitable<bool> Center::State::back(size_t sink, std::function<bool()> cur
       *same = reopen ? reopen() : Result<void>();
       if (*same) *same = is_sink(*records, of, identity);
     };
-    co_await shore.store_worker->run(std::move(look));
+    co_await shore.calls->run(std::move(look));
     if (*same) {
       if (!std::exchange(shore.away, {}).empty())
         log::info("sink " + settings.sinks[sink].name + " is there");

@@ -33,9 +33,10 @@ struct CenterLimits {
 // One place where lines are published.
 struct SinkSettings {
   std::string name = "files";  // for people
-  std::string root;            // directory of the published files
-  std::vector<HdfsUrl> hdfs;   // where HDFS is, in which that directory is; empty: it is here
-  std::string hdfs_user;       // as whom
+  bool required = true;  // else a Local's full spool gives up what only such sinks have not got
+  std::string root;      // directory of the published files
+  std::vector<HdfsUrl> hdfs;  // where HDFS is, in which that directory is; empty: it is here
+  std::string hdfs_user;      // as whom
   HdfsAccess hdfs_access;
   HdfsWriting hdfs_writing;
   KafkaSettings kafka;                // no brokers: it is none
@@ -116,6 +117,7 @@ struct SinkStore {
   std::unique_ptr<Records> records;
   std::unique_ptr<Files> files;
   size_t uploads = 1;  // files that may be finished at the same time, each on a worker of its own
+  size_t calls = 1;    // other calls that may be made at the same time, the same
   std::function<Result<void>()> reopen = {};  // where it can be another one a moment later
 };
 

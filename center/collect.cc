@@ -1,6 +1,7 @@
 #include "center/collect.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "center/take_over.h"
 
@@ -27,10 +28,18 @@ std::optional<StoreRequest> Collect::next() {
 }
 
 void Collect::on(const StoreReply& reply) {
+  take(reply);
+  if (stop_) step_ = Step::ended;
+}
+
+void Collect::take(const StoreReply& reply) {
   // What cannot be read might refer to any log: nothing is collected this time.
   if (reply.error && step_ != Step::fold) return stop_short();
   switch (step_) {
-    case Step::logs: logs_.assign(reply.names.begin(), reply.names.end()); return next_log();
+    case Step::logs:  // a name that is none of ours is somebody's: a copy, a note
+      std::copy_if(reply.names.begin(), reply.names.end(), std::back_inserter(logs_),
+                   [](const std::string& name) { return parse_incarnation(name).has_value(); });
+      return next_log();
     case Step::log_names: return on_log_names(reply);
     case Step::log_claim: {
       const auto claim = reply.record ? LaneClaim::decode(*reply.record)
@@ -40,7 +49,8 @@ void Collect::on(const StoreReply& reply) {
       return next_log();
     }
     case Step::categories:
-      categories_.assign(reply.names.begin(), reply.names.end());
+      std::copy_if(reply.names.begin(), reply.names.end(), std::back_inserter(categories_),
+                   [](const std::string& name) { return valid_category(name); });
       return next_lane();
     case Step::lanes:
       for (const std::string& name : reply.names)

@@ -21,6 +21,8 @@ class Collect final : public StoreProcedure {
 
   std::optional<StoreRequest> next() override;
   void on(const StoreReply& reply) override;
+  // It ends with the next answer; the rest is another time's.
+  void stop() { stop_ = true; }
   // False if it stopped at something that it could not read; what that said still stands.
   [[nodiscard]] bool complete() const { return complete_; }
 
@@ -37,6 +39,7 @@ class Collect final : public StoreProcedure {
     fold,
     ended
   };
+  void take(const StoreReply& reply);
   void stop_short();
   void on_log_names(const StoreReply& reply);
   void next_log();
@@ -53,6 +56,7 @@ class Collect final : public StoreProcedure {
   std::set<std::string> referred_;
   std::optional<Fold> fold_;
   uint64_t epoch_ = 0;
+  bool stop_ = false;
   bool complete_ = true;
 };
 

@@ -91,6 +91,11 @@ void CommitLog::published(const std::string& stage) {
   pending_category_.erase(category);
 }
 
+void CommitLog::list_unnamed(std::vector<std::string>& into) const {
+  for (const Closing& closing : queued_)
+    for (const Closing::ClosedFile& closed : closing.files) into.push_back(closed.file.stage);
+}
+
 CommitLog::Attempt CommitLog::seal(uint64_t uuid, int64_t now_ms) const {
   CommitRecord fence = base_;
   fence.kind = CommitRecord::Kind::fence;

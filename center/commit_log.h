@@ -55,6 +55,8 @@ class CommitLog {
   CommitRecord won();
   // The file staged at `stage` is in readers' sight, or its owner removed it since.
   void published(const std::string& stage);
+  // Where the files lie that no record names that was ever sent.
+  void list_unnamed(std::vector<std::string>& into) const;
   // The FENCE that seals this log, when nothing is under way.
   [[nodiscard]] Attempt seal(uint64_t uuid, int64_t now_ms) const;
 

@@ -14,9 +14,9 @@ namespace tailrace {
 
 class Finishing {
  public:
-  // `dropped`: tags of what is to be cut out; may be empty.
-  Finishing(std::shared_ptr<LineFile> file, std::vector<LaneTag> dropped)
-      : file_(std::move(file)), dropped_(std::move(dropped)) {}
+  // `lies`: where it is staged. `dropped`: tags of what is to be cut out; may be empty.
+  Finishing(std::shared_ptr<LineFile> file, std::string lies, std::vector<LaneTag> dropped)
+      : file_(std::move(file)), dropped_(std::move(dropped)), names_{std::move(lies)} {}
 
   // Before run(), while this is true: stage() a file for what is kept, each time another one.
   [[nodiscard]] bool cuts() const { return !dropped_.empty(); }
@@ -24,7 +24,7 @@ class Finishing {
     auto into = files.stage(staged);
     if (!into) return into.error();
     into_ = std::move(*into);
-    into_name_ = std::move(staged);
+    names_.push_back(std::move(staged));
     return {};
   }
   // retry_later: call again.
@@ -36,7 +36,7 @@ class Finishing {
       auto rest = file_->cut(keep, std::move(into_));
       if (!rest) return rest.error();
       file_ = std::move(*rest);
-      staged_ = into_name_;
+      staged_ = names_.back();
       dropped_.clear();
     }
     return file_->finish();
@@ -46,12 +46,14 @@ class Finishing {
   [[nodiscard]] const LineFile& file() const { return *file_; }
   // Where it lies, if something was cut out of it.
   [[nodiscard]] const std::string& staged() const { return staged_; }
+  // Where something of it may lie.
+  [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
 
  private:
   std::shared_ptr<LineFile> file_;
   std::vector<LaneTag> dropped_;
   std::unique_ptr<StagedFile> into_;
-  std::string into_name_;
+  std::vector<std::string> names_;
   std::string staged_;
 };
 

@@ -29,7 +29,8 @@ void Hub::FileSink::begin(int64_t not_before_ms) {
                  settings.roll_idle_ms, settings.bucket_grace_ms,     settings.bucket_jitter_ms};
   of.formats = settings.formats;
   of.split = hub.options.split.value_or(SplitPolicy{
-      kLoudFiles * settings.roll_bytes, settings.roll_age_ms > 0 ? settings.roll_age_ms : kHourMs});
+      kLoudFiles * settings.roll_bytes, settings.roll_age_ms > 0 ? settings.roll_age_ms : kHourMs,
+      kLoudFiles * settings.sequence_roll_bytes});
   const SinkIdentity& sink = identity;
   Acquirer me{.names = StoreNames(sink.control, sink.sink),
               .cluster = sink.cluster,
@@ -57,7 +58,9 @@ void Hub::FileSink::end(const std::string& reason) {
   finish_troubles.clear();
   std::erase_if(hub.out.work, [this](const HubWork& work) { return work.sink == at; });
   release_all();
+  auto clear_up = incarnation->clear_up();
   begin(hub.now.mono_ms + fence_pause_ms);
+  hub.out.work.push_back({at, RunProcedure{std::move(clear_up)}});
   if (hub.stop_asked) {  // it stays as it is, and owns nothing
     end_trouble = reason;
     stopped = true;
@@ -85,8 +88,8 @@ void Hub::FileSink::pump() {
 void Hub::FileSink::act(FinishFile& action) {
   auto writer = writers.extract(action.file);
   TAILRACE_CHECK(!writer.empty(), "a file to finish has no writer");
-  auto finishing =
-      std::make_shared<Finishing>(std::move(writer.mapped()), std::move(action.dropped));
+  auto finishing = std::make_shared<Finishing>(std::move(writer.mapped()), std::move(action.staged),
+                                               std::move(action.dropped));
   hub.out.work.push_back(
       {at, FinishWork{action.file, std::move(action.category), std::move(finishing)}});
 }

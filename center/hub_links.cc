@@ -176,7 +176,7 @@ void Hub::State::welcome(LocalLink& link) {
     named->set_sink(sink->uuid);
     named->set_name(sink->settings.name);
     named->set_incarnation(sink->session->name());
-    named->set_required(true);
+    named->set_required(sink->settings.required);
     for (const auto& [number, stream] : link.streams)
       if (const auto standing = sink->session->standing(stream.category, stream.key);
           standing && !standing->doubted)

@@ -6,7 +6,6 @@
 #include "base/file.h"
 #include "base/mutant.h"
 #include "center/ranges.h"
-#include "center/remove_staged.h"
 
 namespace tailrace {
 
@@ -14,6 +13,9 @@ namespace {
 // While a category is held up (too much waits for publishing), what still comes may grow its open
 // file to so many rolls; then its Locals get no more credit.
 constexpr uint64_t kHeldUpRolls = 2;
+constexpr int64_t kPublishLongMs = 1'000;
+constexpr size_t kDoubtfulAtOnce =
+    2;  // of the calls at once (SinkStore::calls), where these are several
 }  // namespace
 
 Incarnation::Incarnation(IncarnationOptions options, Acquirer me, Layout layout, TimeZone zone,
@@ -290,14 +292,15 @@ std::optional<Position> Incarnation::retire(const std::string& name, const Strea
 void Incarnation::close(Category& files, int64_t directory_end_ms) {
   for (FileToFinish& file : files.close(directory_end_ms)) {
     file_category_[file.id] = files.name();
-    actions_.push_back(FinishFile{file.id, files.name(), std::move(file.dropped)});
+    actions_.push_back(
+        FinishFile{file.id, files.name(), std::move(file.staged), std::move(file.dropped)});
   }
 }
 
 void Incarnation::drop(const std::vector<FileToDrop>& files) {
   for (const FileToDrop& file : files) {
     actions_.push_back(DropFile{file.id});
-    run(std::make_shared<RemoveStaged>(file.staged));
+    run(std::make_shared<RemoveStaged>(std::vector{file.staged}));
   }
 }
 
@@ -327,7 +330,7 @@ void Incarnation::file_finished(OpenFileId id, uint64_t bytes, uint64_t xxh3,
   Category& files = category(found->second);
   file_category_.erase(found);
   const std::string useless = files.finished(id, bytes, xxh3, staged);
-  if (!useless.empty()) run(std::make_shared<RemoveStaged>(useless));
+  if (!useless.empty()) run(std::make_shared<RemoveStaged>(std::vector{useless}));
   queue_ready(files, now_);
 }
 
@@ -378,8 +381,10 @@ void Incarnation::commit_done(Result<Cas> outcome, Moment now) {
     stopping_ = Stopping::sweeping;
     give_up_lanes();
     // What it finds nowhere was published by me, unless that is still to be done.
-    janitor_ = std::make_shared<Janitor>(me_, me_.incarnation, rng_.next(), now.wall_ms,
-                                         publishing_.empty());
+    Janitor::Told told;
+    if (!publishing_.empty()) told.emplace();
+    janitor_ = std::make_shared<Janitor>(me_, sealed_, me_.incarnation, rng_.next(), now.wall_ms,
+                                         std::move(told));
     return run(janitor_);
   }
   if (!unsure_) proved_ms_ = now.mono_ms;
@@ -401,20 +406,42 @@ void Incarnation::commit_done(Result<Cas> outcome, Moment now) {
     }
   }
   for (const CommittedFile& file : record->files)
-    publishing_[file.stage] = Publishing{file, record};
+    publishing_[file.stage] = {.file = file, .record = record, .again_ms = now.mono_ms};
   start_publishing(now);
   commit_next(now);
 }
 
 // --- publishing
 
+// A file that can't be published waits alone; its category's later ones are tried beside it. But of
+// categories where it fails, or takes long, few are tried at once, whoever waits longest first: the
+// store makes few calls at a time, and some that are never answered must not be all of them.
 void Incarnation::start_publishing(Moment now) {
-  // A file that can't be published waits alone; its category's later ones are tried beside it.
-  for (auto& [stage, p] : publishing_) {
-    if (p.under_way || now.mono_ms < p.again_ms || buggify(Rare::publish_late)) continue;
+  std::set<std::string> doubtful;
+  for (const auto& [stage, p] : publishing_)
+    if (p.pause_ms > 0 || (p.under_way && now.mono_ms - p.since_ms >= kPublishLongMs))
+      doubtful.insert(p.file.category);
+  size_t tried = 0;
+  std::vector<Publishing*> waiting;
+  const auto start = [&](Publishing& p) {
     p.under_way = true;
+    p.since_ms = now.mono_ms;
     actions_.push_back(PublishFile{p.file});
+  };
+  for (auto& [stage, p] : publishing_) {
+    const bool doubt = doubtful.contains(p.file.category);
+    tried += doubt && p.under_way;
+    if (p.under_way || now.mono_ms < p.again_ms || buggify(Rare::publish_late)) continue;
+    if (doubt)
+      waiting.push_back(&p);
+    else
+      start(p);
   }
+  std::stable_sort(waiting.begin(), waiting.end(), [](const Publishing* a, const Publishing* b) {
+    return a->again_ms < b->again_ms;
+  });
+  for (Publishing* p : waiting)
+    if (tried++ < kDoubtfulAtOnce) start(*p);
 }
 
 void Incarnation::publish_done(const std::string& stage, const Result<Published>& outcome,
@@ -426,9 +453,10 @@ void Incarnation::publish_done(const std::string& stage, const Result<Published>
   if (!outcome) {
     p.pause_ms = std::min<int64_t>(std::max<int64_t>(p.pause_ms * 2, 200), 30'000);
     p.again_ms = now.mono_ms + p.pause_ms;
-    return trouble("publish " + stage, "cannot publish " + p.file.final_path + ": " +
-                                           outcome.error().text +
-                                           "; it is committed and tried again until it works");
+    trouble("publish " + stage, "cannot publish " + p.file.final_path + ": " +
+                                    outcome.error().text +
+                                    "; it is committed and tried again until it works");
+    return start_publishing(now);
   }
   troubles_.erase("publish " + stage);
   if (*outcome == Published::before) {
@@ -439,6 +467,7 @@ void Incarnation::publish_done(const std::string& stage, const Result<Published>
   }
   log_.published(stage);
   publishing_.erase(found);
+  start_publishing(now);
 }
 
 std::map<std::string, Incarnation::Waiting> Incarnation::waiting() const {

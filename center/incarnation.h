@@ -25,6 +25,7 @@
 #include "center/proof.h"
 #include "center/reclaim.h"
 #include "center/release.h"
+#include "center/remove_staged.h"
 #include "center/roll_call.h"
 #include "center/sink_session.h"
 #include "center/start_log.h"
@@ -54,6 +55,7 @@ struct IncarnationOptions {
 struct FinishFile {  // flush, make whole and durable (UPLOAD), then file_finished()
   OpenFileId file = 0;
   std::string category;
+  std::string staged;
   // Not empty: without the extents that have these tags, in a new staged file.
   std::vector<uint64_t> dropped;
 };
@@ -140,6 +142,8 @@ class Incarnation final : public SinkSession {
   void procedure_done(const StoreProcedure& procedure, Moment now);
   void fail(std::string reason);  // the store or a file failed for good: as FENCED
   void stop(bool everything) override;
+  // Once it is over: takes away what it staged and no record will ever name.
+  [[nodiscard]] std::shared_ptr<RemoveStaged> clear_up() const;
 
   // --- what others ask
   [[nodiscard]] const Acquirer& me() const { return me_; }
@@ -171,7 +175,7 @@ class Incarnation final : public SinkSession {
     Loudness loudness;
     int64_t misplaced_ms = -1;  // since when it is another's by placement
     uint64_t epoch = 0;
-    uint64_t claim_entry = 0;
+    uint64_t table = 0;  // the entry of the table that it has; 0: none
     uint64_t tag = 0;
     std::map<StreamKey, Row> rows;
   };
@@ -179,8 +183,9 @@ class Incarnation final : public SinkSession {
     CommittedFile file;
     std::shared_ptr<const CommitRecord> record;  // that committed it
     bool under_way = false;
+    int64_t since_ms = 0;  // under way
     int64_t again_ms = 0;
-    int64_t pause_ms = 0;
+    int64_t pause_ms = 0;  // after it failed
   };
 
   // The lane that a stream is in now, as far as is known.
@@ -203,6 +208,7 @@ class Incarnation final : public SinkSession {
   void roll(Moment now);
   [[nodiscard]] const Announcement* place_of(const Lane& lane) const;
   void roll_called(const RollCall& roll_call, Moment now);
+  void look_after_the_next(Moment now);
   void place_centers();
   void give_away_wishes();
   void move_lanes(Moment now);
@@ -229,7 +235,8 @@ class Incarnation final : public SinkSession {
   void acquired(const Acquire& acquire, Moment now);
   void janitor_done(const Janitor& janitor, Moment now);
   void reclaimed(const Reclaim& reclaim, Moment now);
-  LaneClaim next_claim(const Lane& lane);
+  // What is committed of a lane: its next claim, or a table beside the one that stands.
+  LaneClaim committed_of(const Lane& lane, uint64_t epoch);
   void run(std::shared_ptr<StoreProcedure> procedure);
   void trouble(const std::string& key, std::string text);
 
@@ -263,8 +270,8 @@ class Incarnation final : public SinkSession {
   struct UnfinishedLog {
     int64_t again_ms = 0;  // when the janitor comes (again)
     bool tried = false;
-    bool neighbour = false;  // it may well live: a stop does not wait for it
-    bool told = false;       // which of its files are gone
+    bool neighbour = false;        // it may well live: a stop does not wait for it
+    std::set<std::string> told{};  // staged files that are gone, which was said
   };
   std::map<std::string, UnfinishedLog> unfinished_logs_;
   std::shared_ptr<Janitor> janitor_;
@@ -279,6 +286,7 @@ class Incarnation final : public SinkSession {
   enum class Missing { no, found, unexplained };
   Missing missing_ = Missing::no;
   Announced announced_;
+  std::set<std::string> over_;  // of those that are announced: their logs are sealed
   std::set<uint64_t> leaving_;  // state_uuids of Centers that say that they are about to leave
   bool paused_ = false;         // by the operator: no lane moves for balance
   // By state_uuid, those that take lanes; and what the others say, into announced_.

@@ -20,6 +20,7 @@ void Incarnation::roll_called(const RollCall& roll_call, Moment now) {
   counted_ = true;
   counted_ms_ = now.mono_ms;
   announced_ = roll_call.announced();
+  over_ = roll_call.over();
   // Whoever finishes a log takes its announcement down: mine, if this incarnation is over.
   if (announced_.contains(me_.incarnation))
     missing_ = Missing::no;
@@ -29,21 +30,30 @@ void Incarnation::roll_called(const RollCall& roll_call, Moment now) {
     if (incarnation != me_.incarnation && said.state_uuid == me_.state_uuid)
       unfinished_logs_.try_emplace(incarnation, UnfinishedLog{now.mono_ms});
   place_centers();
-  // Each looks after the next one, so that who dies is noticed although nobody wants its lanes.
-  auto next = announced_.upper_bound(me_.incarnation);
-  if (next == announced_.end()) next = announced_.begin();
-  if (next != announced_.end() && next->first != me_.incarnation &&
-      !mutant(Mutant::janitor_passes_sealed))
-    unfinished_logs_.try_emplace(next->first, UnfinishedLog{now.mono_ms, true, true});
+  look_after_the_next(now);
   give_away_wishes();
 }
 
-// Among whom lanes are placed: those that are announced, but for whom ZooKeeper knows to be gone or
-// about to leave.
+// Each looks after the next one that is not over, and those between, so that who dies is noticed
+// although nobody wants its lanes.
+void Incarnation::look_after_the_next(Moment now) {
+  if (mutant(Mutant::janitor_passes_sealed)) return;
+  auto next = announced_.upper_bound(me_.incarnation);
+  for (size_t n = announced_.size(); n > 0; --n, ++next) {
+    if (next == announced_.end()) next = announced_.begin();
+    if (next->first == me_.incarnation) return;
+    unfinished_logs_.try_emplace(next->first, UnfinishedLog{now.mono_ms, true, true});
+    if (!over_.contains(next->first)) return;
+  }
+}
+
+// Among whom lanes are placed: those that are announced, but for who is over, and whom ZooKeeper
+// knows to be gone or about to leave.
 void Incarnation::place_centers() {
   center_says_.clear();
   for (const auto& [incarnation, said] : announced_) {
     if (said.state_uuid == me_.state_uuid || said.address.empty()) continue;
+    if (over_.contains(incarnation)) continue;
     if (!me_.gone.contains(incarnation) && !leaving_.contains(said.state_uuid))
       center_says_[said.state_uuid] = &said;
   }
@@ -70,6 +80,7 @@ void Incarnation::give_away_wishes() {
     const Announcement* to = place_of(lane);
     if (!to || acquiring_.contains(lane)) return false;
     actions_.push_back(TellElsewhere{lane, to->address});
+    troubles_.erase("lane " + lane_name(lane));
     return true;
   });
 }
@@ -119,7 +130,8 @@ void Incarnation::move_lanes(Moment now) {
       }
       if (owned.misplaced_ms < 0) owned.misplaced_ms = now.mono_ms;
       const bool due = for_nothing || now.mono_ms - owned.misplaced_ms >= me_.takeover_after_ms;
-      if (due && !paused_ && !reclaim_ && !log_.blocked(lane.category)) begin_release(lane, owned);
+      const bool tables = reclaim_ && !reclaim_->folds();
+      if (due && !paused_ && !tables && !log_.blocked(lane.category)) begin_release(lane, owned);
     }
     if (owned.leaving != Leaving::emptying) continue;
     const Category& files = category(lane.category);
@@ -138,7 +150,7 @@ void Incarnation::move_lanes(Moment now) {
 // No record carries it any more.
 void Incarnation::end_lane(const Lane& lane, OwnedLane& owned) {
   owned.leaving = Leaving::claiming;
-  LaneClaim last = next_claim(lane);
+  LaneClaim last = committed_of(lane, owned.epoch + 1);
   last.kind = owned.splits ? LaneClaim::Kind::split : LaneClaim::Kind::none;
   last.address.clear();
   if (mutant(owned.splits ? Mutant::split_received : Mutant::release_received))
@@ -148,7 +160,7 @@ void Incarnation::end_lane(const Lane& lane, OwnedLane& owned) {
       row.chain = at.chain;
     }
   ++releasing_;
-  run(std::make_shared<Release>(me_, std::move(last)));
+  run(std::make_shared<Release>(me_, std::move(last), owned.table));
 }
 
 // What is worth a file, or cannot be sent again, is committed first; the rest the Locals send to
@@ -169,13 +181,13 @@ void Incarnation::begin_release(const Lane& lane, OwnedLane& owned) {
 void Incarnation::split_loud(const std::string& name, Moment now) {
   if (paused_) return;
   const Category& files = category(name);
+  const SplitPolicy policy = options_.split.of(options_.formats(name));
   for (auto it = lanes_.lower_bound(Lane{name, 0, 0});
        it != lanes_.end() && it->first.category == name; ++it) {
     auto& [lane, owned] = *it;
     if (owned.leaving != Leaving::no || lane.parts == kMostParts) continue;
     const bool spreads = centers_.size() > 1 && !me_.address.empty();
-    if (!owned.loudness.loud(options_.split, now.mono_ms) || !spreads || reclaim_ ||
-        files.holds_open(lane))
+    if (!owned.loudness.loud(policy, now.mono_ms) || !spreads || reclaim_ || files.holds_open(lane))
       continue;
     owned.leaving = Leaving::emptying;
     owned.splits = true;

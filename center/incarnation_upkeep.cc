@@ -196,7 +196,6 @@ void Incarnation::acquired(const Acquire& acquire, Moment now) {
   if (lanes_.empty()) proved_ms_ = std::max(proved_ms_, now.mono_ms - kProofMs);
   OwnedLane owned;
   owned.epoch = acquire.epoch();
-  owned.claim_entry = acquire.claim_entry();
   owned.tag = mutant(Mutant::extents_cut_by_lane) ? xxh3(lane_name(lane)) : next_tag_++;
   owned.loudness = Loudness(now.mono_ms);
   for (const auto& [stream, table] : acquire.table()) {
@@ -215,7 +214,8 @@ void Incarnation::start_janitor(Moment now) {
     if (now.mono_ms < unfinished.again_ms) continue;
     if (stopping_ != Stopping::no && unfinished.neighbour) continue;
     unfinished.tried = true;
-    janitor_ = std::make_shared<Janitor>(me_, log, rng_.next(), now.wall_ms, unfinished.told);
+    janitor_ =
+        std::make_shared<Janitor>(me_, sealed_, log, rng_.next(), now.wall_ms, unfinished.told);
     return run(janitor_);
   }
 }
@@ -227,15 +227,20 @@ void Incarnation::janitor_done(const Janitor& janitor, Moment now) {
     count_published(file);
   }
   const bool tell = janitor.outcome() == Janitor::Outcome::gone;
+  std::set<std::string> said;
   for (const FileRef& file : janitor.gone())
-    if (tell && (!own || publishing_.contains(file.stage)))
+    if (tell && (!own || publishing_.contains(file.stage))) {
       actions_.push_back(GoneFile{file, janitor.log()});
+      said.insert(file.stage);
+    }
   if (tell && own) {  // said, so that it may be DONE
-    janitor_ = std::make_shared<Janitor>(me_, me_.incarnation, rng_.next(), now.wall_ms, true);
+    janitor_ = std::make_shared<Janitor>(me_, sealed_, me_.incarnation, rng_.next(), now.wall_ms,
+                                         std::nullopt);
     return run(janitor_);
   }
   const std::string key = "log " + janitor.log();
   if (janitor.outcome() == Janitor::Outcome::alive) {
+    troubles_.erase(key);
     unfinished_logs_.erase(janitor.log());
   } else if (janitor.outcome() == Janitor::Outcome::done) {
     troubles_.erase(key);
@@ -243,10 +248,13 @@ void Incarnation::janitor_done(const Janitor& janitor, Moment now) {
   } else if (tell) {
     UnfinishedLog& log = unfinished_logs_[janitor.log()];
     log.again_ms = now.mono_ms;
-    log.told = true;
+    log.told.merge(said);
   } else {
     const bool failed = janitor.outcome() == Janitor::Outcome::failed;
-    unfinished_logs_[janitor.log()] = {now.mono_ms + (failed ? 6 : 1) * kFailedAgainMs / 2, true};
+    UnfinishedLog& log = unfinished_logs_[janitor.log()];
+    log.again_ms = now.mono_ms + (failed ? 6 : 1) * kFailedAgainMs / 2;
+    log.tried = true;
+    log.neighbour = false;
     trouble(key, "the log " + janitor.log() + " is not finished: " + janitor.error().text);
   }
   if (stopping_ == Stopping::sweeping) {
@@ -257,11 +265,11 @@ void Incarnation::janitor_done(const Janitor& janitor, Moment now) {
 
 // --- upkeep of the own log
 
-LaneClaim Incarnation::next_claim(const Lane& lane) {
+LaneClaim Incarnation::committed_of(const Lane& lane, uint64_t epoch) {
   const OwnedLane& owned = lanes_.at(lane);
-  LaneClaim claim = me_.claim(LaneClaim::Kind::own, owned.epoch + 1, rng_.next());
+  LaneClaim claim = me_.claim(LaneClaim::Kind::own, epoch, rng_.next());
   claim.lane = lane;
-  // A commit under way is entry next_entry(): not in the table yet, so the claim starts there.
+  // A commit under way is entry next_entry(): not in the table yet, so it starts there.
   claim.claim_entry = log_.next_entry();
   if (mutant(Mutant::claim_while_undecided) && log_.under_way()) ++claim.claim_entry;
   for (const auto& [stream, row] : owned.rows) {
@@ -282,15 +290,18 @@ void Incarnation::start_upkeep(Moment now) {
   const bool early = log_.next_entry() > first_entry_ && buggify(Rare::reclaim_early);
   if ((many || old || early) && acquiring_.empty() && !moving) {
     Reclaim::Plan plan;
-    for (const auto& [lane, owned] : lanes_) plan.lanes.push_back(lane);
+    for (const auto& [lane, owned] : lanes_) plan.lanes.emplace_back(lane, owned.table);
     plan.log_epoch = log_epoch_;
     plan.first_entry = first_entry_;
     reclaim_ = std::make_shared<Reclaim>(
-        me_, std::move(plan), [this](const Lane& lane) { return next_claim(lane); },
+        me_, std::move(plan),
+        [this](const Lane& lane) { return committed_of(lane, lanes_.at(lane).epoch); },
         log_.next_entry() - 1, rng_.next());
     return run(reclaim_);
   }
-  if (now.mono_ms >= next_collect_ms_ && unfinished_logs_.empty()) {
+  const bool due = std::any_of(unfinished_logs_.begin(), unfinished_logs_.end(),
+                               [&](const auto& log) { return now.mono_ms >= log.second.again_ms; });
+  if (now.mono_ms >= next_collect_ms_ && !due) {
     next_collect_ms_ = now.mono_ms + options_.collect_ms;
     collect_ = std::make_shared<Collect>(me_.names, rng_.next());
     run(collect_);
@@ -299,20 +310,32 @@ void Incarnation::start_upkeep(Moment now) {
 
 void Incarnation::reclaimed(const Reclaim& reclaim, Moment now) {
   last_reclaim_ms_ = now.mono_ms;
-  for (const LaneClaim& claim : reclaim.claims()) {
-    OwnedLane& owned = lanes_.at(claim.lane);
-    owned.epoch = claim.epoch;
-    owned.claim_entry = claim.claim_entry;
-  }
+  for (const auto& [lane, table] : reclaim.lanes())
+    if (const auto owned = lanes_.find(lane); owned != lanes_.end()) owned->second.table = table;
   log_epoch_ = reclaim.log_epoch();
   first_entry_ = reclaim.first_entry();
   switch (reclaim.outcome()) {
-    case Reclaim::Outcome::done: troubles_.erase("reclaim"); return;
-    case Reclaim::Outcome::fenced: return fail("another Center has taken one of this one's lanes");
+    case Reclaim::Outcome::done: return;
+    case Reclaim::Outcome::fenced: return fail("another Center has finished this one's log");
     case Reclaim::Outcome::failed:
       // A claim may stand whose answer was an error: which epoch is next is not known any more.
       return fail("reclaiming failed: " + reclaim.error().text);
   }
+}
+
+// Its own files only: what it stands for in the store the janitor of its log looks after.
+std::shared_ptr<RemoveStaged> Incarnation::clear_up() const {
+  std::vector<std::string> unnamed;
+  for (const auto& [name, files] : categories_) files.list_unnamed(unnamed);
+  log_.list_unnamed(unnamed);
+  RemoveStaged::Undecided undecided;
+  if (log_.under_way()) {
+    undecided.entry = log_.next_entry();
+    undecided.incarnation = me_.incarnation;
+    undecided.name = me_.names.entry(me_.incarnation, undecided.entry);
+    for (const CommittedFile& file : log_.attempt().files) undecided.staged.push_back(file.stage);
+  }
+  return std::make_shared<RemoveStaged>(unnamed, std::move(undecided));
 }
 
 // --- STOP ---------------------------------------------------------------------------------------
@@ -320,6 +343,8 @@ void Incarnation::reclaimed(const Reclaim& reclaim, Moment now) {
 void Incarnation::stop(bool everything) {
   if (stopping_ != Stopping::no || fenced_) return;
   stopping_ = Stopping::draining;
+  if (reclaim_) reclaim_->stop();
+  if (collect_) collect_->stop();
   for (auto& [name, files] : categories_) {
     const bool worth = everything || files.largest_bytes() * 2 >= roll_bytes(name) ||
                        files.holds_other_than(connected_);

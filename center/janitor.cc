@@ -1,5 +1,8 @@
 #include "center/janitor.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "base/buggify.h"
 #include "base/mutant.h"
 namespace tailrace {
@@ -8,14 +11,23 @@ namespace {
 constexpr int kMostRelists = 20;
 }
 
-Janitor::Janitor(const Acquirer& me, std::string log, uint64_t uuid, int64_t now_ms, bool told)
-    : me_(me), log_(std::move(log)), uuid_(uuid), now_ms_(now_ms), told_(told) {}
+Janitor::Janitor(const Acquirer& me, SealedLogs& sealed, std::string log, uint64_t uuid,
+                 int64_t now_ms, Told told)
+    : me_(me),
+      sealed_(sealed),
+      log_(std::move(log)),
+      uuid_(uuid),
+      now_ms_(now_ms),
+      told_(std::move(told)) {}
 
 std::optional<StoreRequest> Janitor::next() {
   switch (step_) {
     case Step::list_log: return ListRequest{me_.names.log(log_)};
     case Step::read_claim: return ReadRequest{me_.names.own_claim(log_, epoch_)};
+    case Step::look_whether_cleared: return ReadRequest{me_.names.announcement(log_)};
     case Step::take_over: return take_over_->next();
+    case Step::say_over:
+      return CasRequest{me_.names.over(log_), me_.incarnation, Records::Parent::must_exist};
     case Step::publish:
       return PublishRequest{to_publish_.front().stage, to_publish_.front().final_path};
     case Step::write_done: {
@@ -27,11 +39,12 @@ std::optional<StoreRequest> Janitor::next() {
     case Step::list_categories: return ListRequest{me_.names.lanes()};
     case Step::list_stage: return ListFilesRequest{stage_directory(categories_.front(), log_)};
     case Step::remove_staged:
-      return RemoveFileRequest{stage_directory(categories_.front(), log_) + "/" +
-                               leftovers_.front()};
+      return RemoveFileRequest{
+          stage_directory(categories_.front(), log_) + "/" + leftovers_.front(), true};
     case Step::list_tmp: return ListRequest{me_.names.tmp(log_)};
     case Step::remove_tmp: return RemoveRequest{me_.names.tmp(log_) + "/" + leftovers_.front()};
     case Step::remove_announcement: return RemoveRequest{me_.names.announcement(log_)};
+    case Step::remove_over: return RemoveRequest{me_.names.over(log_)};
     case Step::ended: break;
   }
   return std::nullopt;
@@ -39,6 +52,7 @@ std::optional<StoreRequest> Janitor::next() {
 
 void Janitor::on(const StoreReply& reply) {
   if (step_ == Step::publish) return on_published(reply);
+  if (step_ == Step::list_stage || step_ == Step::remove_staged) return on_cleared(reply);
   if (reply.error) return end(Outcome::failed, *reply.error);
   switch (step_) {
     case Step::list_log:
@@ -50,29 +64,24 @@ void Janitor::on(const StoreReply& reply) {
       step_ = epoch_ == 0 ? Step::remove_announcement : Step::read_claim;
       return;
     case Step::read_claim: return on_claim(reply);
+    case Step::look_whether_cleared:  // the announcement goes last
+      if (!reply.record) return end(Outcome::done);
+      step_ = Step::list_categories;
+      return;
     case Step::take_over:
       take_over_->on(reply);
       if (!take_over_->next()) after_take_over();
       return;
+    case Step::say_over: return after_saying();
     case Step::write_done:
-      if (reply.cas != Cas::won) return end(Outcome::later);  // another janitor was here
+      if (reply.cas != Cas::won)
+        return end(Outcome::later,
+                   Error{Error::Kind::retry_later, "another Center was quicker to finish it"});
       step_ = Step::list_categories;
       return;
     case Step::list_categories:
-      categories_.assign(reply.names.begin(), reply.names.end());
-      return next_category();
-    case Step::list_stage:
-      leftovers_.assign(reply.names.begin(), reply.names.end());
-      if (!leftovers_.empty()) {
-        step_ = Step::remove_staged;
-        return;
-      }
-      categories_.pop_front();
-      return next_category();
-    case Step::remove_staged:
-      leftovers_.pop_front();
-      if (!leftovers_.empty()) return;
-      categories_.pop_front();
+      std::copy_if(reply.names.begin(), reply.names.end(), std::back_inserter(categories_),
+                   [](const std::string& name) { return valid_category(name); });
       return next_category();
     case Step::list_tmp:
       leftovers_.assign(reply.names.begin(), reply.names.end());
@@ -82,10 +91,32 @@ void Janitor::on(const StoreReply& reply) {
       leftovers_.pop_front();
       if (leftovers_.empty()) step_ = Step::remove_announcement;
       return;
-    case Step::remove_announcement: return end(Outcome::done);
+    case Step::remove_announcement:
+      if (log_ == me_.incarnation) return end(Outcome::done);
+      step_ = Step::remove_over;
+      return;
+    case Step::remove_over: return end(Outcome::done);
     case Step::publish:
+    case Step::list_stage:
+    case Step::remove_staged:
     case Step::ended: return;
   }
+}
+
+// What cannot be cleared up now is left for another time: the next category is not.
+void Janitor::on_cleared(const StoreReply& reply) {
+  if (reply.error) {
+    waits_.emplace(Outcome::later, reply.error->within("clearing up after it"));
+    leftovers_.clear();
+  } else if (step_ == Step::list_stage) {
+    leftovers_.assign(reply.names.begin(), reply.names.end());
+  } else {
+    leftovers_.pop_front();
+  }
+  step_ = Step::remove_staged;
+  if (!leftovers_.empty()) return;
+  categories_.pop_front();
+  next_category();
 }
 
 void Janitor::on_claim(const StoreReply& reply) {
@@ -99,12 +130,12 @@ void Janitor::on_claim(const StoreReply& reply) {
   }
   const auto claim = LaneClaim::decode(*reply.record);
   if (!claim) return end(Outcome::failed, claim.error().within(name));
-  if (claim->kind == LaneClaim::Kind::done) {  // only the clearing up was left
-    step_ = Step::list_categories;
+  if (claim->kind == LaneClaim::Kind::done) {
+    step_ = Step::look_whether_cleared;
     return;
   }
   claim_entry_ = claim->claim_entry;
-  take_over_.emplace(me_, log_, claim_entry_, uuid_, now_ms_);
+  take_over_.emplace(me_, sealed_, log_, claim_entry_, uuid_, now_ms_);
   step_ = Step::take_over;
 }
 
@@ -121,6 +152,12 @@ void Janitor::after_take_over() {
       return;
     case TakeOver::Outcome::sealed: break;
   }
+  // What follows may take long, or not be possible now: its lanes need not wait for it.
+  if (log_ == me_.incarnation || mutant(Mutant::over_unsaid)) return after_saying();
+  step_ = Step::say_over;
+}
+
+void Janitor::after_saying() {
   if (const auto& last = take_over_->log().last; last && !mutant(Mutant::no_roll_forward)) {
     to_publish_.assign(last->pending.begin(), last->pending.end());
     to_publish_.insert(to_publish_.end(), last->files.begin(), last->files.end());
@@ -136,21 +173,46 @@ void Janitor::on_published(const StoreReply& reply) {
       step_ = Step::list_categories;
       return;
     }
-    if (reply.error->kind == Error::Kind::retry_later) return end(Outcome::later, *reply.error);
-    return end(Outcome::failed, reply.error->within("publishing " + file.final_path));
+    return waits(file, *reply.error);
   }
   // `before`: its own incarnation may have published it, and whoever removed it since was free to.
-  if (reply.published == Published::before) gone_.push_back(file);
+  if (reply.published == Published::before && told_ && !told_->contains(file.stage))
+    gone_.push_back(file);
   for (const CommittedFile& f : last_files_)
     if (f.stage == file.stage && reply.published == Published::now) published_.push_back(f);
   to_publish_.pop_front();
-  if (!to_publish_.empty()) return;
-  if (!gone_.empty() && !told_ && !mutant(Mutant::gone_unsaid)) return end(Outcome::gone);
-  if (buggify(Rare::janitor_stops)) return end(Outcome::later);
+  if (to_publish_.empty()) after_publishing();
+}
+
+// Its category waits alone.
+void Janitor::waits(const FileRef& file, const Error& error) {
+  const bool later = error.kind == Error::Kind::retry_later;
+  if (!waits_ || (!later && waits_->first == Outcome::later))
+    waits_.emplace(later ? Outcome::later : Outcome::failed,
+                   later ? error : error.within("publishing " + file.final_path));
+  const std::string category = file.stage.substr(0, file.stage.find('/') + 1);
+  if (mutant(Mutant::janitor_stops_short)) return end(waits_->first, waits_->second);
+  std::erase_if(to_publish_,
+                [&](const FileRef& other) { return other.stage.starts_with(category); });
+  if (to_publish_.empty()) after_publishing();
+}
+
+void Janitor::after_publishing() {
+  if (!gone_.empty() && !mutant(Mutant::gone_unsaid)) return end(Outcome::gone);
+  if (waits_) return end(waits_->first, waits_->second);
+  if (buggify(Rare::janitor_stops))
+    return end(Outcome::later, Error{Error::Kind::retry_later, "it is put off"});
   step_ = Step::write_done;
 }
 
-void Janitor::next_category() { step_ = categories_.empty() ? Step::list_tmp : Step::list_stage; }
+void Janitor::next_category() {
+  if (!categories_.empty())
+    step_ = Step::list_stage;
+  else if (waits_)
+    end(waits_->first, waits_->second);
+  else
+    step_ = Step::list_tmp;
+}
 
 void Janitor::end(Outcome outcome, Error error) {
   outcome_ = outcome;

@@ -69,14 +69,21 @@ void KafkaSession::set_centers(std::map<uint64_t, std::string> centers) {
 
 void KafkaSession::centers(std::map<uint64_t, std::string> centers, Moment now) {
   now_ = now;
+  const bool silent =
+      silent_since_ms_ >= 0 && now.mono_ms - silent_since_ms_ >= options_.takeover_after_ms;
+  if (silent && !centers.empty()) by_zookeeper_ = false;
   if (!by_zookeeper_) set_centers(std::move(centers));
 }
 
-// What it says no more is what it said last.
+// What it says no more is what it said last, until somebody else knows.
 void KafkaSession::presence(const Presence& presence, Moment now) {
   now_ = now;
   paused_ = presence.paused;
-  if (!presence.fresh) return;
+  if (!presence.fresh) {
+    if (silent_since_ms_ < 0) silent_since_ms_ = now.mono_ms;
+    return;
+  }
+  silent_since_ms_ = -1;
   std::map<uint64_t, std::string> centers;
   for (const Member& member : presence.members)
     if (member.state == Member::State::running && !member.address.empty() &&

@@ -181,6 +181,7 @@ class KafkaSession final : public SinkSession {
   std::vector<uint64_t> ids_;  // of those
   std::vector<std::string> addresses_;
   bool by_zookeeper_ = false;
+  int64_t silent_since_ms_ = -1;  // ZooKeeper
   bool paused_ = false;
   uint64_t waiting_bytes_ = 0;  // of all queues
   uint64_t next_producer_ = 1;

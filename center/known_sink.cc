@@ -139,19 +139,22 @@ Result<KnownSink> know_kafka(Kafka& kafka, const SinkSettings& of, uint64_t clus
                              const std::string& state_dir) {
   const std::string memory = memory_of(of, state_dir);
   const auto known = remembered(memory);
-  const auto found = kafka.identity(cluster);
+  const auto found = kafka.identity(cluster, known ? known->sink : 0);
+  const std::string anew = "; to begin anew there, stop this Center and remove " + memory;
   if (!found && found.error().kind == Error::Kind::retry_later && known)
     return KnownSink{*known, found.error().text, false};
+  if (!found && found.error().kind == Error::Kind::corrupt && known)
+    return KnownSink{*known, found.error().text + anew, true};
   if (!found) return found.error();
   if (cluster != 0 && found->cluster != cluster)
     return wrong(of.where() + " belongs to another cluster, " + hex16(found->cluster) +
                  "; this Center is of " + hex16(cluster) +
                  ": give it a positions_topic of its own");
   if (known && known->sink != found->sink)
-    return wrong(of.where() +
-                 " is another sink than before: was its topic made anew? Positions are lost then; "
-                 "to begin anew there, stop this Center and remove " +
-                 memory);
+    return KnownSink{
+        *known,
+        of.where() + " is another sink's than before: was it made anew? Nothing is written" + anew,
+        true};
   const SinkIdentity identity{found->sink, found->cluster, of.kafka.positions_topic};
   if (auto kept = remember(identity, memory); !kept) return kept.error();
   return KnownSink{identity, {}, false};

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "flow/stream.h"
+#include "sinks/format/file_format.h"
 
 namespace tailrace {
 
@@ -14,6 +15,12 @@ namespace tailrace {
 struct SplitPolicy {
   uint64_t bytes = 512ull << 20;
   int64_t each_ms = 3'600'000;
+  uint64_t sequence_bytes = 2ull << 30;  // of a category in SequenceFiles, which are larger
+
+  // For a category whose files are such.
+  [[nodiscard]] SplitPolicy of(FileFormat format) const {
+    return {format == FileFormat::sequence ? sequence_bytes : bytes, each_ms, sequence_bytes};
+  }
 };
 
 class Loudness {

@@ -17,9 +17,11 @@ constexpr size_t kMostPath = 1024;
 constexpr size_t kNumberDigits = 10;
 constexpr size_t kHexDigits = 16;
 constexpr size_t kStampDigits = 16;  // yyyymmddThhmmssZ
+constexpr std::string_view kOverSuffix = ".over";
 constexpr char kQuestionMark = '.';  // between whom it is put to and a random number
 constexpr std::string_view kClaimSuffix = ".own";
 constexpr std::string_view kManifestPrefix = "manifest-";
+constexpr std::string_view kTablePrefix = "table-";
 constexpr std::string_view kStage = "_stage";
 constexpr std::array kCodecs = {Codec::none, Codec::gzip, Codec::zstd, Codec::snappy};
 
@@ -173,6 +175,10 @@ std::string StoreNames::lane(const Lane& lane) const {
 std::string StoreNames::claim(const Lane& lane, uint64_t epoch) const {
   return this->lane(lane) + "/" + digits10(epoch) + std::string(kClaimSuffix);
 }
+std::string StoreNames::table(const Lane& lane, uint64_t epoch, uint64_t entry) const {
+  return this->lane(lane) + "/" + std::string(kTablePrefix) + digits10(epoch) + "-" +
+         digits10(entry);
+}
 std::string StoreNames::logs() const { return base_ + "logs"; }
 std::string StoreNames::log(std::string_view incarnation) const {
   return logs() + "/" + checked_incarnation(incarnation);
@@ -194,6 +200,9 @@ std::string StoreNames::announcement(std::string_view incarnation) const {
 }
 std::string StoreNames::question(std::string_view incarnation, uint64_t uuid) const {
   return announcement(incarnation) + kQuestionMark + hex16(uuid);
+}
+std::string StoreNames::over(std::string_view incarnation) const {
+  return announcement(incarnation) + std::string(kOverSuffix);
 }
 std::string StoreNames::tmps() const { return base_ + "tmp"; }
 std::string StoreNames::tmp(std::string_view incarnation) const {
@@ -217,16 +226,35 @@ std::optional<std::string> parse_question_name(std::string_view name) {
   return std::string(name.substr(0, mark));
 }
 
+std::optional<std::string> parse_over_name(std::string_view name) {
+  if (!name.ends_with(kOverSuffix)) return std::nullopt;
+  name.remove_suffix(kOverSuffix.size());
+  if (!parse_incarnation(name)) return std::nullopt;
+  return std::string(name);
+}
+
 std::optional<uint64_t> parse_entry_name(std::string_view name) { return number10(name); }
 
-std::optional<std::pair<uint64_t, uint64_t>> parse_manifest_name(std::string_view name) {
-  if (!name.starts_with(kManifestPrefix)) return std::nullopt;
-  name.remove_prefix(kManifestPrefix.size());
+namespace {
+std::optional<std::pair<uint64_t, uint64_t>> two_numbers(std::string_view name,
+                                                         std::string_view prefix) {
+  if (!name.starts_with(prefix)) return std::nullopt;
+  name.remove_prefix(prefix.size());
   const auto last_text = take_last(name);
   if (!last_text) return std::nullopt;
   const auto first = number10(name), last = number10(*last_text);
-  if (!first || !last || *first > *last) return std::nullopt;
+  if (!first || !last) return std::nullopt;
   return std::pair(*first, *last);
+}
+}  // namespace
+
+std::optional<std::pair<uint64_t, uint64_t>> parse_table_name(std::string_view name) {
+  return two_numbers(name, kTablePrefix);
+}
+
+std::optional<std::pair<uint64_t, uint64_t>> parse_manifest_name(std::string_view name) {
+  const auto entries = two_numbers(name, kManifestPrefix);
+  return entries && entries->first <= entries->second ? entries : std::nullopt;
 }
 
 std::optional<Lane> parse_lane_name(std::string_view category, std::string_view name) {

@@ -43,8 +43,10 @@ class StoreNames {
 
   [[nodiscard]] std::string lanes() const;                           // categories
   [[nodiscard]] std::string lanes(std::string_view category) const;  // <parts>-<part>
-  [[nodiscard]] std::string lane(const Lane& lane) const;            // claims
+  [[nodiscard]] std::string lane(const Lane& lane) const;            // claims, tables
   [[nodiscard]] std::string claim(const Lane& lane, uint64_t epoch) const;
+  // What a claim and its owner's log say of the lane before `entry`.
+  [[nodiscard]] std::string table(const Lane& lane, uint64_t epoch, uint64_t entry) const;
   [[nodiscard]] std::string logs() const;  // incarnations
   [[nodiscard]] std::string log(
       std::string_view incarnation) const;  // entries, own claims, manifests
@@ -56,6 +58,8 @@ class StoreNames {
   [[nodiscard]] std::string announcement(std::string_view incarnation) const;
   // "Do you live?", asked of it by somebody else.
   [[nodiscard]] std::string question(std::string_view incarnation, uint64_t uuid) const;
+  // "It is over": its log is sealed, and not DONE yet.
+  [[nodiscard]] std::string over(std::string_view incarnation) const;
   [[nodiscard]] std::string tmps() const;  // incarnations
   [[nodiscard]] std::string tmp(std::string_view incarnation) const;
   [[nodiscard]] std::string tmp(std::string_view incarnation, uint64_t uuid) const;
@@ -66,10 +70,13 @@ class StoreNames {
 
 // Names within a lane's and a log's directory, as a listing gives them.
 [[nodiscard]] std::optional<uint64_t> parse_claim_name(std::string_view name);  // an epoch
+[[nodiscard]] std::optional<std::pair<uint64_t, uint64_t>> parse_table_name(
+    std::string_view name);  // epoch, entry
 [[nodiscard]] std::optional<uint64_t> parse_entry_name(std::string_view name);
 [[nodiscard]] std::optional<std::pair<uint64_t, uint64_t>> parse_manifest_name(
     std::string_view name);
 [[nodiscard]] std::optional<std::string> parse_question_name(std::string_view name);  // of whom
+[[nodiscard]] std::optional<std::string> parse_over_name(std::string_view name);      // who
 [[nodiscard]] std::optional<Lane> parse_lane_name(std::string_view category, std::string_view name);
 
 // Where a category's files are written.

@@ -40,11 +40,17 @@ void RollCall::take_names(const std::vector<std::string>& names) {
       unread_.push_back(name);
   }
   for (const std::string& name : names) {
-    const auto whom = parse_question_name(name);
+    const auto over = parse_over_name(name);
+    const auto whom = over ? over : parse_question_name(name);
     if (!whom) continue;
     bool there = announced_.contains(*whom);
     for (const std::string& other : unread_) there = there || other == *whom;
-    if (*whom == me_.incarnation || !there) questions_.push_back(name);
+    if (*whom == me_.incarnation)
+      questions_.push_front(name);
+    else if (!there)
+      questions_.push_back(name);
+    else if (over)
+      over_.insert(*over);
   }
 }
 

@@ -1,11 +1,12 @@
-// Looks who is there, and answers who asks whether this incarnation lives: by taking the question
-// away. Nothing is written while nobody asks. Thread: the road. A machine (store_procedure.h).
-// docs/protocol.md, "Several Centers".
+// Looks who is there and who is over, and answers who asks whether this incarnation lives: by
+// taking the question away. Nothing is written while nobody asks. Thread: the road. A machine
+// (store_procedure.h). docs/protocol.md, "Several Centers".
 #pragma once
 
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "center/record.h"
@@ -30,6 +31,8 @@ class RollCall final : public StoreProcedure {
   // The store did not say who is there.
   [[nodiscard]] bool unknown() const { return unknown_; }
   [[nodiscard]] const Announced& announced() const { return announced_; }
+  // Those among them whose logs are sealed and not finished yet.
+  [[nodiscard]] const std::set<std::string>& over() const { return over_; }
 
  private:
   void take_names(const std::vector<std::string>& names);
@@ -41,7 +44,9 @@ class RollCall final : public StoreProcedure {
   bool unknown_ = false;
   Announced announced_;
   std::deque<std::string> unread_;
-  std::deque<std::string> questions_;  // to me, and to those that are not announced any more
+  std::set<std::string> over_;
+  // What asks or says something of me, and then of those that are not announced any more.
+  std::deque<std::string> questions_;
 };
 
 }  // namespace tailrace

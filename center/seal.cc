@@ -1,7 +1,13 @@
 #include "center/seal.h"
 
+#include "base/buggify.h"
 #include "base/mutant.h"
+
 namespace tailrace {
+
+namespace {
+constexpr size_t kMostKnown = 16;
+}
 
 void SealedLog::fold_into(const Lane& lane, std::map<StreamKey, TableRow>& table) const {
   const auto found = lanes.find(lane);
@@ -17,14 +23,15 @@ void SealedLog::fold_into(const Lane& lane, std::map<StreamKey, TableRow>& table
 }
 
 Seal::Seal(StoreNames names, uint64_t cluster, uint64_t sink, std::string log, uint64_t from_entry,
-           uint64_t fence_uuid, int64_t now_ms)
+           uint64_t fence_uuid, int64_t now_ms, std::shared_ptr<const SealedLog> known)
     : names_(std::move(names)),
       cluster_(cluster),
       sink_(sink),
       name_(std::move(log)),
       entry_(from_entry),
       fence_uuid_(fence_uuid),
-      now_ms_(now_ms) {
+      now_ms_(now_ms),
+      known_(std::move(known)) {
   log_.from_entry = from_entry;
 }
 
@@ -107,6 +114,7 @@ void Seal::on_record(const std::string& bytes) {
   take(record->lanes);
   log_.last = std::move(*record);
   ++entry_;
+  look_at_known();
 }
 
 // Only behind the last entry is the end. Before it there are holes, where entries were folded; a
@@ -146,26 +154,65 @@ void Seal::on_manifest(const StoreReply& reply) {
   previous_crc_.reset();
   entry_ = folded_.second + 1;
   step_ = Step::read_entry;
+  look_at_known();
+}
+
+void Seal::look_at_known() {
+  if (!known_ || entry_ < known_->from_entry) return;
+  for (const auto& [lane, rows] : known_->lanes)
+    for (const auto& [key, row] : rows) take_row(lane, row);
+  log_.last = known_->last;
+  outcome_ = Outcome::sealed;
+  step_ = Step::ended;
 }
 
 void Seal::take(const std::vector<LaneRanges>& lanes) {
-  for (const LaneRanges& lane : lanes) {
-    auto& rows = log_.lanes[lane.lane];
-    for (const StreamRange& range : lane.ranges) {
-      TableRow& row = rows[range.key];
-      row.key = range.key;
-      row.flags |= range.flags;
-      if (range.to_seq < row.seq) continue;
-      row.seq = range.to_seq;
-      row.chain = range.chain_to;
-    }
-  }
+  for (const LaneRanges& lane : lanes)
+    for (const StreamRange& range : lane.ranges)
+      take_row(lane.lane, {range.key, range.to_seq, range.chain_to, range.flags});
+}
+
+void Seal::take_row(const Lane& lane, const TableRow& row) {
+  TableRow& mine = log_.lanes[lane][row.key];
+  mine.key = row.key;
+  mine.flags |= row.flags;
+  if (row.seq < mine.seq) return;
+  mine.seq = row.seq;
+  mine.chain = row.chain;
 }
 
 void Seal::fail(Error error) {
   error_ = std::move(error);
   outcome_ = Outcome::failed;
   step_ = Step::ended;
+}
+
+std::shared_ptr<const SealedLog> SealedLogs::find(const std::string& log,
+                                                  uint64_t from_entry) const {
+  const auto known = known_.find(log);
+  if (known == known_.end()) return nullptr;
+  if (known->second->from_entry > from_entry && !mutant(Mutant::sealed_from_later)) return nullptr;
+  return buggify(Rare::sealed_again) ? nullptr : known->second;
+}
+
+std::shared_ptr<Seal> SealedLogs::walk(const StoreNames& names, uint64_t cluster, uint64_t sink,
+                                       const std::string& log, uint64_t from_entry,
+                                       uint64_t fence_uuid, int64_t now_ms) {
+  if (!walks_[log].expired()) return nullptr;
+  const auto known = known_.find(log);
+  const bool later = known != known_.end() && known->second->from_entry > from_entry;
+  auto seal = std::make_shared<Seal>(names, cluster, sink, log, from_entry, fence_uuid, now_ms,
+                                     later ? known->second : nullptr);
+  walks_[log] = seal;
+  return seal;
+}
+
+std::shared_ptr<const SealedLog> SealedLogs::add(const std::string& log, SealedLog learned) {
+  const auto known = std::make_shared<const SealedLog>(std::move(learned));
+  known_[log] = known;
+  if (known_.size() > kMostKnown) known_.erase(known_.begin());  // the oldest, by its name
+  std::erase_if(walks_, [](const auto& walk) { return walk.second.expired(); });
+  return known;
 }
 
 }  // namespace tailrace

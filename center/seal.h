@@ -1,9 +1,11 @@
 // SEAL: walks an incarnation's commit log from an entry to its end and closes it there with a
-// FENCE, so that nothing can be added any more; what it read tells where every lane stands. Thread:
-// the road. A machine (store_procedure.h). docs/protocol.md, "ACQUIRE" and "JANITOR".
+// FENCE, so that nothing can be added any more; what it read tells where every lane stands. And
+// what was learned so of all logs. Thread: the road. A machine (store_procedure.h).
+// docs/protocol.md, "ACQUIRE" and "JANITOR".
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -27,9 +29,10 @@ struct SealedLog {
 
 class Seal final : public StoreProcedure {
  public:
-  // `fence_uuid` names this attempt's FENCE; `now_ms` stands in it for people to read.
+  // `fence_uuid` names this attempt's FENCE; `now_ms` stands in it for people to read. `known`: of
+  // this log from a later entry on; it is not read again.
   Seal(StoreNames names, uint64_t cluster, uint64_t sink, std::string log, uint64_t from_entry,
-       uint64_t fence_uuid, int64_t now_ms);
+       uint64_t fence_uuid, int64_t now_ms, std::shared_ptr<const SealedLog> known = nullptr);
 
   std::optional<StoreRequest> next() override;
   void on(const StoreReply& reply) override;
@@ -57,6 +60,8 @@ class Seal final : public StoreProcedure {
   void on_names(const std::vector<std::string>& names);
   void on_manifest(const StoreReply& reply);
   void take(const std::vector<LaneRanges>& lanes);
+  void take_row(const Lane& lane, const TableRow& row);
+  void look_at_known();
   void fail(Error error);
 
   StoreNames names_;
@@ -70,8 +75,27 @@ class Seal final : public StoreProcedure {
   std::optional<uint32_t> previous_crc_;
   std::pair<uint64_t, uint64_t> folded_;  // entries of the manifest to be read
   SealedLog log_;
+  std::shared_ptr<const SealedLog> known_;
   Outcome outcome_ = Outcome::failed;
   Error error_;
+};
+
+// The logs that an incarnation has sealed. Such a log never changes, so one walk serves all its
+// lanes: whoever needs it meanwhile waits.
+class SealedLogs {
+ public:
+  // What is known of it, if that is all from this entry on; null: it is not.
+  [[nodiscard]] std::shared_ptr<const SealedLog> find(const std::string& log,
+                                                      uint64_t from_entry) const;
+  // Null as long as another walk of that log is under way. add() what it learns.
+  [[nodiscard]] std::shared_ptr<Seal> walk(const StoreNames& names, uint64_t cluster, uint64_t sink,
+                                           const std::string& log, uint64_t from_entry,
+                                           uint64_t fence_uuid, int64_t now_ms);
+  std::shared_ptr<const SealedLog> add(const std::string& log, SealedLog learned);
+
+ private:
+  std::map<std::string, std::shared_ptr<const SealedLog>> known_;
+  std::map<std::string, std::weak_ptr<const Seal>> walks_;
 };
 
 }  // namespace tailrace

@@ -14,10 +14,10 @@ constexpr int64_t kFirstPauseMs = 50;
 constexpr int64_t kLongestPauseMs = 5'000;
 }  // namespace
 
-StoreDriver::StoreDriver(asio::io_context& road, Worker& worker, Records& records, Files& files,
+StoreDriver::StoreDriver(asio::io_context& road, Workers& workers, Records& records, Files& files,
                          std::function<std::string()> tmp_name)
     : road_(road),
-      worker_(worker),
+      workers_(workers),
       records_(records),
       files_(files),
       tmp_name_(std::move(tmp_name)) {}
@@ -36,12 +36,14 @@ asio::awaitable<StoreReply> StoreDriver::perform(StoreRequest request,
   const bool again = is_repeated(request);
   int64_t pause_ms = kFirstPauseMs;
   for (;;) {
-    // What the worker touches is owned by it: this frame may be gone before it is done.
+    // What the worker touches is owned by it, or outlives it: this frame, and the driver, may be
+    // gone before it is done.
     auto reply = std::make_shared<StoreReply>();
-    std::function<void()> work = [this, reply, request, tmp = tmp_name_()] {
-      *reply = call_store(request, records_, files_, tmp);
+    std::function<void()> work = [&records = records_, &files = files_, reply, request,
+                                  tmp = tmp_name_()] {
+      *reply = call_store(request, records, files, tmp);
     };
-    co_await worker_.run(std::move(work));
+    co_await workers_.run(std::move(work));
     if (!reply->error || reply->error->kind != Error::Kind::retry_later || !again || !current()) {
       trouble_.clear();
       co_return std::move(*reply);

@@ -1,5 +1,5 @@
-// Carries a store procedure out: each request on the store's worker, what may succeed later again.
-// Thread: the road. The only place at a Center where a store's trouble is waited out.
+// Carries a store procedure out: each request on a worker of the store's, what may succeed later
+// again. Thread: the road. The only place at a Center where a store's trouble is waited out.
 #pragma once
 
 #include <asio/awaitable.hpp>
@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "base/worker.h"
+#include "base/workers.h"
 #include "center/names.h"
 #include "center/store_procedure.h"
 
@@ -16,8 +16,9 @@ namespace tailrace {
 
 class StoreDriver {
  public:
-  // All must outlive the driver. `tmp_name` gives a tmp path never used before.
-  StoreDriver(asio::io_context& road, Worker& worker, Records& records, Files& files,
+  // All must outlive the driver; records and files the workers, too. `tmp_name` gives a tmp path
+  // never used before.
+  StoreDriver(asio::io_context& road, Workers& workers, Records& records, Files& files,
               std::function<std::string()> tmp_name);
 
   // Drives `procedure` to its end. `current` is asked before each step: false ends it untouched
@@ -34,7 +35,7 @@ class StoreDriver {
   asio::awaitable<void> pause(int64_t ms);
 
   asio::io_context& road_;
-  Worker& worker_;
+  Workers& workers_;
   Records& records_;
   Files& files_;
   std::function<std::string()> tmp_name_;

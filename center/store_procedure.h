@@ -40,6 +40,7 @@ struct ListFilesRequest {
 };
 struct RemoveFileRequest {
   std::string staged;
+  bool once = false;  // answered with retry_later too
 };
 struct PauseRequest {
   int64_t ms = 0;
@@ -49,7 +50,8 @@ using StoreRequest =
                  PublishRequest, ListFilesRequest, RemoveFileRequest, PauseRequest>;
 
 // What came of a request: the fields that belong to its kind. A request that may succeed later is
-// repeated by the driver and never answered with retry_later, but for PublishRequest.
+// repeated by the driver and never answered with retry_later, but for PublishRequest and
+// ListFilesRequest: a category that cannot be looked into holds up no other.
 struct StoreReply {
   std::optional<Error> error;
   Cas cas = Cas::lost;                // CasRequest

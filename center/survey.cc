@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "center/lane_table.h"
 #include "center/names.h"
 #include "center/take_over.h"
 
@@ -14,10 +15,11 @@ class Surveyor {
   Surveyor(Records& records, const SinkIdentity& sink)
       : records_(records), names_(sink.control, sink.sink) {}
 
-  Result<void> centers(Announced& into) {
+  Result<void> centers(Announced& into, std::set<std::string>& over) {
     const auto names = records_.list(names_.live());
     if (!names) return names.error();
     for (const std::string& name : *names) {
+      if (const auto whose = parse_over_name(name)) over.insert(*whose);
       if (!parse_incarnation(name)) continue;
       const auto bytes = records_.read(names_.announcement(name));
       if (!bytes) return bytes.error();
@@ -33,6 +35,7 @@ class Surveyor {
     const auto categories = records_.list(names_.lanes());
     if (!categories) return categories.error();
     for (const std::string& category : *categories) {
+      if (!valid_category(category)) continue;
       const auto lanes = records_.list(names_.lanes(category));
       if (!lanes) return lanes.error();
       for (const std::string& name : *lanes) {
@@ -49,7 +52,7 @@ class Surveyor {
  private:
   using Table = std::map<StreamKey, uint64_t>;
 
-  Result<Survey::OwnedLane> read_lane(const Lane& lane) {
+  Result<Survey::OwnedLane> read_lane(const Lane& lane, int tries = 3) {
     Survey::OwnedLane out;
     out.lane = lane;
     const auto claims = records_.list(names_.lane(lane));
@@ -60,8 +63,14 @@ class Surveyor {
     const auto bytes = records_.read(name);
     if (!bytes) return bytes.error();
     if (!*bytes) return out;
-    const auto claim = LaneClaim::decode(**bytes);
+    auto claim = LaneClaim::decode(**bytes);
     if (!claim) return claim.error().within(name);
+    if (const uint64_t entry = newest_table(*claims, epoch); entry > 0) {
+      const auto table = records_.read(names_.table(lane, epoch, entry));
+      if (!table) return table.error();
+      if (!*table && tries > 1) return read_lane(lane, tries - 1);  // a newer one stands meanwhile
+      bring_forward(*claim, entry, *table);
+    }
     out.epoch = epoch;
     out.split = claim->kind == LaneClaim::Kind::split;
     if (out.split) return out;  // its lines are counted with its parts
@@ -140,7 +149,7 @@ Result<Survey> survey_store(Records& records) {
   out.control = identity->control;
   out.sink = identity->sink;
   Surveyor surveyor(records, *identity);
-  if (auto read = surveyor.centers(out.centers); !read) return read.error();
+  if (auto read = surveyor.centers(out.centers, out.over); !read) return read.error();
   if (auto read = surveyor.lanes(out.lanes); !read) return read.error();
   return out;
 }

@@ -27,6 +27,7 @@ struct Survey {
   std::string control;
   uint64_t sink = 0;
   Announced centers;
+  std::set<std::string> over;  // of those: dead, and their last files are not published yet
   std::vector<OwnedLane> lanes;
 };
 

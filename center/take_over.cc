@@ -1,6 +1,7 @@
 #include "center/take_over.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/buggify.h"
 
@@ -51,6 +52,7 @@ std::optional<StoreRequest> GoneCheck::next() const {
     case Step::ask: return CasRequest{question_, me_.incarnation};
     case Step::read_question: return ReadRequest{question_};
     case Step::wait: return PauseRequest{slice_ms(me_)};
+    case Step::remove_question: return RemoveRequest{question_};
     case Step::ended: break;
   }
   return std::nullopt;
@@ -78,19 +80,24 @@ void GoneCheck::on(const StoreReply& reply) {
       }
       return ask();
     }
-    case Step::ask: step_ = Step::wait; return;
+    case Step::ask:
+      asked_ = true;
+      step_ = Step::wait;
+      return;
     case Step::wait:
       waited_ms_ += slice_ms(me_);
       if (me_.gone.contains(incarnation_)) return end(true);
       step_ = Step::read_question;
       return;
     case Step::read_question:
-      if (!reply.record) return end(false);  // it was answered
+      asked_ = reply.record.has_value();
+      if (!asked_) return end(false);  // it was answered
       step_ = waited_ms_ < me_.takeover_after_ms && !buggify(Rare::judged_early) ? Step::wait
                                                                                  : Step::list_again;
       return;
     case Step::list_again: return end(newest_entry(reply.names) == newest_);
-    case Step::ended: return;
+    case Step::remove_question:
+    case Step::ended: step_ = Step::ended; return;
   }
 }
 
@@ -101,35 +108,65 @@ void GoneCheck::ask() {
 
 void GoneCheck::end(bool gone) {
   gone_ = gone;
-  step_ = Step::ended;
+  step_ = asked_ ? Step::remove_question : Step::ended;
 }
 
-TakeOver::TakeOver(const Acquirer& me, std::string incarnation, uint64_t from_entry,
-                   uint64_t fence_uuid, int64_t now_ms)
-    : check_(me, incarnation, fence_uuid),
-      seal_(me.names, me.cluster, me.sink, std::move(incarnation), from_entry, fence_uuid, now_ms) {
-}
+TakeOver::TakeOver(const Acquirer& me, SealedLogs& logs, std::string incarnation,
+                   uint64_t from_entry, uint64_t fence_uuid, int64_t now_ms)
+    : me_(me),
+      logs_(logs),
+      incarnation_(std::move(incarnation)),
+      from_entry_(from_entry),
+      fence_uuid_(fence_uuid),
+      now_ms_(now_ms),
+      check_(me, incarnation_, fence_uuid) {}
 
 std::optional<StoreRequest> TakeOver::next() {
-  if (auto request = check_.next()) return request;
-  return check_.gone() ? seal_.next() : std::nullopt;
+  switch (step_) {
+    case Step::check: return check_.next();
+    case Step::wait: return PauseRequest{slice_ms(me_)};
+    case Step::walk: return seal_->next();
+    case Step::ended: break;
+  }
+  return std::nullopt;
 }
 
 void TakeOver::on(const StoreReply& reply) {
-  if (check_.next())
-    check_.on(reply);
-  else
-    seal_.on(reply);
+  switch (step_) {
+    case Step::check:
+      check_.on(reply);
+      if (check_.next()) return;
+      return check_.gone() ? walk() : end(Outcome::alive);
+    case Step::wait: return walk();
+    case Step::walk:
+      seal_->on(reply);
+      if (!seal_->next()) walked();
+      return;
+    case Step::ended: return;
+  }
 }
 
-TakeOver::Outcome TakeOver::outcome() const {
-  if (!check_.gone()) return Outcome::alive;
-  switch (seal_.outcome()) {
-    case Seal::Outcome::sealed: return Outcome::sealed;
-    case Seal::Outcome::old_view: return Outcome::old_view;
-    case Seal::Outcome::failed: break;
+void TakeOver::walk() {
+  if ((log_ = logs_.find(incarnation_, from_entry_))) return end(Outcome::sealed);
+  seal_ =
+      logs_.walk(me_.names, me_.cluster, me_.sink, incarnation_, from_entry_, fence_uuid_, now_ms_);
+  step_ = seal_ ? Step::walk : Step::wait;
+}
+
+void TakeOver::walked() {
+  const auto seal = std::exchange(seal_, nullptr);
+  switch (seal->outcome()) {
+    case Seal::Outcome::sealed:
+      log_ = logs_.add(incarnation_, std::move(seal->log()));
+      return end(Outcome::sealed);
+    case Seal::Outcome::old_view: return end(Outcome::old_view);
+    case Seal::Outcome::failed: error_ = seal->error(); return end(Outcome::failed);
   }
-  return Outcome::failed;
+}
+
+void TakeOver::end(Outcome outcome) {
+  outcome_ = outcome;
+  step_ = Step::ended;
 }
 
 }  // namespace tailrace

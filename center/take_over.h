@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -55,6 +56,7 @@ class GoneCheck {
     wait,
     read_question,
     list_again,
+    remove_question,
     ended,
   };
   // Unless it is known to be gone.
@@ -67,14 +69,16 @@ class GoneCheck {
   Step step_ = Step::read_announcement;
   std::optional<uint64_t> newest_;
   int64_t waited_ms_ = 0;
+  bool asked_ = false;  // and nobody has taken the question away
   bool gone_ = false;
 };
 
 class TakeOver {
  public:
-  // Of the log of `incarnation`, from `from_entry` on. `me` must outlive it.
-  TakeOver(const Acquirer& me, std::string incarnation, uint64_t from_entry, uint64_t fence_uuid,
-           int64_t now_ms);
+  // Of the log of `incarnation`, from `from_entry` on. `me` and `logs` must outlive it; `logs` gets
+  // what is learned, and whoever walks through that log already is waited for.
+  TakeOver(const Acquirer& me, SealedLogs& logs, std::string incarnation, uint64_t from_entry,
+           uint64_t fence_uuid, int64_t now_ms);
   [[nodiscard]] std::optional<StoreRequest> next();
   void on(const StoreReply& reply);
 
@@ -84,13 +88,28 @@ class TakeOver {
     old_view,  // a FENCE whose predecessor is gone: list the claims again
     failed,    // error()
   };
-  [[nodiscard]] Outcome outcome() const;
-  [[nodiscard]] const Error& error() const { return seal_.error(); }
-  [[nodiscard]] SealedLog& log() { return seal_.log(); }
+  [[nodiscard]] Outcome outcome() const { return outcome_; }
+  [[nodiscard]] const Error& error() const { return error_; }
+  [[nodiscard]] const SealedLog& log() const { return *log_; }
 
  private:
+  enum class Step { check, wait, walk, ended };
+  void walk();
+  void walked();
+  void end(Outcome outcome);
+
+  const Acquirer& me_;
+  SealedLogs& logs_;
+  std::string incarnation_;
+  uint64_t from_entry_;
+  uint64_t fence_uuid_;
+  int64_t now_ms_;
+  Step step_ = Step::check;
   GoneCheck check_;
-  Seal seal_;
+  std::shared_ptr<Seal> seal_;
+  std::shared_ptr<const SealedLog> log_;
+  Outcome outcome_ = Outcome::failed;
+  Error error_;
 };
 
 }  // namespace tailrace

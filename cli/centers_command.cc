@@ -49,11 +49,13 @@ void show(const Survey& survey, const std::string& wanted, int64_t now_ms) {
   std::printf("%-20s %-26s %6s %12s %10s  %s\n", "CENTER", "ADDRESS", "LANES", "SINCE", "VERSION",
               "INCARNATION");
   for (const auto& [incarnation, said] : survey.centers)
-    std::printf("%-20s %-26s %6s %12s %10s  %s\n", escape(said.name, 64).c_str(),
-                said.address.empty() ? "-" : escape(said.address, 128).c_str(),
-                show_count(lanes_of(survey, incarnation)).c_str(),
-                show_duration(now_ms - said.started_ms).c_str(), escape(said.version, 32).c_str(),
-                incarnation.c_str());
+    std::printf(
+        "%-20s %-26s %6s %12s %10s  %s%s\n", escape(said.name, 64).c_str(),
+        said.address.empty() ? "-" : escape(said.address, 128).c_str(),
+        show_count(lanes_of(survey, incarnation)).c_str(),
+        show_duration(now_ms - said.started_ms).c_str(), escape(said.version, 32).c_str(),
+        incarnation.c_str(),
+        survey.over.contains(incarnation) ? " (is over; files of it wait to be published)" : "");
   if (survey.centers.empty()) std::printf("(none is announced)\n");
   std::printf("\n%-30s %-20s %8s %16s %14s\n", "CATEGORY", "CENTER", "STREAMS", "LINES",
               "LAST COMMIT");
@@ -84,6 +86,7 @@ Json as_json(const Survey& survey, const std::string& wanted) {
                               {"incarnation", incarnation},
                               {"started_ms", said.started_ms},
                               {"version", said.version},
+                              {"over", survey.over.contains(incarnation)},
                               {"lanes", lanes_of(survey, incarnation)}});
   out["lanes"] = Json::array();
   for (const Survey::OwnedLane& lane : survey.lanes)

@@ -117,7 +117,7 @@ Result<std::vector<SinkSettings>> places_meant(const Arguments& arguments) {
 Result<std::unique_ptr<Records>> open_records(const SinkSettings& sink) {
   if (!sink.hdfs.empty())
     return std::unique_ptr<Records>(
-        std::make_unique<HdfsRecords>(std::make_shared<HdfsClient>(hdfs_settings(sink))));
+        std::make_unique<HdfsRecords>(std::make_shared<HdfsClients>(hdfs_settings(sink))));
   auto store = open_directory_store(sink.root);
   if (!store) return store.error();
   return std::move(store->records);

@@ -123,12 +123,13 @@ void probe_writing(const std::string& path, const std::string& about, Probes& ou
                        "; is the file system mounted, read-write, and not full?"});
 }
 
-void probe_role(const CenterSettings& settings, Probes& out) {
+void probe_role(const CenterSettings& settings, const std::set<std::string>& categories,
+                Probes& out) {
   uint64_t spilled = 0;
   for (const SinkSettings& sink : settings.sinks) {
     const std::string about = "sink " + sink.name;
     if (sink.is_kafka()) {
-      probe_kafka(sink, about, out);
+      probe_kafka(sink, about, categories, out);
       continue;
     }
     if (sink.hdfs.empty()) {
@@ -181,10 +182,13 @@ Probes probe(const RoleConfig& config) {
     probe_zookeeper(local.zookeeper, false, out);
   }
   if (config.center) {
-    probe_role(config.center->settings, out);
+    probe_role(config.center->settings, {}, out);
     probe_zookeeper(config.center->zookeeper, true, out);
   }
-  if (config.run) probe_role(config.run->center, out);
+  std::set<std::string> categories;  // whose lines go straight to these sinks
+  if (config.run)
+    for (const auto& source : config.reads()->sources) categories.insert(source.category);
+  if (config.run) probe_role(config.run->center, categories, out);
   return out;
 }
 

@@ -3,6 +3,7 @@
 // minutes where servers are silent.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,9 @@ using Probes = std::vector<Probe>;
 [[nodiscard]] Probes probe(const RoleConfig& config);
 
 void probe_hdfs(const SinkSettings& sink, const std::string& about, Probes& out);
-void probe_kafka(const SinkSettings& sink, const std::string& about, Probes& out);
+// `categories`: whose topics are looked for too.
+void probe_kafka(const SinkSettings& sink, const std::string& about,
+                 const std::set<std::string>& categories, Probes& out);
 void probe_directory(const SinkSettings& sink, const std::string& about, Probes& out);
 // Room for `bytes` more at `path`, or where it will be made.
 void probe_room(const std::string& path, uint64_t bytes, const std::string& about, Probes& out);

@@ -18,14 +18,14 @@ namespace {
 
 SinkStore open_directory_sink(const SinkSettings& sink) {
   LateDirectory store = late_directory_store(sink.root);
-  return SinkStore{std::move(store.records), std::move(store.files), 1, std::move(store.reopen)};
+  return SinkStore{std::move(store.records), std::move(store.files), 1, 1, std::move(store.reopen)};
 }
 
 Result<SinkStore> open_hdfs_sink(const SinkSettings& sink, const std::string& state_dir) {
-  constexpr size_t kUploads = 4;
+  constexpr size_t kUploads = 4, kCalls = 4;
   auto store = open_hdfs_store(hdfs_settings(sink, state_dir + "/spill"));
   if (!store) return store.error();
-  return SinkStore{std::move(store->records), std::move(store->files), kUploads, {}};
+  return SinkStore{std::move(store->records), std::move(store->files), kUploads, kCalls, {}};
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/spawn.h"
 #include "base/units.h"
+#include "cli/lines_place.h"
 #include "cli/live_line.h"
 #include "cli/process.h"
 #include "cli/progress.h"
@@ -103,7 +104,7 @@ class Run {
         road_(road),
         signals_(signals),
         plan_(plan),
-        progress_(mono_ms(), plan.road.center.sinks.front().where()),
+        progress_(mono_ms(), place_of(plan.road.center.sinks.front())),
         door_(context, "run", plan.cluster, [&road](Snapshot& now) { look(road, now); }),
         bell_(context),
         drained_bell_(context) {
@@ -220,8 +221,7 @@ int run_plan(const RunPlan& plan) {
   Road road(context, plan.road);
   if (auto opened = road.open(); !opened) return failed(opened.error().text);
   if (StopSignals::came()) return kNotDone;
-  log::info("publishing into " + plan.road.center.sinks.front().where() + "; state in " +
-            plan.state);
+  log::info("publishing into " + places_of(plan.road.center) + "; state in " + plan.state);
   return Run(context, road, signals, plan).carry_out();
 }
 

@@ -28,6 +28,12 @@ Result<Json> ask(const HostPort& at) {
 
 uint64_t count(const Json& json, const char* key) { return json.value(key, uint64_t{0}); }
 
+uint64_t sum(const Json& by_category) {
+  uint64_t all = 0;
+  for (const auto& [category, n] : by_category.items()) all += n.get<uint64_t>();
+  return all;
+}
+
 std::string seconds(const Json& json, const char* key) {
   if (!json.contains(key) || !json[key].is_number()) return "-";
   return show_duration(static_cast<int64_t>(json[key].get<double>() * 1000));
@@ -97,12 +103,16 @@ void show_local(const Json& s, std::string_view wanted) {
               s.value("agent_connected", false) ? "connected" : "NOT connected",
               center.empty() ? "NONE connected" : escape(center, 64).c_str());
   const Json sinks = s.value("waiting_at", Json::object());
+  const Json given_up = s.value("given_up", Json::object());
   for (const auto& [sink, of] : sinks.items()) {
-    uint64_t lines = 0;
-    for (const auto& [category, n] : of.items()) lines += n.get<uint64_t>();
-    if (sinks.size() > 1)
-      std::printf("  sink %s: %s lines wait for it here\n", escape(sink, 64).c_str(),
-                  show_count(lines).c_str());
+    const uint64_t missed = sum(given_up.value(sink, Json::object()));
+    if (sinks.size() > 1 || missed > 0)
+      std::printf("  sink %s: %s lines wait for it here%s\n", escape(sink, 64).c_str(),
+                  show_count(sum(of)).c_str(),
+                  missed == 0 ? ""
+                              : ("; " + show_count(missed) +
+                                 " were GIVEN UP for it (required: false), as the spool was full")
+                                    .c_str());
   }
   table(s["categories"],
         {{"taken", "taken"},

@@ -1,4 +1,4 @@
-// What to think of a topic that a sink needs, and what to do: `tailrace topics`.
+// What to think of a topic that a sink needs, and what to do: `tailrace topics`, `check --connect`.
 // Thread: any; pure functions.
 #pragma once
 

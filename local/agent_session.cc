@@ -20,7 +20,6 @@ constexpr size_t kMostPathBytes = 4096;
 const std::string kNoCategory = "_other";  // for figures: no category is named so
 constexpr size_t kMostIdentityBytes = 256;
 constexpr size_t kMostSinksAhead = 32;
-constexpr int64_t kPauseAlarmMs = 5'000;
 // Below it a payload is copied, so that a large buffer is never kept for a few bytes.
 constexpr size_t kSwapBytes = 32u << 10;
 
@@ -44,6 +43,7 @@ void AgentActions::clear() {
   retires.clear();
   origins.clear();
   alarms.clear();
+  not_read.clear();
   refusals.clear();
 }
 
@@ -329,78 +329,6 @@ void AgentSession::State::refuse(const BatchHead& head, bool no_room, int64_t no
   send(FrameType::expect, std::move(expect));
 }
 
-// --- what becomes of it ----------------------------------------------------------------------
-
-void AgentSession::State::ack() {
-  if (phase != Phase::open) return;
-  size_t kept = 0;
-  for (Unacked u : unacked) {
-    const uint64_t durable = mutant(Mutant::ack_on_receipt)
-                                 ? spool.tables().streams.at(u.stream).next.seq
-                                 : spool.durable(u.stream).seq;
-    if (durable > u.acked) {
-      u.acked = durable;
-      proto::Ack ack;
-      ack.set_stream(u.stream);
-      ack.set_next_seq(durable);
-      send(FrameType::ack, std::move(ack));
-    }
-    if (durable < spool.tables().streams.at(u.stream).next.seq) unacked[kept++] = u;
-  }
-  unacked.resize(kept);
-}
-
-// With those of the other sinks, so that the agent knows how many there are. Of one stream several
-// may have come at once: the furthest is told.
-void AgentSession::State::tell_committed(const std::vector<SinkPlace>& places) {
-  std::map<std::pair<StreamId, uint64_t>, Position> told;  // (stream, sink)
-  for (const SinkPlace& place : places) {
-    const auto [at, first] = told.try_emplace({place.stream, place.sink}, place.at);
-    if (place.at.seq > at->second.seq && !mutant(Mutant::first_commit_told)) at->second = place.at;
-  }
-  for (const auto& [key, at] : spool.tables().cursors) {
-    const auto& [sink, stream] = key;
-    const auto of = told.lower_bound({stream, 0});
-    if (of != told.end() && of->first.first == stream) told.try_emplace({stream, sink}, at);
-  }
-  proto::Committed committed;
-  for (const auto& [key, at] : told) {
-    if (!sinks_known(spool.tables(), key.first)) continue;  // final is what all have
-    proto::SinkStreamPosition& p = *committed.add_positions();
-    p.set_sink(hex16(key.second));
-    p.set_stream(key.first);
-    p.set_seq(at.seq);
-    p.set_chain(at.chain);
-  }
-  if (!committed.positions().empty()) send(FrameType::committed, std::move(committed));
-}
-
-void AgentSession::State::end_pauses() {
-  if (paused.empty() || phase != Phase::open || !spool.has_room()) return;
-  for (auto it = paused.begin(); it != paused.end();) {
-    if (!spool.category_has_room(it->first)) {
-      ++it;
-      continue;
-    }
-    proto::Credit credit;
-    credit.set_category(it->first);
-    credit.set_paused(false);
-    send(FrameType::credit, std::move(credit));
-    it = paused.erase(it);
-  }
-}
-
-// A pause of a moment, while the spool makes room, is nobody's concern.
-void AgentSession::State::alarm_pauses(int64_t now_ms) {
-  for (auto& [category, pause] : paused) {
-    if (pause.alarmed || now_ms - pause.since_ms < kPauseAlarmMs) continue;
-    pause.alarmed = true;
-    const std::string why =
-        spool.trouble().empty() ? "the spool is full until a Center commits" : spool.trouble();
-    out.alarms.push_back("the files of '" + category + "' are not read on: " + why);
-  }
-}
-
 // --- the door --------------------------------------------------------------------------------
 
 AgentSession::AgentSession(Spool& spool, Pool<Batch>& batches, std::string version, int64_t now_ms,
@@ -429,6 +357,7 @@ void AgentSession::group_begun() {
 void AgentSession::spool_moved(int64_t) {
   state_->begin_welcome_if_durable();
   state_->ack();
+  state_->tell_given_up();
   state_->end_pauses();
 }
 

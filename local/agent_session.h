@@ -33,7 +33,12 @@ struct AgentActions {
   std::vector<RetiredStream> retires;  // Uplinks::retire; no finals yet
   std::vector<SinkPlace> origins;      // Uplinks::begin_at
   std::vector<std::string> alarms;     // to be logged, once
-  std::vector<std::string> refusals;   // to be logged once in a while
+  struct NotRead {
+    std::string category;
+    std::string trouble;  // of the spool; empty: it is full
+  };
+  std::vector<NotRead> not_read;      // its files, for a while: to be logged, once
+  std::vector<std::string> refusals;  // to be logged once in a while
 
   void clear();
 };

@@ -33,7 +33,8 @@ struct AgentSession::State {
     StreamId stream;
     uint64_t acked;
   };
-  std::vector<Unacked> unacked;   // taken of, not all acked
+  std::vector<Unacked> unacked;  // taken of, not all acked
+  std::map<StreamId, uint64_t> given_up_told;
   std::vector<SinkPlace> missed;  // committed while the welcome was being said
   struct Pause {
     int64_t since_ms;
@@ -95,6 +96,7 @@ struct AgentSession::State {
   void refuse(const BatchHead& head, bool no_room, int64_t now_ms);
   void count_refused(const std::string& category, const BatchFields& fields);
   void tell_committed(const std::vector<SinkPlace>& places);
+  void tell_given_up();
   void ack();
   void end_pauses();
   void alarm_pauses(int64_t now_ms);

@@ -1,5 +1,7 @@
 #include "local/delivery.h"
 
+#include "base/random.h"
+
 namespace tailrace {
 
 std::string Delivery::held() const {
@@ -15,6 +17,11 @@ std::vector<SpoolHole> Delivery::holes() const {
   for (const auto& [way, trouble] : troubles)
     if (trouble.hole) holes.push_back({way.first, way.second, trouble.store});
   return holes;
+}
+
+std::string Delivery::sink_name(uint64_t sink) const {
+  const auto name = sink_names.find(sink);
+  return name == sink_names.end() ? hex16(sink) : name->second;
 }
 
 }  // namespace tailrace

@@ -39,11 +39,14 @@ struct Delivery {
     bool each_sink = false;                 // they may differ
     std::map<uint64_t, Position> finals{};  // by sink
     bool differ = false;                    // they do, may not, and it was said
+    int64_t others_ms = -1;                 // since when only sinks lack that are not required
   };
   using LinesLost = std::map<std::pair<std::string, std::string>, uint64_t>;
 
   // Empty, or why something is not sent any more.
   [[nodiscard]] std::string held() const;
+  // What a person calls the sink; its uuid, if no Center has named it.
+  [[nodiscard]] std::string sink_name(uint64_t sink) const;
   // What is held because a store has forgotten it: for `tailrace spool adopt`.
   [[nodiscard]] std::vector<SpoolHole> holes() const;
 
@@ -52,6 +55,7 @@ struct Delivery {
   // gone.
   std::map<Way, const Uplink*> owners;
   std::map<Way, Trouble> troubles;
+  std::map<Way, uint64_t> sent;  // the first line that was never sent there in this life
   std::map<uint64_t, std::string> sink_names;  // those that Centers have named
   std::map<StreamId, uint64_t> flushes;        // up to where
   std::set<StreamId> reading;                  // a ColdRead is under way

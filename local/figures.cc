@@ -1,8 +1,9 @@
 #include "local/figures.h"
 
 #include <algorithm>
+#include <functional>
 
-#include "base/random.h"
+#include "base/units.h"
 
 namespace tailrace {
 
@@ -12,11 +13,10 @@ LocalFigures::LocalFigures(const Spool& spool, const Uplinks& uplinks, int64_t w
     beginnings_[id] = {info.next.seq, passed_by_all(info)};
 }
 
-// The first line that some sink has not committed; without any sink, the first that is kept.
+// The first line that some required sink has not committed (if none is required, some sink);
+// without any sink, the first that is kept.
 uint64_t LocalFigures::passed_by_all(const StreamInfo& info) const {
-  uint64_t least = UINT64_MAX;
-  for (const uint64_t sink : sinks_of(spool_.tables()))
-    least = std::min(least, spool_.cursor(sink, info.stream).seq);
+  const uint64_t least = spool_.slowest(sinks_of(spool_.tables()), std::identity(), info.stream);
   return least == UINT64_MAX ? info.oldest.seq : least;
 }
 
@@ -54,17 +54,33 @@ void LocalFigures::tick(int64_t wall_ms) {
     no_center_since_ms_ = wall_ms;
 }
 
+// Of the sinks that are required the one that lacks most.
+std::string LocalFigures::why_full() const {
+  std::map<uint64_t, uint64_t> lacks;
+  for (const auto& [key, at] : spool_.tables().cursors) {
+    const auto stream = spool_.tables().streams.find(key.second);
+    if (stream != spool_.tables().streams.end() && spool_.required(key.first))
+      lacks[key.first] += stream->second.next.seq - at.seq;
+  }
+  const auto most = std::max_element(
+      lacks.begin(), lacks.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (most == lacks.end()) return "the spool is full until a Center commits";
+  return "the spool is full until sink '" + uplinks_.delivery().sink_name(most->first) +
+         "' commits, for which " + show_count(most->second) + " lines wait";
+}
+
 void LocalFigures::show(LocalStatus& status) const {
   status.categories = tallies();
-  status.lines_lost = uplinks_.delivery().lines_lost;
-  const auto& names = uplinks_.delivery().sink_names;
+  const Delivery& delivery = uplinks_.delivery();
+  status.lines_lost = delivery.lines_lost;
   for (const auto& [key, at] : spool_.tables().cursors) {
-    const auto name = names.find(key.first);
     const auto stream = spool_.tables().streams.find(key.second);
     if (stream == spool_.tables().streams.end()) continue;
-    const std::string sink = name == names.end() ? hex16(key.first) : name->second;
-    status.waiting_at[{sink, stream->second.category}] += stream->second.next.seq - at.seq;
+    status.waiting_at[{delivery.sink_name(key.first), stream->second.category}] +=
+        stream->second.next.seq - spool_.settled(key.first, key.second).seq;
   }
+  for (const auto& [key, lines] : spool_.lines_given_up())
+    status.lines_given_up[{delivery.sink_name(key.first), key.second}] += lines;
   status.fills_bytes_per_second = fills_.per_second();
   status.center = uplinks_.centers();
   status.no_center_since_ms = no_center_since_ms_;

@@ -23,6 +23,8 @@ class LocalFigures {
 
   void tick(int64_t wall_ms);  // once a second or so
   void show(LocalStatus& status) const;
+  // Which sink a full spool waits for.
+  [[nodiscard]] std::string why_full() const;
 
  private:
   [[nodiscard]] uint64_t passed_by_all(const StreamInfo& info) const;

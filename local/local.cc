@@ -25,6 +25,7 @@ constexpr int64_t kTickMs = 1'000;
 constexpr uint64_t kMostPendingBytes = 8u << 20;  // taken and in no group: reading waits above it
 constexpr size_t kMostQueuedBytes = 1u << 20;     // answers that the agent does not read
 constexpr int kFatalExit = 70;
+constexpr int64_t kGivenUpMs = 60'000;
 
 // Whether it can keep its promises is unknown now, so nothing more may be acked or sent.
 [[noreturn]] void end_process(const std::string& directory, const Error& error) {
@@ -131,6 +132,7 @@ asio::awaitable<void> Local::State::tick() {
     uplinks->tick(mono_ms());
     figures->tick(wall_ms());
     say_trouble();
+    say_given_up();
     look_for_centers();
     settle_agent();
     settle_centers();
@@ -147,6 +149,23 @@ void Local::State::say_trouble() {
   else
     log::warning("no room for the spool " + settings.spool_dir + ": " + now +
                  ". Reading waits until there is some; nothing is lost");
+}
+
+// Each minute while it goes on: what since then, by sink and category.
+void Local::State::say_given_up() {
+  const Spool::LinesGivenUp& now = spool->lines_given_up();
+  if (now == said_given_up || mono_ms() - given_up_ms < kGivenUpMs) return;
+  given_up_ms = mono_ms();
+  for (const auto& [key, lines] : now) {
+    const uint64_t since = lines - said_given_up[key];
+    if (since == 0) continue;
+    const std::string sink = uplinks->delivery().sink_name(key.first);
+    log::warning("GIVEN UP for sink '" + sink + "' (required: false): the oldest " +
+                     show_count(since) + " lines of '" + key.second +
+                     "' that it had not got, since the spool is full",
+                 {{"sink", sink}, {"category", key.second}, {"lines", std::to_string(since)}});
+  }
+  said_given_up = now;
 }
 
 // --- the spool's groups ----------------------------------------------------------------------
@@ -280,6 +299,9 @@ void Local::State::settle_agent() {
   session->take(agent_actions);
   for (const Outgoing& out : agent_actions.frames) agent->send(out);
   say(agent_actions.alarms);
+  for (const auto& [category, trouble] : agent_actions.not_read)
+    log::warning("the files of '" + category +
+                 "' are not read on: " + (trouble.empty() ? figures->why_full() : trouble));
   for (const std::string& why : agent_actions.refusals)
     say_refused("agent", agent->peer() + ": " + why);
   if (agent->queued_bytes() > kMostQueuedBytes) {

@@ -49,6 +49,8 @@ struct LocalStatus {
   std::map<std::pair<std::string, std::string>, uint64_t> lines_lost;  // by category and reason
   // Lines that a sink has not committed, by its name (or uuid) and category.
   std::map<std::pair<std::string, std::string>, uint64_t> waiting_at;
+  // Lines that a sink which is not required misses, since the spool was full; the same keys.
+  std::map<std::pair<std::string, std::string>, uint64_t> lines_given_up;
   double fills_bytes_per_second = 0;  // of the last minute; < 0: it empties
   bool agent_connected = false;
   std::string center;               // the names of those that are connected; empty: none is

@@ -62,6 +62,7 @@ struct Local::State : std::enable_shared_from_this<State> {
   asio::awaitable<void> keep_list();
   asio::awaitable<void> tick();
   void say_trouble();
+  void say_given_up();
   void look_for_centers();
   void say_refused(const std::string& peer, const std::string& why);
 
@@ -103,7 +104,9 @@ struct Local::State : std::enable_shared_from_this<State> {
   bool agent_read = true;  // false: reading waits for the disk
   AgentActions agent_actions;
   std::string said_trouble;
-  uint64_t lines_taken = 0;  // of sessions that have ended
+  Spool::LinesGivenUp said_given_up;
+  int64_t given_up_ms = INT64_MIN / 2;  // when that was
+  uint64_t lines_taken = 0;             // of sessions that have ended
   uint64_t refused = 0;
   std::map<std::string, uint64_t> lines_refused;  // by earlier sessions, by category
   Sparingly refusals;

@@ -49,10 +49,12 @@ size_t LocalWelcomeWriter::tell_cursors(proto::LocalWelcome& into, size_t used) 
   for (; it != cursors.end() && room(used); ++it) {
     if (!sinks_known(spool_.tables(), it->first.second)) continue;
     proto::SinkStreamPosition& p = *into.add_committed();
+    const Position settled = spool_.settled(it->first.first, it->first.second);
     p.set_sink(hex16(it->first.first));
     p.set_stream(it->first.second);
-    p.set_seq(it->second.seq);
-    p.set_chain(it->second.chain);
+    p.set_seq(settled.seq);
+    p.set_chain(settled.chain);
+    p.set_given_up(settled.seq > it->second.seq);
     used += 48;
   }
   cursors_told_ = it == cursors.end();

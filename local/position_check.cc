@@ -6,7 +6,8 @@
 
 namespace tailrace {
 
-PositionCheck check_position(const Spool& spool, uint64_t sink, StreamId stream, Position at) {
+PositionCheck check_position(const Spool& spool, uint64_t sink, StreamId stream, Position at,
+                             uint64_t sent) {
   using Verdict = PositionCheck::Verdict;
   const Position durable = spool.durable(stream);
   const Position cursor = spool.cursor(sink, stream);
@@ -19,6 +20,8 @@ PositionCheck check_position(const Spool& spool, uint64_t sink, StreamId stream,
     return {Verdict::behind, theirs + ", though it had committed " + show_count(cursor.seq)};
   const std::optional<uint64_t> chain =
       at.seq == cursor.seq ? cursor.chain : spool.chain_at(stream, at.seq);
+  const bool ours = at.seq <= sent || mutant(Mutant::given_up_believed);
+  if (!chain && ours && spool.in_given_up(stream, at.seq)) return {};
   if (!chain) return {Verdict::broken, theirs + ", where no batch of this spool ends"};
   if (*chain != at.chain && !mutant(Mutant::no_chain_check))
     return {Verdict::broken, theirs + " as here, but with other bytes before it (chain " +

@@ -18,8 +18,10 @@ struct PositionCheck {
   std::string why;  // of broken and behind; for a person
 };
 
-// `stream` is one of spool.tables().streams.
+// `stream` is one of spool.tables().streams. `sent`: up to where it was sent to the sink in this
+// life, which began where both sides meant the same bytes. Of what was given up below that it is
+// believed where batches ended, if it is not known any more.
 [[nodiscard]] PositionCheck check_position(const Spool& spool, uint64_t sink, StreamId stream,
-                                           Position at);
+                                           Position at, uint64_t sent);
 
 }  // namespace tailrace

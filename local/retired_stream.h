@@ -8,8 +8,9 @@
 namespace tailrace {
 
 // All lines below `seq` of a stream of a spool that is gone are final, and no other ever will be;
-// of each sink in `finals` all below its own.
+// of each sink in `finals` all below its own, or kUnknown: it is not required, and did not say.
 struct RetiredStream {
+  static constexpr uint64_t kUnknown = UINT64_MAX;
   uint64_t local_id = 0;
   std::string category;
   uint8_t sub = 0;

@@ -151,7 +151,8 @@ bool Spool::advance_cursor(uint64_t sink, StreamId stream, Position to, int64_t 
   if (to.seq < cursor->second.seq) return true;
   if (to.seq == cursor->second.seq) return to.chain == cursor->second.chain;
   if (to.seq > durable(stream).seq) return false;
-  if (s.index.chain_at(stream, to.seq) != to.chain) return false;
+  const auto chain = chain_at(stream, to.seq);
+  if (chain ? *chain != to.chain : !in_given_up(stream, to.seq)) return false;
   s.set_cursor(sink, stream, to);
   if (mutant(Mutant::one_cursor))
     for (const uint64_t other : s.sinks) s.set_cursor(other, stream, to);
@@ -201,6 +202,7 @@ SpoolGroup Spool::begin_group(int64_t now_ms) {
   State& s = *state_;
   if (s.served && s.log.files_due_ms(now_ms) != 0) {
     s.write_cursors();
+    s.give_up_oldest();
     if (s.snapshot_due() || buggify(Rare::snapshot_early)) s.write_snapshot();
   }
   return s.begin(now_ms);
@@ -252,7 +254,11 @@ std::optional<uint64_t> Spool::chain_at(StreamId stream, uint64_t seq) const {
   if (info == state_->tables.streams.end()) return std::nullopt;
   if (seq == info->second.oldest.seq) return info->second.oldest.chain;
   if (seq == info->second.next.seq) return info->second.next.chain;
-  return std::nullopt;
+  const GapInfo* const gap = gap_at(state_->tables, stream, seq);
+  if (gap == nullptr) return std::nullopt;
+  const auto end = std::lower_bound(gap->ends.begin(), gap->ends.end(), seq,
+                                    [](const Position& p, uint64_t s) { return p.seq < s; });
+  return end != gap->ends.end() && end->seq == seq ? std::optional(end->chain) : std::nullopt;
 }
 
 const std::set<std::pair<uint64_t, StreamId>>& Spool::origins() const { return state_->origins; }

@@ -4,11 +4,14 @@
 // Thread: the road. Format: docs/formats.md, "Spool". Rules: docs/protocol.md, "Local: the spool".
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -94,8 +97,11 @@ class Spool {
   // The batch that starts at `seq` cannot be read any more (decode_record said corrupt): a gap
   // takes its place, for every sink that has not passed it.
   void give_up(StreamId stream, uint64_t seq, const std::string& reason, int64_t now_ms);
-  // A required sink that had no cursor yet starts at each stream's oldest kept position.
+  // A sink that had no cursor yet starts at each stream's oldest kept position.
   void add_sink(uint64_t sink, int64_t now_ms);
+  // Each is required unless it is said not to be. Where there is no room, the oldest lines that
+  // only the others have not got become a gap for these.
+  void set_required(uint64_t sink, bool required);
 
   // --- group commit ---------------------------------------------------------------------------
   // Milliseconds until a group is due; 0 = now (some groups only make or remove files), -1 =
@@ -128,6 +134,33 @@ class Spool {
   // Where the stream stands for a sink: its cursor (or origin); of one that waits for an origin,
   // the stream's next.
   [[nodiscard]] Position cursor(uint64_t sink, StreamId stream) const;
+  // Below it the sink gets nothing more of the stream: its cursor, or the end of what was given up
+  // for it, which is on the disk.
+  [[nodiscard]] Position settled(uint64_t sink, StreamId stream) const;
+  // Whether the position lies within what was given up: of most of it nobody knows any more where
+  // batches ended, and advance_cursor() believes its caller.
+  [[nodiscard]] bool in_given_up(StreamId stream, uint64_t seq) const;
+  // By stream: where what was given up ends. Only grows.
+  [[nodiscard]] const std::map<StreamId, Position>& given_up() const;
+  // Since the start, by sink and category.
+  using LinesGivenUp = std::map<std::pair<uint64_t, std::string>, uint64_t>;
+  [[nodiscard]] const LinesGivenUp& lines_given_up() const;
+  [[nodiscard]] bool required(uint64_t sink) const;
+  // The least cursor of the required ones of these sinks; of all of them, if none is required;
+  // UINT64_MAX: there is none. `uuid_of` a member of `sinks`.
+  template <class Sinks, class UuidOf>
+  [[nodiscard]] uint64_t slowest(const Sinks& sinks, UuidOf uuid_of, StreamId stream) const {
+    uint64_t must = UINT64_MAX, any = UINT64_MAX;
+    for (const auto& sink : sinks) {
+      const uint64_t at = cursor(uuid_of(sink), stream).seq;
+      any = std::min(any, at);
+      if (required(uuid_of(sink))) must = std::min(must, at);
+    }
+    return must == UINT64_MAX ? any : must;
+  }
+  // Whether room can be made, once it is wanted, by giving up what only sinks that are not required
+  // have not got.
+  [[nodiscard]] bool could_give_up() const;
   // (sink, stream) whose cursor is an origin that is not the stream's beginning: nothing was
   // committed there yet, so the sink's store may know of no position.
   [[nodiscard]] const std::set<std::pair<uint64_t, StreamId>>& origins() const;

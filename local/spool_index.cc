@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/check.h"
+
 namespace tailrace {
 
 void SpoolIndex::add(StreamId stream, SpoolRange range) {
@@ -43,6 +45,23 @@ std::optional<Position> SpoolIndex::oldest(StreamId stream) const {
   if (it == streams_.end() || it->second.empty()) return std::nullopt;
   const SpoolRange& first = it->second.front();
   return Position{first.first_seq, first.chain_before};
+}
+
+Position SpoolIndex::bury(StreamId stream, uint64_t from, uint64_t end) {
+  Ranges& ranges = streams_.at(stream);
+  const auto behind = [](uint64_t seq, const SpoolRange& range) { return seq < range.end_seq; };
+  const auto first = std::upper_bound(ranges.begin(), ranges.end(), from, behind);
+  const auto last = std::upper_bound(first, ranges.end(), end, behind);
+  TAILRACE_CHECK(first != last, "there is nothing to give up");
+  SpoolRange gap;
+  gap.first_seq = first->first_seq;
+  gap.chain_before = first->chain_before;
+  gap.end_seq = std::prev(last)->end_seq;
+  gap.chain_after = std::prev(last)->chain_after;
+  const Position begin{gap.first_seq, gap.chain_before};
+  *first = std::move(gap);
+  ranges.erase(std::next(first), last);
+  return begin;
 }
 
 void SpoolIndex::drop_below(StreamId stream, uint64_t seq) {

@@ -37,6 +37,8 @@ class SpoolIndex {
   [[nodiscard]] std::optional<uint64_t> chain_at(StreamId stream, uint64_t seq) const;
   // Where the first range starts; nothing if there is none.
   [[nodiscard]] std::optional<Position> oldest(StreamId stream) const;
+  // Of the ranges from where `from` lies up to `end` becomes one gap; where that begins.
+  Position bury(StreamId stream, uint64_t from, uint64_t end);
   // Forgets the ranges that end at or below `seq`.
   void drop_below(StreamId stream, uint64_t seq);
   [[nodiscard]] std::map<StreamId, Ranges>& streams() { return streams_; }

@@ -91,6 +91,9 @@ void put_gap(ByteWriter& w, const GapInfo& g) {
   w.text16(g.reason);
   w.u16(static_cast<uint16_t>(g.sinks.size()));
   for (const uint64_t sink : g.sinks) w.u64(sink);
+  if (!g.given_up()) return;
+  w.u32(static_cast<uint32_t>(g.ends.size()));
+  for (const Position& end : g.ends) put_position(w, end);
 }
 
 using Ways = std::set<std::pair<uint64_t, StreamId>>;
@@ -121,6 +124,8 @@ GapInfo take_gap(ByteReader& r) {
   g.reason = r.text16();
   const uint16_t sinks = r.u16();
   for (uint16_t i = 0; i < sinks && r.ok(); ++i) g.sinks.push_back(r.u64());
+  for (uint32_t n = g.given_up() ? r.u32() : 0; n > 0 && r.ok(); --n)
+    g.ends.push_back(take_position(r));
   if (g.count > UINT64_MAX - g.first_seq) r.fail();
   return g;
 }

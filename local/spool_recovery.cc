@@ -266,7 +266,7 @@ bool Recovery::apply_control(RecordType type, std::string_view body) {
     case RecordType::gap: {
       auto gap = decode_gap(body);
       if (!gap) return false;
-      t.gaps.insert_or_assign(std::pair(gap->stream, gap->first_seq), std::move(*gap));
+      put_gap(t, std::move(*gap));
       return true;
     }
     case RecordType::file_gap: {
@@ -330,20 +330,26 @@ void Recovery::note_nameless() {
 
 void Recovery::add_gap(SpoolIndex::Ranges& into, StreamId stream, Position from, Position to,
                        bool is_loss) {
+  const GapInfo* const known = gap_at(out_.tables, stream, from.seq);
+  if (known != nullptr && known->end_seq() < to.seq) {
+    const Position end{known->end_seq(), known->chain_after};
+    add_gap(into, stream, from, end, is_loss);
+    return add_gap(into, stream, end, to, is_loss);
+  }
   SpoolRange range;
   range.first_seq = from.seq;
   range.chain_before = from.chain;
   range.end_seq = to.seq;
   range.chain_after = to.chain;
   into.push_back(std::move(range));
-  if (gap_at(out_.tables, stream, from.seq)) return;
+  if (known != nullptr) return;
   GapInfo gap;
   gap.stream = stream;
   gap.first_seq = from.seq;
   gap.count = to.seq - from.seq;
   gap.chain_after = to.chain;
   gap.reason = "spool damaged";
-  out_.tables.gaps.emplace(std::pair(stream, from.seq), gap);
+  put_gap(out_.tables, gap);
   if (!is_loss) return;
   damaged("category '" + out_.tables.streams.at(stream).category + "': lines " +
           std::to_string(from.seq) + " to " + std::to_string(to.seq - 1) +

@@ -94,6 +94,7 @@ Spool::State::State(SpoolOptions o, RecoveredSpool recovered, uint64_t start)
     snapshot_bytes = at.bytes;
     log_bytes = 0;
   }
+  recall_given_up();
   complete_cursors();
 }
 
@@ -136,10 +137,10 @@ bool Spool::State::snapshot_due() const {
 // Many starts leave many segments that hold little: they may fill the quota long before the log
 // since the last SNAPSHOT is of any size.
 bool Spool::State::snapshot_makes_room() const {
-  if (!served || log.may_grow()) return false;
+  if (!served || !wants_room()) return false;
   const auto& segments = log.segments();
   return std::any_of(segments.lower_bound(snapshot_era), std::prev(segments.end()),
-                     [this](const auto& s) { return passed_by_all(s.second); });
+                     [this](const auto& s) { return passed_by(Whom::all, s.second); });
 }
 
 void Spool::State::write_snapshot() {
@@ -226,6 +227,7 @@ SpoolGroup Spool::State::begin(int64_t now_ms) {
   changed_since_group = false;
   for (const auto& [id, info] : tables.streams) durable_soon[id] = info.next;
   std::swap(cursors_soon, cursors_pending);
+  std::swap(given_up_soon, given_up_pending);
   return group;
 }
 
@@ -234,22 +236,30 @@ void Spool::State::became_durable() {
   for (const auto& [id, next] : durable_soon) durable[id] = next;
   for (const auto& [key, at] : cursors_soon) durable_cursors[key] = at;
   cursors_soon.clear();
+  for (const auto& [id, end] : given_up_soon) given_up[id] = end;
+  given_up_soon.clear();
   for (const uint64_t era : superseded) log.release(era);
   superseded.clear();
   trim();
 }
 
-bool Spool::State::passed_by_all(const SpoolSegment& segment) const {
+// All of the stream below `end` is committed there, or it was given up.
+bool Spool::State::passed(uint64_t sink, StreamId stream, uint64_t end) const {
+  if (tables.waits.contains({sink, stream}) && !waits_hurt) return true;
+  const auto cursor = durable_cursors.find({sink, stream});
+  if (cursor == durable_cursors.end()) return false;
+  const auto gone = given_up.find(stream);
+  return cursor->second.seq >= end || (gone != given_up.end() && gone->second.seq >= end);
+}
+
+bool Spool::State::passed_by(Whom whom, const SpoolSegment& segment) const {
   if (!sinks_named) return false;
   for (const auto& [stream, held] : segment.held) {
-    const auto passed = [&, stream = stream, end = held.end_seq](uint64_t sink) {
-      if (tables.waits.contains({sink, stream}) && !waits_hurt) return true;
-      const auto cursor = durable_cursors.find({sink, stream});
-      return cursor != durable_cursors.end() && cursor->second.seq >= end;
+    const auto by = [&, stream = stream, end = held.end_seq](uint64_t sink) {
+      return (whom == Whom::required && optional.contains(sink)) || passed(sink, stream, end);
     };
-    const bool all = mutant(Mutant::trim_at_fastest)
-                         ? std::any_of(sinks.begin(), sinks.end(), passed)
-                         : std::all_of(sinks.begin(), sinks.end(), passed);
+    const bool all = mutant(Mutant::trim_at_fastest) ? std::any_of(sinks.begin(), sinks.end(), by)
+                                                     : std::all_of(sinks.begin(), sinks.end(), by);
     if (sinks.empty() || !all || !sinks_known(tables, stream)) return false;
   }
   return true;
@@ -260,7 +270,12 @@ bool Spool::State::passed_by_all(const SpoolSegment& segment) const {
 void Spool::State::trim() {
   for (auto s = log.segments().begin(); s != log.segments().end() && s->first < snapshot_era;) {
     const SpoolSegment& segment = (s++)->second;
-    if (passed_by_all(segment)) release(segment);
+    if (passed_by(Whom::all, segment)) release(segment);
+  }
+  for (const auto& [stream, end] : given_up) {
+    const auto info = tables.streams.find(stream);
+    if (info != tables.streams.end() && info->second.oldest.seq < end.seq)
+      forget_passed(info->second, end.seq);
   }
 }
 
@@ -270,12 +285,23 @@ void Spool::State::release(const SpoolSegment& segment) {
     if (known == tables.streams.end()) continue;
     StreamInfo& info = known->second;
     category_bytes[info.category] -= held.bytes;
-    const auto chain = index.chain_at(stream, held.end_seq);
-    if (chain && held.end_seq > info.oldest.seq) info.oldest = {held.end_seq, *chain};
-    index.drop_below(stream, held.end_seq);
-    drop_old_gaps(tables, info);
+    forget_passed(info, held.end_seq);
   }
   log.release(segment.era);
+}
+
+// What was given up is kept in mind until each sink has been told of it.
+void Spool::State::forget_passed(StreamInfo& info, uint64_t end) {
+  const auto chain = index.chain_at(info.stream, end);
+  Position oldest = chain ? Position{end, *chain} : info.oldest;
+  for (const uint64_t sink : sinks) {
+    const auto cursor = durable_cursors.find({sink, info.stream});
+    if (cursor != durable_cursors.end() && cursor->second.seq < oldest.seq) oldest = cursor->second;
+  }
+  index.drop_below(info.stream, oldest.seq);
+  oldest = index.oldest(info.stream).value_or(oldest);
+  if (oldest.seq > info.oldest.seq) info.oldest = oldest;
+  drop_old_gaps(tables, info);
 }
 
 }  // namespace tailrace

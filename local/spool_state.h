@@ -42,7 +42,7 @@ struct Spool::State {
   bool complete_cursors();
   [[nodiscard]] bool category_has_room(const std::string& category, uint64_t bytes) const;
   [[nodiscard]] bool anything_pending() const {
-    return log.pending() || !dirty.empty() || snapshot_makes_room();
+    return log.pending() || !dirty.empty() || snapshot_makes_room() || to_give_up() != nullptr;
   }
   void changed(int64_t now_ms);
 
@@ -50,8 +50,27 @@ struct Spool::State {
   SpoolGroup begin(int64_t now_ms);
   void became_durable();
   void trim();
-  [[nodiscard]] bool passed_by_all(const SpoolSegment& segment) const;
+  enum class Whom { all, required };
+  [[nodiscard]] bool passed_by(Whom whom, const SpoolSegment& segment) const;
+  [[nodiscard]] bool passed(uint64_t sink, StreamId stream, uint64_t end) const;
   void release(const SpoolSegment& segment);
+  void forget_passed(StreamInfo& info, uint64_t end);
+
+  // --- what is given up (spool_giving_up.cc) ---
+  [[nodiscard]] bool is_full(const std::string& category) const;
+  [[nodiscard]] bool wants_room() const;
+  [[nodiscard]] bool makes_room(const SpoolSegment& segment) const;
+  [[nodiscard]] bool can_give_up(const SpoolSegment& segment) const;
+  [[nodiscard]] bool only_others_want(const SpoolSegment& segment) const;
+  [[nodiscard]] bool could_give_up() const;
+  // The oldest segment that only sinks which are not required still want; null: none, or no room is
+  // wanted, or some is being made.
+  [[nodiscard]] const SpoolSegment* to_give_up() const;
+  void give_up_oldest();
+  void give_up_to(const StreamInfo& info, uint64_t end);
+  std::vector<Position> ends_within(StreamId stream, uint64_t from, uint64_t end);
+  void keep_origins(StreamId stream);
+  void recall_given_up();
 
   using CursorKey = std::pair<uint64_t, StreamId>;
 
@@ -60,6 +79,7 @@ struct Spool::State {
   SpoolIndex index;
   SpoolLog log;
   std::set<uint64_t> sinks;
+  std::set<uint64_t> optional;  // those that are not required
   // Else a record that was lost may have held a sink's cursors: nothing goes before a Center has
   // named its sinks.
   bool sinks_named = true;
@@ -84,6 +104,11 @@ struct Spool::State {
   std::map<CursorKey, Position> durable_cursors;
   std::vector<std::pair<CursorKey, Position>> cursors_soon;
   std::vector<std::pair<CursorKey, Position>> cursors_pending;  // written to the log, no group yet
+  // Where what was given up of a stream ends.
+  std::map<StreamId, Position> given_up;
+  std::map<StreamId, Position> given_up_soon;
+  std::map<StreamId, Position> given_up_pending;
+  LinesGivenUp lines_given_up;
   std::set<CursorKey> origins;  // those in the middle of a stream, until something is committed;
                                 // on the disk are those of the tables
   std::set<CursorKey> dirty;    // not even that

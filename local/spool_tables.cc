@@ -61,6 +61,24 @@ const GapInfo* gap_at(const SpoolTables& tables, StreamId stream, uint64_t seq) 
   return &g->second;
 }
 
+void put_gap(SpoolTables& tables, GapInfo gap) {
+  const uint64_t end = gap.end_seq();
+  auto g = tables.gaps.lower_bound({gap.stream, gap.first_seq});
+  while (g != tables.gaps.end() && g->first.first == gap.stream && g->second.end_seq() <= end)
+    g = tables.gaps.erase(g);
+  if (gap.given_up() && g != tables.gaps.begin()) {
+    GapInfo& before = std::prev(g)->second;
+    if (before.stream == gap.stream && before.given_up() && before.end_seq() == gap.first_seq) {
+      before.ends.push_back({before.end_seq(), before.chain_after});
+      before.ends.insert(before.ends.end(), gap.ends.begin(), gap.ends.end());
+      before.count += gap.count;
+      before.chain_after = gap.chain_after;
+      return;
+    }
+  }
+  tables.gaps.insert_or_assign(std::pair(gap.stream, gap.first_seq), std::move(gap));
+}
+
 void drop_old_gaps(SpoolTables& tables, const StreamInfo& stream) {
   auto g = tables.gaps.lower_bound({stream.stream, 0});
   while (g != tables.gaps.end() && g->first.first == stream.stream &&

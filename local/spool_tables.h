@@ -50,6 +50,10 @@ struct GapInfo {
   std::string reason;
   std::vector<uint64_t> sinks;  // for whom; empty: every sink that has not passed it
   [[nodiscard]] uint64_t end_seq() const { return first_seq + count; }
+  std::vector<Position> ends{};  // if given up: where the first batches in it ended
+  // To make room: only sinks that are not required had not got them.
+  [[nodiscard]] bool given_up() const { return reason == kGivenUp; }
+  static constexpr const char* kGivenUp = "spool full";
   bool operator==(const GapInfo&) const = default;
 };
 
@@ -81,6 +85,8 @@ void apply_file_gap(const FileGapInfo& gap, SpoolTables& tables);
 void erase_sink(SpoolTables& tables, uint64_t sink);
 // The gap that `seq` lies in; null: none.
 [[nodiscard]] const GapInfo* gap_at(const SpoolTables& tables, StreamId stream, uint64_t seq);
+// The gap stands for those that lie in it, too; what was given up continues what was before.
+void put_gap(SpoolTables& tables, GapInfo gap);
 // Forgets the stream's gaps below what is kept of it.
 void drop_old_gaps(SpoolTables& tables, const StreamInfo& stream);
 

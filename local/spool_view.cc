@@ -52,9 +52,11 @@ Result<SpoolView> view_spool(const std::string& directory) {
       }
     for (const uint64_t sink : sinks) {
       const auto cursor = spool->tables.cursors.find({sink, id});
-      const uint64_t at = spool->tables.waits.contains({sink, id}) ? info.next.seq
-                          : cursor == spool->tables.cursors.end()  ? info.oldest.seq
-                                                                   : cursor->second.seq;
+      uint64_t at = spool->tables.waits.contains({sink, id}) ? info.next.seq
+                    : cursor == spool->tables.cursors.end()  ? info.oldest.seq
+                                                             : cursor->second.seq;
+      const GapInfo* const gap = gap_at(spool->tables, id, at);
+      if (gap != nullptr && gap->given_up()) at = gap->end_seq();
       stream.waiting[sink] = info.next.seq - at;
     }
     stream.waiting_most = sinks.empty() ? info.next.seq - info.oldest.seq : 0;

@@ -127,11 +127,17 @@ uint32_t Uplink::State::fill_percent() const {
       100, all.spool.used_bytes() / std::max<uint64_t>(1, options.quota_bytes / 100)));
 }
 
-// Whether room comes of what that sink commits: of some stream no other one has got less.
+// Whether room comes of what that sink commits: of some stream no other one has got less. Sinks
+// that are not required count for as long as something can be given up.
 bool Uplink::State::holds_back(size_t sink) const {
+  const bool others = all.spool.could_give_up();
   return std::any_of(streams.begin(), streams.end(), [&](const UplinkStream& s) {
     const uint64_t at = all.spool.cursor(sinks[sink].uuid, s.stream).seq;
-    return at < all.spool.durable(s.stream).seq && at <= slowest(s.stream);
+    uint64_t least = slowest(s.stream);
+    if (others)
+      for (const UplinkSink& other : sinks)
+        least = std::min(least, all.spool.cursor(other.uuid, s.stream).seq);
+    return at < all.spool.durable(s.stream).seq && at <= least;
   });
 }
 
@@ -198,6 +204,7 @@ bool Uplink::State::meet_sinks(const proto::Welcome& w) {
     const uint64_t uuid = parse_hex16(sink.sink());
     if (uuid == 0) return wrong("it names a sink without a uuid");
     named.push_back({uuid, escape(sink.name(), 64)});
+    all.spool.set_required(uuid, sink.required());
     all.sink_names[uuid] = named.back().name;
   }
   if (phase == Phase::open) {

@@ -14,7 +14,7 @@ constexpr int64_t kStaleAgainMs = 15'000;
 
 // Few words, for they become a label; the log has the whole reason.
 std::string kind_of_gap(const GapInfo& gap) {
-  for (const char* kind : {"quarantine", "adopted"})
+  for (const char* kind : {"quarantine", "adopted", GapInfo::kGivenUp})
     if (gap.reason.starts_with(kind)) return kind;
   return "damaged";
 }
@@ -42,7 +42,9 @@ bool Uplink::State::position(const proto::SinkStreamPosition& p, Said said) {
   }
   if (all.spool.tables().waits.contains({sinks[*sink].uuid, s->stream})) return true;
   const Position at{p.seq(), p.chain()};
-  const PositionCheck check = check_position(all.spool, sinks[*sink].uuid, s->stream, at);
+  const auto sent = all.sent.find({sinks[*sink].uuid, s->stream});
+  const PositionCheck check = check_position(all.spool, sinks[*sink].uuid, s->stream, at,
+                                             sent == all.sent.end() ? 0 : sent->second);
   switch (check.verdict) {
     case PositionCheck::Verdict::good: follow(*sink, *s, at, said); break;
     case PositionCheck::Verdict::behind: behind(*sink, *s, at, check.why); break;
@@ -86,12 +88,11 @@ void Uplink::State::follow(size_t sink, UplinkStream& s, Position at, Said said)
   course.sent = was_known ? std::max(course.sent, at.seq) : at.seq;
 }
 
+// Of the required sinks, if any is.
 uint64_t Uplink::State::slowest(StreamId stream) const {
   if (sinks.empty()) return 0;
-  uint64_t least = UINT64_MAX;
-  for (const UplinkSink& sink : sinks)
-    least = std::min(least, all.spool.cursor(sink.uuid, stream).seq);
-  return least;
+  return all.spool.slowest(
+      sinks, [](const UplinkSink& sink) { return sink.uuid; }, stream);
 }
 
 // The stream's gaps from `seq` on. The spool forgets a gap once it is passed.
@@ -113,7 +114,9 @@ void Uplink::State::commit(size_t sink, UplinkStream& s, Position at) {
   const uint64_t after = slowest(s.stream);
   all.lines_committed += after - before;
   for (const GapInfo& gap : gaps)
-    if (gap.end_seq() <= after) all.lines_lost[{s.category, kind_of_gap(gap)}] += gap.count;
+    if (gap.end_seq() <= after)
+      all.lines_lost[{s.category, kind_of_gap(gap)}] +=
+          gap.end_seq() - std::max(before, gap.first_seq);
   out.committed.push_back({uuid, s.stream, at});
   const auto flush = all.flushes.find(s.stream);
   if (flush != all.flushes.end() && after >= flush->second) all.flushes.erase(flush);
@@ -129,7 +132,10 @@ void Uplink::State::behind(size_t sink, UplinkStream& s, Position at, const std:
   if (course.stale) {
     if (course.barrier > pongs) return;
     if (all.spool.origins().contains({sinks[sink].uuid, s.stream}))
-      return hold(sink, s, why + " elsewhere, and does not begin there: this local_id was retired");
+      return hold(sink, s,
+                  why +
+                      " elsewhere, and does not begin there: this local_id was retired, or sink '" +
+                      sinks[sink].name + "' was left out of the settings for a while");
     hold(sink, s,
          "HOLE: " + why + "; published files or control records at sink '" + sinks[sink].name +
              "' are missing (`tailrace spool adopt` says what going on would mean)");

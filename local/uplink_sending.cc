@@ -96,11 +96,17 @@ void Uplink::State::tell_files(const Batch& batch) {
   }
 }
 
+void Uplink::State::note_sent(UplinkStream& s, size_t sink, uint64_t end) {
+  s.courses[sink].sent = end;
+  uint64_t& most = all.sent[{sinks[sink].uuid, s.stream}];
+  most = std::max(most, end);
+}
+
 void Uplink::State::send_batch(UplinkStream& s, uint32_t to, BatchPtr batch) {
   if (paths_wanted) tell_files(*batch);
   for (size_t i = 0; i < sinks.size(); ++i) {
     if ((to >> i & 1) == 0) continue;
-    s.courses[i].sent = batch->fields.end_seq();
+    note_sent(s, i, batch->fields.end_seq());
     (*s.allowances)[i].sent_bytes += batch->bytes();
   }
   Outgoing frame{FrameType::data};
@@ -115,7 +121,7 @@ void Uplink::State::send_gap(UplinkStream& s, uint32_t to, uint64_t seq, const G
   for (size_t i = 0; i < sinks.size(); ++i) {
     if ((to >> i & 1) == 0) continue;
     said.add_sinks(hex16(sinks[i].uuid));
-    s.courses[i].sent = gap.end_seq();
+    note_sent(s, i, gap.end_seq());
   }
   said.set_stream(s.stream);
   said.set_first_seq(seq);

@@ -114,6 +114,7 @@ struct Uplink::State {
   void rejected(const proto::Reject& r);
   void released(const Frame& frame);
   void retired(const Frame& frame);
+  bool answer_retire(size_t at);
   void batch_refused(const proto::Reject& r, const std::string& why);
   void take_credit();
   void forget_lane(const std::string& sink, const std::string& category, uint32_t parts,
@@ -144,6 +145,7 @@ struct Uplink::State {
   [[nodiscard]] bool may_send(const UplinkStream& s, size_t sink) const;
   [[nodiscard]] uint32_t sinks_at(const UplinkStream& s, uint64_t seq) const;
   uint32_t next_sinks(const UplinkStream& s, uint64_t& seq);
+  void note_sent(UplinkStream& s, size_t sink, uint64_t end);
   void send_gap(UplinkStream& s, uint32_t sinks, uint64_t seq, const GapInfo& gap);
   size_t send_one(UplinkStream& s);
   void tell_files(const Batch& batch);

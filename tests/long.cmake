@@ -11,6 +11,10 @@ foreach(name all bounces away)
   set_tests_properties(long.kafka_${name} PROPERTIES TIMEOUT 7200 SKIP_RETURN_CODE 77 LABELS "chaos;long"
     ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1;PYTHONUNBUFFERED=1")
 endforeach()
+add_test(NAME long.centers_tables CONFIGURATIONS Long
+  COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/chaos/centers.py tables)
+set_tests_properties(long.centers_tables PROPERTIES TIMEOUT 1800 LABELS "chaos;long"
+  ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1;PYTHONUNBUFFERED=1")
 add_test(NAME long.spool_crash CONFIGURATIONS Long COMMAND spool_crash 2000000)
 set_tests_properties(long.spool_crash PROPERTIES TIMEOUT 7200 LABELS long)
 

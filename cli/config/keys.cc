@@ -123,6 +123,10 @@ constexpr ConfigKey kKeys[] = {
     {kPublishes, "sinks.*", map, "", "a name of yours"},
     {kPublishes, "sinks.*.type", word, "", "what it is", "directory|hdfs|kafka", 0, 0,
      "directory, hdfs or kafka"},
+    {kPublishes, "sinks.*.required", word, "true",
+     "whether reading waits for it once a Local's spool is full; false: what only such sinks have "
+     "not got is given up there, the oldest first, and each is told how many lines it misses",
+     "true|false"},
     {kPublishes, "sinks.*.url", list, "",
      "of hdfs: the NameNodes of one HDFS, webhdfs://host:9870 (swebhdfs:// over TLS), or HttpFS "
      "servers, httpfs://host:14000; whichever is active is used"},

@@ -248,7 +248,7 @@ class Reader {
   void read_center(ConfigMap& map) {
     out_.center.emplace();
     out_.center->settings.state_dir = out_.state;
-    read_publisher(map, kMostSinks, out_.center->settings);
+    read_publisher(map, out_.center->settings);
     const ConfigMap limits = map.map("limits");
     out_.center->settings.limits = {limits.number("connections"), limits.number("per_address"),
                                     limits.number("categories"), limits.number("memory")};
@@ -259,6 +259,20 @@ class Reader {
     out_.center->settings.address = advertised(map, out_.center->listen);
     ConfigMap discovery = map.map("discovery");
     out_.center->zookeeper = read_zookeeper(map, discovery);
+    notice_that_it_is_alone();
+  }
+
+  // What Centers know of each other is in ZooKeeper, or in a store of files.
+  void notice_that_it_is_alone() {
+    const auto& sinks = out_.center->settings.sinks;
+    const bool files = std::any_of(sinks.begin(), sinks.end(),
+                                   [](const SinkSettings& of) { return !of.is_kafka(); });
+    if (sinks.empty() || files || out_.center->zookeeper.given()) return;
+    out_.notices.push_back(
+        "sinks: Kafka alone, and no discovery.zookeeper: this must be the only Center of '" +
+        out_.cluster +
+        "'. Another one would take its lanes, and it the other's, again and again; a ZooKeeper, or "
+        "a sink of files, lets Centers share them");
   }
 
   // Where Locals reach a Center that listens there.
@@ -271,18 +285,17 @@ class Reader {
     return HostPort{any ? host_name() : listen.host, listen.port}.show();
   }
 
-  void read_publisher(ConfigMap& map, size_t most_sinks, CenterSettings& settings) {
+  void read_publisher(ConfigMap& map, CenterSettings& settings) {
     settings.cluster = cluster_number(out_.cluster);
     settings.name = plain_name(map.known("name") ? map.text("name") : host_name());
     ConfigMap sinks = map.map("sinks");
     sinks.each([&](const std::string& name, ConfigMap sink) {
-      if (settings.sinks.size() >= most_sinks)
-        return sinks.wrong_name(name, "one sink too many",
-                                most_sinks == 1 ? "`tailrace run` has one; a Center has several"
-                                                : "a Center has at most 32");
+      if (settings.sinks.size() >= kMostSinks)
+        return sinks.wrong_name(name, "one sink too many", "there are at most 32");
       SinkSettings& of = settings.sinks.emplace_back();
       of.name = name;
       of.root = sink.text("root");
+      of.required = sink.text("required") == "true";
       read_hdfs_sink(sink, of);
       read_kafka_sink(sink, of);
       if (sink.text("type") != "kafka" && !sink.has("root"))
@@ -332,7 +345,7 @@ class Reader {
   void read_run(ConfigMap& map) {
     out_.run.emplace();
     RoadSettings& road = *out_.run;
-    read_publisher(map, 1, road.center);
+    read_publisher(map, road.center);
     road.center.state_dir = out_.state + "/center";
     read_spool(map, out_.state + "/spool", road.local);
     road.agent.state_dir = out_.state + "/agent";

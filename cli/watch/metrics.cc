@@ -32,10 +32,14 @@ constexpr Metric kMetrics[] = {
 
     {"tailrace_local_lines_before", gauge, "category", "lines that the spool held at the start"},
     {"tailrace_local_lines_taken_total", counter, "category", "lines taken into the spool"},
-    {"tailrace_local_lines_waiting", gauge, "category", "lines not committed at every sink"},
+    {"tailrace_local_lines_waiting", gauge, "category",
+     "lines not committed at every required sink"},
     {"tailrace_local_lines_waiting_at_sink", gauge, "sink|category",
      "lines not committed at that sink: whose are many holds the spool back"},
-    {"tailrace_local_lines_passed_total", counter, "category", "lines committed at every sink"},
+    {"tailrace_local_lines_passed_total", counter, "category",
+     "lines committed at every required sink"},
+    {"tailrace_local_lines_given_up_total", counter, "sink|category",
+     "lines that a sink which is not required misses, since the spool was full"},
     {"tailrace_local_lines_refused_total", counter, "category",
      "lines that came and were not taken, each as often as it came; their agent has them"},
     {"tailrace_local_lines_lost_total", counter, "category|reason",
@@ -148,6 +152,9 @@ void set_local(const LocalStatus& s, int64_t now_ms, MetricValues& out) {
   }
   for (const auto& [key, lines] : s.waiting_at)
     out.set("tailrace_local_lines_waiting_at_sink", as_double(lines),
+            at_sink(key.first, key.second));
+  for (const auto& [key, lines] : s.lines_given_up)
+    out.set("tailrace_local_lines_given_up_total", as_double(lines),
             at_sink(key.first, key.second));
   for (const auto& [key, lines] : s.lines_lost)
     out.set("tailrace_local_lines_lost_total", as_double(lines), key.first + "|" + key.second);

@@ -63,6 +63,8 @@ Json local_json(const LocalStatus& s, int64_t now_ms) {
   out["no_center_seconds"] = age(s.no_center_since_ms, now_ms);
   out["oldest_waiting_seconds"] = age(s.oldest_waiting_ms, now_ms);
   out["refused"] = s.refused;
+  out["given_up"] = Json::object();
+  for (const auto& [key, lines] : s.lines_given_up) out["given_up"][key.first][key.second] = lines;
   out["waiting_at"] = Json::object();
   for (const auto& [key, lines] : s.waiting_at) out["waiting_at"][key.first][key.second] = lines;
   out["categories"] = Json::object();

@@ -49,6 +49,7 @@ struct Kafka::State {
     // How far the write under way has come.
     bool writing = false;
     size_t batch = 0, position = 0, offset = 0;
+    size_t line = 0;  // where the line begins that `offset` is in
     uint64_t seq = 0;
     std::string stream;         // the batch's, as its header says it
     size_t source = 0;          // of the batch, that the next line came from
@@ -57,6 +58,7 @@ struct Kafka::State {
     std::string raw;
 
     void next_line(const KafkaBatch& of) {
+      line = offset;
       ++seq;
       if (source == of.sources.size() || ++source_lines < of.sources[source].lines) return;
       ++source;
@@ -70,6 +72,7 @@ struct Kafka::State {
   KafkaReply open(const KafkaCall& call, const KafkaOpen& what);
   std::optional<KafkaReply> find_topic(Producer& producer, const std::string& category);
   KafkaReply read_positions(Producer& producer, const std::string& category);
+  std::optional<KafkaReply> look_whose();
   KafkaReply write(Producer& producer, const std::string& category, const KafkaWrite& what);
   static std::optional<KafkaReply> flush(Producer& producer);
   KafkaReply commit(Producer& producer);
@@ -195,6 +198,21 @@ std::optional<KafkaReply> Kafka::State::find_topic(Producer& producer,
   return std::nullopt;
 }
 
+// Whether the positions' topic is this sink's. nullopt: it is.
+std::optional<KafkaReply> Kafka::State::look_whose() {
+  const auto found = kafka::identity(settings, identity.cluster, identity.sink);
+  if (!found)
+    return not_done(found.error().kind == Error::Kind::retry_later ? KafkaReply::Outcome::again
+                                                                   : KafkaReply::Outcome::over,
+                    found.error().text);
+  if (found->sink != identity.sink)
+    return not_done(KafkaReply::Outcome::over,
+                    "'" + settings.positions_topic + "' at " + settings.server() +
+                        " is another sink's than before: was it made anew? Nothing is written");
+  identity = *found;
+  return std::nullopt;
+}
+
 KafkaReply Kafka::State::read_positions(Producer& producer, const std::string& category) {
   KafkaReply reply;
   std::map<StreamKey, KafkaPosition> newest;
@@ -215,6 +233,9 @@ KafkaReply Kafka::State::read_positions(Producer& producer, const std::string& c
     return not_done(later ? KafkaReply::Outcome::again : KafkaReply::Outcome::over,
                     producer.words.behind(reached.error().text));
   }
+  // The first lines of a category, or all that was known of it is gone with the topic.
+  if (newest.empty())
+    if (auto other = look_whose()) return std::move(*other);
   reply.end = reached->end;
   reply.target = reached->target;
   for (const auto& [key, position] : newest) reply.positions.push_back(position);
@@ -291,7 +312,7 @@ void add_paths(rd_kafka_headers_t* headers, const KafkaBatch& batch, size_t sour
 bool Kafka::State::prepare(Producer& producer, const KafkaBatch& batch) {
   const BatchFields& fields = batch.fields;
   producer.inflated = true;
-  producer.offset = 0;
+  producer.offset = producer.line = 0;
   producer.seq = fields.first_seq;
   producer.source = producer.source_lines = 0;
   producer.stream = hex16(batch.key.local_id) + "/" + std::to_string(batch.key.sub);
@@ -318,6 +339,7 @@ rd_kafka_resp_err_t Kafka::State::produce_next(Producer& producer, const KafkaBa
       producer.most_bytes - std::min(producer.most_bytes / 2, kRecordOverhead + batch.host.size());
   std::string_view value = *batch.payload;
   size_t next = 0;
+  std::string split;  // of a piece: where in its line it begins, and how long that is
   bool more = false;
   if (!producer.packed) {
     const size_t end = producer.raw.find('\n', producer.offset);
@@ -325,17 +347,22 @@ rd_kafka_resp_err_t Kafka::State::produce_next(Producer& producer, const KafkaBa
     more = size < end - producer.offset;
     value = std::string_view(producer.raw).substr(producer.offset, size);
     next = more ? producer.offset + size : end + 1;
+    if (more || producer.offset > producer.line)
+      split = std::to_string(producer.offset - producer.line) + "/" +
+              std::to_string(end - producer.line);
   }
-  kafka::Headers headers(rd_kafka_headers_new(settings.headers.size() + (producer.packed ? 3 : 0)));
+  kafka::Headers headers(rd_kafka_headers_new(settings.headers.size() + 3));
   for (const std::string& name : settings.headers) {
     if (name == "host") add_header(headers.get(), "host", batch.host);
     if (name == "path") add_paths(headers.get(), batch, producer.source, producer.packed);
-    if (name == "stream") add_header(headers.get(), "stream", producer.stream);
-    if (name == "seq") add_number(headers.get(), "seq", producer.seq);
+    if (name == "stream" && split.empty()) add_header(headers.get(), "stream", producer.stream);
+    if (name == "seq" && split.empty()) add_number(headers.get(), "seq", producer.seq);
   }
-  const bool piece = more || (producer.offset > 0 && !producer.packed &&
-                              producer.raw[producer.offset - 1] != '\n');
-  if (piece) add_header(headers.get(), "split", more ? "more" : "last");
+  if (!split.empty()) {  // whatever is asked for: without them it cannot be joined
+    add_header(headers.get(), "stream", producer.stream);
+    add_number(headers.get(), "seq", producer.seq);
+    add_header(headers.get(), "split", split);
+  }
   if (producer.packed) {
     add_header(headers.get(), "codec", codec_name(fields.payload_codec));
     add_number(headers.get(), "lines", fields.count);
@@ -430,21 +457,15 @@ void Kafka::know(uint64_t sink, uint64_t center) {
   state_->center = center;
 }
 
-Result<KafkaIdentity> Kafka::identity(uint64_t cluster) {
-  return kafka::identity(state_->settings, cluster);
+Result<KafkaIdentity> Kafka::identity(uint64_t cluster, uint64_t known) {
+  return kafka::identity(state_->settings, cluster, known);
 }
 
 KafkaReply Kafka::call(const KafkaCall& call) {
   State& s = *state_;
   if (const auto* open = std::get_if<KafkaOpen>(&call.what)) {
-    if (s.identity.partitions != 0) return s.open(call, *open);
-    const auto found = identity(s.identity.cluster);
-    if (!found) return not_done(KafkaReply::Outcome::again, found.error().text);
-    if (found->sink != s.identity.sink)
-      return not_done(KafkaReply::Outcome::again,
-                      "'" + s.settings.positions_topic + "' at " + s.settings.server() +
-                          " is another sink's than before: was it made anew? Nothing is written");
-    s.identity = *found;
+    if (s.identity.partitions == 0)
+      if (auto other = s.look_whose()) return std::move(*other);
     return s.open(call, *open);
   }
   const auto found = s.producers.find(call.category);
@@ -461,22 +482,6 @@ KafkaReply Kafka::call(const KafkaCall& call) {
     return s.write(producer, call.category, *write);
   if (std::holds_alternative<KafkaCommit>(call.what)) return s.commit(producer);
   return s.read_positions(producer, call.category);
-}
-
-Result<std::vector<Kafka::Topic>> Kafka::topics(const std::vector<std::string>& names) {
-  kafka::LastWords words;
-  auto handle = kafka::make(state_->settings, RD_KAFKA_PRODUCER, words, {});
-  if (!handle) return handle.error();
-  std::vector<Topic> out;
-  for (const std::string& name : names) {
-    bool absent = false;
-    const auto partitions = kafka::partitions_of(state_->settings, handle->get(), name, &absent);
-    if (!partitions && partitions.error().kind == Error::Kind::retry_later)
-      return kafka::heard(handle->get(), words, partitions.error());
-    const int32_t found = partitions ? *partitions : (absent ? 0 : -1);
-    out.push_back({name, found, partitions ? "" : partitions.error().text});
-  }
-  return out;
 }
 
 }  // namespace tailrace

@@ -25,22 +25,15 @@ class Kafka {
   Kafka(const Kafka&) = delete;
   Kafka& operator=(const Kafka&) = delete;
 
-  // What the positions' topic says of itself; made, with that cluster (0: a new one), if it says
-  // nothing yet. Blocks for seconds. retry_later: no broker answers. rejected: it is not there, or
-  // not as it must be; what to do stands in the text.
-  [[nodiscard]] Result<KafkaIdentity> identity(uint64_t cluster);
+  // What the positions' topic says of itself; made, with that cluster (0: a new one), if it is new
+  // and no sink is `known` there (0). Blocks for seconds. retry_later: no broker answers. rejected:
+  // it is not there, or not as it must be; what to do stands in the text. corrupt: what the sink
+  // that it was said there is gone.
+  [[nodiscard]] Result<KafkaIdentity> identity(uint64_t cluster, uint64_t known);
 
   // The sink that it must be, else nothing is written; and the Center that this is.
   void know(uint64_t sink, uint64_t center);
   [[nodiscard]] KafkaReply call(const KafkaCall& call);
-
-  struct Topic {
-    std::string name;
-    int32_t partitions = 0;  // -1: this user may not use it
-    std::string trouble;     // empty: it is there
-  };
-  // For a person.
-  [[nodiscard]] Result<std::vector<Topic>> topics(const std::vector<std::string>& names);
 
  private:
   struct State;

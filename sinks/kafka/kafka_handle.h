@@ -106,6 +106,7 @@ using EachRecord = std::function<Result<void>(std::string_view key, std::string_
                                   rd_kafka_t* asked, bool committed, const EachRecord& each);
 
 // As Kafka::identity().
-[[nodiscard]] Result<KafkaIdentity> identity(const KafkaSettings& settings, uint64_t cluster);
+[[nodiscard]] Result<KafkaIdentity> identity(const KafkaSettings& settings, uint64_t cluster,
+                                             uint64_t known);
 
 }  // namespace tailrace::kafka

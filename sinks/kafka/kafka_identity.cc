@@ -10,9 +10,62 @@ namespace tailrace::kafka {
 namespace {
 constexpr int kAdminMs = 10'000;
 constexpr uint32_t kPartitionsMade = 16;
+
+Error gone(const KafkaSettings& settings, const std::string& what) {
+  return Error{Error::Kind::corrupt,
+               "the topic '" + settings.positions_topic + "' at " + settings.server() + " " + what +
+                   ": was it deleted? How far lines had come stood there; nothing is written"};
+}
+
+// Whether nobody has ever written into the topic's other partitions: names stand in the first.
+Result<bool> is_new(rd_kafka_t* handle, const std::string& topic, int32_t partitions) {
+  for (int32_t partition = 1; partition < partitions; ++partition) {
+    int64_t low = 0, high = 0;
+    if (const auto error = ends_of(handle, topic, partition, low, high))
+      return Error{Error::Kind::retry_later,
+                   "'" + topic + "' cannot be read: " + rd_kafka_err2str(error)};
+    if (high > 0) return false;
+  }
+  return true;
+}
+// The first one, for it counts for ever.
+Result<std::optional<KafkaIdentity>> name_in(const KafkaSettings& settings, rd_kafka_t* handle) {
+  std::optional<KafkaIdentity> found;
+  const auto reached = read(settings, 0, handle, false,
+                            [&](std::string_view key, std::string_view value) -> Result<void> {
+                              auto said = decode_identity(key, value);
+                              if (!said) return said.error();
+                              if (*said && !found) found = **said;
+                              return {};
+                            });
+  if (!reached) return reached.error();
+  if (!found && reached->end < reached->target)
+    return Error{Error::Kind::retry_later,
+                 "'" + settings.positions_topic + "' could not be read to its end"};
+  return found;
+}
+
+// If it is new. Otherwise another Center was sooner, or its name is gone.
+Result<void> give_name(const KafkaSettings& settings, rd_kafka_t* handle, const LastWords& words,
+                       int32_t partitions, uint64_t cluster) {
+  const std::string& topic = settings.positions_topic;
+  const auto empty = is_new(handle, topic, partitions);
+  if (!empty) return empty.error();
+  if (!*empty) return {};
+  const KafkaRecord record = encode_identity(
+      {os_random(), cluster != 0 ? cluster : os_random(), static_cast<uint32_t>(partitions)});
+  const Topic named(rd_kafka_topic_new(handle, topic.c_str(), nullptr));
+  const auto error =
+      produce(handle, {.topic = named.get(), .key = record.key, .value = record.value});
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR &&
+      rd_kafka_flush(handle, kAdminMs) == RD_KAFKA_RESP_ERR_NO_ERROR)
+    return {};
+  return Error{Error::Kind::retry_later,
+               words.behind("nothing can be written into '" + topic + "'")};
+}
 }  // namespace
 
-Result<KafkaIdentity> identity(const KafkaSettings& settings, uint64_t cluster) {
+Result<KafkaIdentity> identity(const KafkaSettings& settings, uint64_t cluster, uint64_t known) {
   const std::string& topic = settings.positions_topic;
   LastWords words;
   auto handle = make(settings, RD_KAFKA_PRODUCER, words,
@@ -23,6 +76,7 @@ Result<KafkaIdentity> identity(const KafkaSettings& settings, uint64_t cluster) 
   if (!handle) return handle.error();
   bool absent = false;
   auto partitions = partitions_of(settings, handle->get(), topic, &absent);
+  if (!partitions && absent && known != 0) return gone(settings, "does not exist any more");
   if (!partitions && absent && settings.create_topics) {
     if (auto made = create(handle->get(), topic, kPartitionsMade, true); !made) return made.error();
     for (int tries = 0; !partitions && tries < 20; ++tries) {
@@ -43,37 +97,25 @@ Result<KafkaIdentity> identity(const KafkaSettings& settings, uint64_t cluster) 
     return Error{Error::Kind::rejected,
                  "the topic '" + topic + "' has cleanup.policy=" + policy->second +
                      ": positions would be lost; set it to compact (kafka-configs.sh --alter)"};
-  std::optional<KafkaIdentity> found;
-  for (int tries = 0; tries < 2 && !found; ++tries) {
-    const auto reached = read(settings, 0, handle->get(), false,
-                              [&](std::string_view key, std::string_view value) -> Result<void> {
-                                auto said = decode_identity(key, value);
-                                if (!said) return said.error();
-                                if (*said && !found) found = **said;
-                                return {};
-                              });
-    if (!reached) return reached.error();
-    if (found || tries > 0) break;
-    if (reached->end < reached->target)
-      return Error{Error::Kind::retry_later, "'" + topic + "' could not be read to its end"};
-    const KafkaRecord record = encode_identity(
-        {os_random(), cluster != 0 ? cluster : os_random(), static_cast<uint32_t>(*partitions)});
-    const Topic named(rd_kafka_topic_new(handle->get(), topic.c_str(), nullptr));
-    static_cast<void>(
-        produce(handle->get(), {.topic = named.get(), .key = record.key, .value = record.value}));
-    if (rd_kafka_flush(handle->get(), kAdminMs) != RD_KAFKA_RESP_ERR_NO_ERROR)
-      return Error{Error::Kind::retry_later,
-                   words.behind("nothing can be written into '" + topic + "'")};
+  auto found = name_in(settings, handle->get());
+  if (found && !*found) {
+    if (known != 0) return gone(settings, "says nothing of the sink that it was");
+    if (auto named = give_name(settings, handle->get(), words, *partitions, cluster); !named)
+      return named.error();
+    found = name_in(settings, handle->get());
   }
-  if (!found)
-    return Error{Error::Kind::retry_later,
-                 words.behind("'" + topic + "' was written and says nothing")};
-  if (found->partitions != static_cast<uint32_t>(*partitions))
+  if (!found) return found.error();
+  if (!*found)
+    return Error{Error::Kind::rejected,
+                 "the topic '" + topic +
+                     "' holds records, and no sink's name: it was made anew while a Center wrote. "
+                     "Name another positions_topic"};
+  if ((*found)->partitions != static_cast<uint32_t>(*partitions))
     return Error{Error::Kind::rejected,
                  "the topic '" + topic + "' has " + std::to_string(*partitions) +
-                     " partitions and was made with " + std::to_string(found->partitions) +
+                     " partitions and was made with " + std::to_string((*found)->partitions) +
                      ": where positions stand is not known any more"};
-  return *found;
+  return **found;
 }
 
 }  // namespace tailrace::kafka

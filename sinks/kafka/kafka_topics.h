@@ -1,5 +1,5 @@
-// What a sink's topics are, for a person: `tailrace topics`. Nothing is made by being asked for.
-// Thread: any; blocks, for seconds where brokers are away.
+// What a sink's topics are, for a person: `tailrace topics`, `check --connect`. Nothing is made by
+// being asked for. Thread: any; blocks, for seconds where brokers are away.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 #include "sinks/kafka/kafka_unpack.h"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <utility>
@@ -22,10 +23,24 @@ std::optional<uint64_t> number_of(std::string_view text) {
   return out;
 }
 
-// What the pieces of a line of that stream take.
-size_t taken_by(std::string_view stream, std::string_view text) {
+// What a line takes, beside the text of its pieces; and a stream whose last line is known.
+size_t taken_by(std::string_view stream, std::string_view seq) {
   constexpr size_t kOverhead = 256;
-  return kOverhead + stream.size() + text.size();
+  return kOverhead + stream.size() + seq.size();
+}
+
+// The header of a piece: where in its line it begins, and how long that is.
+struct Split {
+  uint64_t at = 0;
+  uint64_t size = 0;
+};
+std::optional<Split> split_of(const KafkaLines& record) {
+  const size_t slash = record.split.find('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  const auto at = number_of(record.split.substr(0, slash));
+  const auto size = number_of(record.split.substr(slash + 1));
+  if (!at || !size || *at > *size || record.value.size() > *size - *at) return std::nullopt;
+  return Split{*at, *size};
 }
 
 void end_line(std::string& out) {
@@ -75,60 +90,77 @@ Result<void> KafkaUnpacker::take_batch(const KafkaLines& record, std::string& ou
   return {};
 }
 
+// Or a later one of that stream: lines come in order, but they may come again.
+bool KafkaUnpacker::was_whole(std::string_view stream, std::string_view seq) const {
+  const auto at = whole_.find(stream);
+  const auto number = number_of(seq);
+  return at != whole_.end() && number && *number <= at->second;
+}
+
+// Streams that have nothing open are forgotten first.
+bool KafkaUnpacker::has_room(const KafkaLines& record) {
+  const size_t wanted = record.value.size() + 2 * taken_by(record.stream, record.seq);
+  if (held_ + wanted <= kMost) return true;
+  for (const auto& [stream, seq] : std::exchange(whole_, {})) held_ -= taken_by(stream, {});
+  return held_ + wanted <= kMost;
+}
+
 Result<void> KafkaUnpacker::take_piece(const KafkaLines& record, std::string& out) {
-  const bool last = record.split == "last";
-  if (!last && record.split != "more") {
+  const auto alone = [&](std::string why) {
     out += record.value;
     out += '\n';
-    return broken("its header split is '" + escape(record.split, 32) + "', neither more nor last");
-  }
-  Result<void> done;
-  auto at = pieces_.find(record.stream);
-  const auto let_go = [&] {
-    held_ -= taken_by(at->first, at->second.text);
-    out += at->second.text;
-    pieces_.erase(at);
+    return broken(std::move(why));
   };
-  if (at != pieces_.end() && at->second.seq != record.seq) {
-    done = broken("the last piece of line " + escape(at->second.seq, 32) + " of stream " +
-                  escape(at->first, 64) + " is missing before it");
-    let_go();
-    out += '\n';
-    at = pieces_.end();
+  const auto split = split_of(record);
+  if (!split)
+    return alone("its header split is '" + escape(record.split, 32) +
+                 "', not where in its line it begins and how long that is");
+  if (!has_room(record))
+    return alone("pieces of lines whose ends have not come fill " + show_size(kMost) +
+                 ": this one stands alone");
+  const Line line(record.stream, record.seq);
+  const auto known = pieces_.find(line);
+  if (split->at > (known == pieces_.end() ? 0 : known->second.size())) {
+    if (was_whole(record.stream, record.seq)) return {};  // the end of it once more
+    return alone("what stands before byte " + std::to_string(split->at) + " of line " +
+                 escape(record.seq, 32) + " of stream " + escape(record.stream, 64) +
+                 " is missing");
   }
-  if (last) {
-    if (at != pieces_.end()) let_go();
-    out += record.value;
-    out += '\n';
-    return done;
+  if (known == pieces_.end()) held_ += taken_by(record.stream, record.seq);
+  std::string& text = known == pieces_.end() ? pieces_[line] : known->second;
+  held_ -= text.size();
+  text.resize(split->at);
+  text += record.value;
+  held_ += text.size();
+  if (text.size() < split->size) return {};
+  out += text + '\n';
+  held_ -= text.size() + taken_by(record.stream, record.seq);
+  pieces_.erase(line);
+  if (const auto number = number_of(record.seq)) {
+    const auto [last, first_time] = whole_.try_emplace(line.first, *number);
+    last->second = std::max(last->second, *number);
+    if (first_time) held_ += taken_by(record.stream, {});
   }
-  if (held_ + taken_by(record.stream, record.value) > kMost) {
-    out += record.value;
-    out += '\n';
-    return broken("pieces of lines whose ends have not come fill " + show_size(kMost) +
-                  ": this one stands alone");
-  }
-  if (at == pieces_.end()) {
-    at = pieces_.emplace(std::string(record.stream), Pieces{std::string(record.seq), {}}).first;
-    held_ += taken_by(record.stream, {});
-  }
-  held_ += record.value.size();
-  at->second.text += record.value;
-  return done;
+  return {};
 }
 
 Result<void> KafkaUnpacker::finish(std::string& out) {
-  const auto pieces = std::exchange(pieces_, {});
+  Result<void> done;
+  for (const auto& [line, text] : std::exchange(pieces_, {})) {
+    if (was_whole(line.first, line.second)) continue;  // it began to come again, and that is all
+    out += text + '\n';
+    if (done)
+      done = broken("the end of line " + escape(line.second, 32) + " of stream " +
+                    escape(line.first, 64) + " never came");
+  }
+  whole_.clear();
   held_ = 0;
-  if (pieces.empty()) return {};
-  for (const auto& [stream, of] : pieces) out += of.text + '\n';
-  return broken("the last piece of line " + escape(pieces.begin()->second.seq, 32) + " of stream " +
-                escape(pieces.begin()->first, 64) + " never came");
+  return done;
 }
 
 bool KafkaUnpacker::waits_for(const KafkaLines& record) const {
-  const auto at = pieces_.find(record.stream);
-  return !record.split.empty() && at != pieces_.end() && at->second.seq == record.seq;
+  return !record.split.empty() &&
+         pieces_.contains(Line(std::string(record.stream), std::string(record.seq)));
 }
 
 }  // namespace tailrace

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/result.h"
 #include "flow/codec.h"
@@ -31,13 +32,13 @@ struct KafkaLines {
 };
 
 // The records of one partition, in their order. It holds the pieces of lines that are not whole
-// yet: one line a stream, kMost bytes in all.
+// yet, kMost bytes in all. A piece that comes again (delivery: at_least_once) goes where it says.
 class KafkaUnpacker {
  public:
   static constexpr size_t kMost = 64u << 20;
 
   // Appends the lines that the record ends to `out`, each with its newline. corrupt: the record is
-  // not what its headers say, or a line's last piece never came; `out` has what could be had.
+  // not what its headers say, or pieces of a line never came; `out` has what could be had.
   [[nodiscard]] Result<void> take(const KafkaLines& record, std::string& out);
   // Behind the last record: what there is of lines that are not whole. corrupt: there was some.
   [[nodiscard]] Result<void> finish(std::string& out);
@@ -47,16 +48,16 @@ class KafkaUnpacker {
   [[nodiscard]] bool waits_for(const KafkaLines& record) const;
 
  private:
-  struct Pieces {
-    std::string seq;
-    std::string text;
-  };
   Result<void> take_batch(const KafkaLines& record, std::string& out);
   Result<void> take_piece(const KafkaLines& record, std::string& out);
+  bool has_room(const KafkaLines& record);
+  [[nodiscard]] bool was_whole(std::string_view stream, std::string_view seq) const;
 
-  std::map<std::string, Pieces, std::less<>> pieces_;   // by stream
-  size_t held_ = 0;                                     // bytes of pieces_
-  std::array<std::unique_ptr<Inflater>, 4> inflaters_;  // by codec
+  using Line = std::pair<std::string, std::string>;       // stream, seq
+  std::map<Line, std::string> pieces_;                    // of lines that are not whole
+  std::map<std::string, uint64_t, std::less<>> whole_{};  // by stream: the last that had pieces
+  size_t held_ = 0;                                       // bytes of both
+  std::array<std::unique_ptr<Inflater>, 4> inflaters_;    // by codec
   std::string inflated_;
 };
 

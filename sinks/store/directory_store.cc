@@ -24,6 +24,14 @@ class DirectoryStagedFile final : public StagedFile {
       : root_(std::move(root)),
         path_(std::move(path)),
         spill_(std::move(fd), root_->shown(path_)) {}
+  // Whatever it is of, a full disk needs the room: nobody else knows of it yet.
+  ~DirectoryStagedFile() override {
+    if (finished_) return;
+    const auto mine = root_->is_name_of(path_, spill_.fd());
+    if (mine && *mine) static_cast<void>(root_->remove(path_).ok());
+  }
+  DirectoryStagedFile(const DirectoryStagedFile&) = delete;
+  DirectoryStagedFile& operator=(const DirectoryStagedFile&) = delete;
 
   Result<void> append(const std::vector<std::string_view>& pieces) override {
     return spill_.append(pieces);
@@ -48,6 +56,7 @@ class DirectoryStagedFile final : public StagedFile {
     if (!*mine)
       return Error{Error::Kind::rejected,
                    root_->shown(path_) + " was removed by somebody while it was being written"};
+    finished_ = true;
     return {};
   }
 
@@ -55,6 +64,7 @@ class DirectoryStagedFile final : public StagedFile {
   std::shared_ptr<const DirectoryRoot> root_;
   std::string path_;
   Spill spill_;
+  bool finished_ = false;
 };
 
 }  // namespace

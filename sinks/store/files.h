@@ -12,8 +12,8 @@
 
 namespace tailrace {
 
-// A file being written. Owned by one Center's open file; destroying it without finish() leaves a
-// rest that Files::remove (or the janitor of stages) takes away.
+// A file being written. Owned by one Center's open file; who destroys it without finish() takes it
+// away, if he can: a process that is killed leaves a rest for the janitor.
 class StagedFile {
  public:
   virtual ~StagedFile() = default;

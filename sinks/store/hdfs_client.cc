@@ -2,14 +2,13 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
 #include "base/units.h"
 
 namespace tailrace {
 
 namespace {
 
-constexpr int64_t kCallMs =
-    10'000;  // a NameNode that is silent for so long is asked no more: another may be active
 constexpr uint64_t kLeastBlock = 1u << 20;  // what HDFS takes, unless it is told otherwise
 constexpr uint64_t kMostBlock = 1u << 30;
 constexpr int64_t kReadMs = 300'000;  // of a record, which may be a long log's manifest
@@ -49,6 +48,8 @@ HdfsClient::HdfsClient(HdfsSettings settings)
     : settings_(std::move(settings)), http_(settings_.access.ca_file) {
   if (settings_.writing.bytes_per_second > 0 && !settings_.pace)
     settings_.pace = std::make_shared<Locked<Pace>>(settings_.writing.bytes_per_second);
+  if (!settings_.choice)
+    settings_.choice = std::make_shared<Locked<ServerChoice>>(settings_.servers.size());
   const KerberosSettings& kerberos = settings_.access.kerberos;
   if (!kerberos.given()) return;
   settings_.user.clear();  // a server that believed it would not ask for a proof
@@ -89,23 +90,17 @@ Result<void> HdfsClient::may_follow(const HdfsUrl& server, const std::string& lo
 // At the NameNode that answered last; at the others too, where that one cannot say.
 HdfsAnswer HdfsClient::ask(const Operation& operation, std::string* content) {
   HdfsAnswer worst;
-  const size_t first = current_, all = settings_.servers.size();
-  for (size_t tried = 0; tried < all; ++tried) {
-    const size_t at = (first + tried) % all;
+  const auto order =
+      settings_.choice->with([](const ServerChoice& c) { return c.order(mono_ms()); });
+  for (const size_t at : order) {
     const HdfsUrl& server = settings_.servers[at];
-    HttpCall call;
-    call.method = operation.method;
-    call.address =
-        hdfs_address(server, settings_.user, operation.path, operation.op, operation.parameters);
-    call.most_bytes = operation.most_bytes;
-    call.timeout_ms = kCallMs;
-    auto reply = send(call, server);
+    auto reply = ask_one(operation, at);
     HdfsAnswer answer =
         reply ? understand_hdfs(operation.expects, *reply) : not_answered(reply.error());
     const bool elsewhere =
         !reply || answer.outcome == HdfsOutcome::standby || answer.outcome == HdfsOutcome::not_now;
     if (!elsewhere) {
-      current_ = at;
+      settings_.choice->with([at](ServerChoice& c) { c.served(at); });
       if (answer.outcome == HdfsOutcome::redirect) {
         if (auto may = may_follow(server, answer.location); !may) {
           answer = not_answered(may.error());
@@ -117,9 +112,30 @@ HdfsAnswer HdfsClient::ask(const Operation& operation, std::string* content) {
       return answer;
     }
     if (reply) answer.text = server.server() + ": " + answer.text;
-    if (tried == 0 || weight(answer.outcome) > weight(worst.outcome)) worst = std::move(answer);
+    if (at == order.front() || weight(answer.outcome) > weight(worst.outcome))
+      worst = std::move(answer);
   }
   return worst;
+}
+
+Result<HttpReply> HdfsClient::ask_one(const Operation& operation, size_t at) {
+  const HdfsUrl& server = settings_.servers[at];
+  const int64_t asked_ms = mono_ms();
+  HttpCall call;
+  call.method = operation.method;
+  call.address =
+      hdfs_address(server, settings_.user, operation.path, operation.op, operation.parameters);
+  call.most_bytes = operation.most_bytes;
+  call.timeout_ms =
+      settings_.choice->with([&](const ServerChoice& c) { return c.patience_ms(at, asked_ms); });
+  auto reply = send(call, server);
+  settings_.choice->with([&](ServerChoice& c) {
+    if (reply)
+      c.answered(at);
+    else
+      c.silent(at, asked_ms, mono_ms());
+  });
+  return reply;
 }
 
 // The second step, at a DataNode: it is asked once, and sends us nowhere.
@@ -206,7 +222,7 @@ HdfsAnswer HdfsClient::create(const std::string& path, const HttpBody& body, con
   if (as.replication > 0)
     operation.parameters.emplace_back("replication", std::to_string(as.replication));
   const uint64_t chosen = settings_.writing.block_bytes;
-  const bool whole = chosen == 0 && !usual_blocks_;
+  const bool whole = chosen == 0 && whole_block(body.length) > refused_block_;
   const HdfsParameters usual = operation.parameters;
   if (chosen > 0 || whole)
     operation.parameters.emplace_back("blocksize",
@@ -215,7 +231,7 @@ HdfsAnswer HdfsClient::create(const std::string& path, const HttpBody& body, con
   if (!whole || answer.outcome == HdfsOutcome::done ||
       answer.text.find("min-block-size") == std::string::npos)
     return answer;
-  usual_blocks_ = true;  // refused before anything was made
+  refused_block_ = whole_block(body.length);  // before anything was made
   operation.parameters = usual;
   return create_once(operation, body);
 }

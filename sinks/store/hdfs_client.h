@@ -14,12 +14,13 @@
 #include "sinks/store/hdfs_login.h"
 #include "sinks/store/http_client.h"
 #include "sinks/store/pace.h"
+#include "sinks/store/server_choice.h"
 #include "sinks/store/webhdfs.h"
 
 namespace tailrace {
 
 struct HdfsSettings {
-  std::vector<HdfsUrl> servers;  // NameNodes of one HDFS, or HttpFS; the first that answers is used
+  std::vector<HdfsUrl> servers;  // NameNodes of one HDFS, or HttpFS: server_choice.h
   std::string user;              // as whom we act where security is off; empty: not said
   std::string root;              // "/logs": what a store's relative names stand below
   std::string spill_dir;         // on this machine: files until they are sent
@@ -28,6 +29,7 @@ struct HdfsSettings {
   // Shared by all that copy them; made by a client that finds none.
   std::shared_ptr<HdfsLogin> login{};
   std::shared_ptr<Locked<Pace>> pace{};
+  std::shared_ptr<Locked<ServerChoice>> choice{};
 };
 
 class HdfsClient {
@@ -79,14 +81,14 @@ class HdfsClient {
   [[nodiscard]] Result<void> may_follow(const HdfsUrl& server, const std::string& location) const;
   [[nodiscard]] const HdfsUrl* led_to(const std::string& location) const;
   [[nodiscard]] HdfsAnswer ask(const Operation& operation, std::string* content = nullptr);
+  [[nodiscard]] Result<HttpReply> ask_one(const Operation& operation, size_t at);
   [[nodiscard]] HdfsAnswer read(const Operation& operation, std::string& content);
   [[nodiscard]] HdfsAnswer follow(const Operation& operation, const std::string& location,
                                   const HttpBody* body, std::string* content);
 
   HdfsSettings settings_;
   HttpClient http_;
-  bool usual_blocks_ = false;  // HDFS takes no block as small as a file of ours
-  size_t current_ = 0;         // of the servers: the one that answered last
+  uint64_t refused_block_ = 0;  // HDFS takes no block as small as that
 };
 
 }  // namespace tailrace

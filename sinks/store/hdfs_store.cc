@@ -21,10 +21,6 @@ constexpr size_t kMostRecordBytes = 64u << 20;  // a manifest of a long log
 
 Error not_known(std::string what) { return Error{Error::Kind::retry_later, std::move(what)}; }
 
-std::string at(const HdfsClient& client, const std::string& name) {
-  return name.starts_with('/') ? name : client.settings().root + "/" + name;
-}
-
 // Whatever stays, the janitor of its directory takes away.
 void try_to_remove(HdfsClient& client, const std::string& path, const HdfsRights& as = {}) {
   const HdfsAnswer removed = client.remove(path, as);
@@ -94,10 +90,10 @@ HttpBody body_of(std::string_view bytes) {
 
 class HdfsStagedFile final : public StagedFile {
  public:
-  HdfsStagedFile(HdfsSettings settings, const HdfsRights& as, std::string path, Fd fd)
-      : settings_(std::move(settings)),
-        as_(as),
-        path_(std::move(path)),
+  HdfsStagedFile(std::shared_ptr<HdfsClients> clients, const std::string& name, Fd fd)
+      : clients_(std::move(clients)),
+        as_(clients_->rights_of(name)),
+        path_(clients_->path(name)),
         spill_(std::move(fd), "the spill of " + path_) {}
 
   Result<void> append(const std::vector<std::string_view>& pieces) override {
@@ -107,26 +103,24 @@ class HdfsStagedFile final : public StagedFile {
   [[nodiscard]] uint64_t size() const override { return spill_.size(); }
 
   Result<void> finish() override {
-    if (!client_) client_ = std::make_unique<HdfsClient>(settings_);
-    auto finished = send();
-    if (finished) client_.reset();  // its connections
-    return finished;
+    const auto client = clients_->one();
+    return send(*client);
   }
 
  private:
   // All uploads of a sink share what may be sent a second.
   void keep_pace(size_t bytes) const {
-    const auto& pace = client_->settings().pace;
+    const auto& pace = clients_->settings().pace;
     if (!pace) return;
     const int64_t ms = pace->with([&](Pace& all) { return all.wait_ms(bytes, mono_ms()); });
     if (ms > 0) ::usleep(static_cast<useconds_t>(ms * 1'000));
   }
 
   // By option: that nothing on the way, and no memory of a DataNode's, has changed a byte.
-  Result<void> verify(const std::string& part) {
-    if (client_->settings().writing.verify == HdfsVerify::length || spill_.size() == 0) return {};
+  Result<void> verify(HdfsClient& client, const std::string& part) {
+    if (clients_->settings().writing.verify == HdfsVerify::length || spill_.size() == 0) return {};
     const std::string doing = "verifying " + part;
-    const HdfsAnswer answer = client_->checksum(part, as_);
+    const HdfsAnswer answer = client.checksum(part, as_);
     if (answer.outcome != HdfsOutcome::done) return hdfs_error(answer, doing);
     const HttpBody sent = {spill_.size(), [this](uint64_t offset, char* into, size_t n) {
                              return read_at(spill_.fd(), into, n, offset);
@@ -138,24 +132,24 @@ class HdfsStagedFile final : public StagedFile {
                      answer.checksum->algorithm + "): it is sent again");
   }
 
-  Result<void> send() {
+  Result<void> send(HdfsClient& client) {
     const std::string part = path_ + "." + std::to_string(++tries_);
     const HttpBody body = {spill_.size(), [this](uint64_t offset, char* into, size_t n) {
                              keep_pace(n);
                              return read_at(spill_.fd(), into, n, offset);
                            }};
-    const auto file_id = written(*client_, part, body, as_);
+    const auto file_id = written(client, part, body, as_);
     if (!file_id) return file_id.error();
-    if (auto r = verify(part); !r) {
-      try_to_remove(*client_, part, as_);
+    if (auto r = verify(client, part); !r) {
+      try_to_remove(client, part, as_);
       return r;
     }
     ours_.push_back(*file_id);
-    const HdfsAnswer renamed = client_->rename(part, path_, as_);
+    const HdfsAnswer renamed = client.rename(part, path_, as_);
     if (renamed.outcome == HdfsOutcome::done && renamed.yes) return {};
     // Not known, or the name is taken: by an earlier try of ours whose answer was lost, or not.
-    const HdfsAnswer holder = client_->status(path_, as_);
-    try_to_remove(*client_, part, as_);
+    const HdfsAnswer holder = client.status(path_, as_);
+    try_to_remove(client, part, as_);
     if (holder.outcome == HdfsOutcome::absent) return hdfs_error(renamed, "renaming " + part);
     if (holder.outcome != HdfsOutcome::done) return hdfs_error(holder, "looking at " + path_);
     const uint64_t id = holder.entries.front().file_id;
@@ -163,9 +157,8 @@ class HdfsStagedFile final : public StagedFile {
     return Error{Error::Kind::rejected, path_ + " is taken by a file that is not ours"};
   }
 
-  HdfsSettings settings_;
+  std::shared_ptr<HdfsClients> clients_;
   HdfsRights as_;
-  std::unique_ptr<HdfsClient> client_;  // from the first finish() on
   std::string path_;
   Spill spill_;
   uint64_t tries_ = 0;
@@ -180,51 +173,10 @@ Result<Fd> nameless_file(const std::string& directory) {
   return fd;
 }
 
-}  // namespace
-
-Result<Cas> HdfsRecords::cas(const std::string& name, std::string_view record, Parent parent,
-                             const std::string& tmp) {
-  const std::string to = at(*client_, name), from = at(*client_, tmp);
-  if (parent == Parent::make)
-    if (auto r = made(*client_, parent_path(to)); !r) return r.error();
-  const auto file_id = written(*client_, from, body_of(record));
-  if (!file_id) return file_id.error();
-  const HdfsAnswer renamed = client_->rename(from, to);
-  auto cas = whose(to, record, *file_id, renamed);
-  if (renamed.outcome == HdfsOutcome::done && renamed.yes) {
-    // A directory of somebody's in the record's place takes it in instead of refusing it.
-    if (!cas && cas.error().kind == Error::Kind::rejected)
-      try_to_remove(*client_, to + from.substr(from.rfind('/')));
-  } else {
-    try_to_remove(*client_, from);
-  }
-  return cas;
-}
-
-Result<Cas> HdfsRecords::whose(const std::string& name, std::string_view record, uint64_t file_id,
-                               const HdfsAnswer& renamed) {
-  const HdfsAnswer holder = client_->status(name);
-  if (holder.outcome == HdfsOutcome::done) {
-    const HdfsEntry& entry = holder.entries.front();
-    if (entry.directory)
-      return Error{Error::Kind::rejected, name + " is a directory: no record of ours"};
-    if (file_id != 0 && entry.file_id == file_id) return Cas::won;
-    auto theirs = read(name);
-    if (!theirs) return theirs.error();
-    if (theirs->has_value()) return **theirs == record ? Cas::won : Cas::lost;
-    return not_known(name + " was taken and then removed");
-  }
-  if (holder.outcome != HdfsOutcome::absent) return hdfs_error(holder, "looking at " + name);
-  const std::string directory = parent_path(name);
-  const HdfsAnswer above = client_->status(directory);
-  if (above.outcome == HdfsOutcome::absent) return Cas::no_directory;
-  if (above.outcome != HdfsOutcome::done) return hdfs_error(above, "looking at " + directory);
-  return hdfs_error(renamed, "giving a record the name " + name);
-}
-
-Result<std::optional<std::string>> HdfsRecords::read(const std::string& name) {
-  const std::string path = at(*client_, name), doing = "reading " + path;
-  const HdfsAnswer stands = client_->status(path);
+// What stands under a path; nothing: nullopt.
+Result<std::optional<std::string>> record_at(HdfsClient& client, const std::string& path) {
+  const std::string doing = "reading " + path;
+  const HdfsAnswer stands = client.status(path);
   if (stands.outcome == HdfsOutcome::absent) return std::optional<std::string>();
   if (stands.outcome != HdfsOutcome::done) return hdfs_error(stands, doing);
   const HdfsEntry& file = stands.entries.front();
@@ -232,7 +184,7 @@ Result<std::optional<std::string>> HdfsRecords::read(const std::string& name) {
     return Error{Error::Kind::rejected, path + " is no record of ours: too large, or no file"};
   std::string bytes;
   if (file.length == 0) return std::optional<std::string>(bytes);
-  const HdfsAnswer opened = client_->open(path, kMostRecordBytes, bytes);
+  const HdfsAnswer opened = client.open(path, kMostRecordBytes, bytes);
   if (opened.outcome == HdfsOutcome::absent) return std::optional<std::string>();
   if (opened.outcome != HdfsOutcome::done) return hdfs_error(opened, doing);
   if (bytes.size() != file.length)
@@ -241,66 +193,138 @@ Result<std::optional<std::string>> HdfsRecords::read(const std::string& name) {
   return std::optional<std::string>(std::move(bytes));
 }
 
+// Whether `record`, written as the file `file_id`, has that name.
+Result<Cas> whose(HdfsClient& client, const std::string& name, std::string_view record,
+                  uint64_t file_id, const HdfsAnswer& renamed) {
+  const HdfsAnswer holder = client.status(name);
+  if (holder.outcome == HdfsOutcome::done) {
+    const HdfsEntry& entry = holder.entries.front();
+    if (entry.directory)
+      return Error{Error::Kind::rejected, name + " is a directory: no record of ours"};
+    if (file_id != 0 && entry.file_id == file_id) return Cas::won;
+    auto theirs = record_at(client, name);
+    if (!theirs) return theirs.error();
+    if (theirs->has_value()) return **theirs == record ? Cas::won : Cas::lost;
+    return not_known(name + " was taken and then removed");
+  }
+  if (holder.outcome != HdfsOutcome::absent) return hdfs_error(holder, "looking at " + name);
+  const std::string directory = parent_path(name);
+  const HdfsAnswer above = client.status(directory);
+  if (above.outcome == HdfsOutcome::absent) return Cas::no_directory;
+  if (above.outcome != HdfsOutcome::done) return hdfs_error(above, "looking at " + directory);
+  return hdfs_error(renamed, "giving a record the name " + name);
+}
+
+}  // namespace
+
+HdfsClients::HdfsClients(HdfsSettings settings) {
+  auto first = std::make_unique<HdfsClient>(std::move(settings));  // makes what all share
+  settings_ = first->settings();
+  idle_.with([&](auto& idle) { idle.push_back(std::move(first)); });
+}
+
+HdfsClients::Lent HdfsClients::one() {
+  auto client = idle_.with([](auto& idle) {
+    std::unique_ptr<HdfsClient> last;
+    if (!idle.empty()) {
+      last = std::move(idle.back());
+      idle.pop_back();
+    }
+    return last;
+  });
+  if (!client) client = std::make_unique<HdfsClient>(settings_);
+  return {client.release(), [this](HdfsClient* lent) {
+            std::unique_ptr<HdfsClient> back(lent);
+            idle_.with([&](auto& idle) { idle.push_back(std::move(back)); });
+          }};
+}
+
+Result<Cas> HdfsRecords::cas(const std::string& name, std::string_view record, Parent parent,
+                             const std::string& tmp) {
+  const auto client = clients_->one();
+  const std::string to = clients_->path(name), from = clients_->path(tmp);
+  if (parent == Parent::make)
+    if (auto r = made(*client, parent_path(to)); !r) return r.error();
+  const auto file_id = written(*client, from, body_of(record));
+  if (!file_id) return file_id.error();
+  const HdfsAnswer renamed = client->rename(from, to);
+  auto cas = whose(*client, to, record, *file_id, renamed);
+  if (renamed.outcome == HdfsOutcome::done && renamed.yes) {
+    // A directory of somebody's in the record's place takes it in instead of refusing it.
+    if (!cas && cas.error().kind == Error::Kind::rejected)
+      try_to_remove(*client, to + from.substr(from.rfind('/')));
+  } else {
+    try_to_remove(*client, from);
+  }
+  return cas;
+}
+
+Result<std::optional<std::string>> HdfsRecords::read(const std::string& name) {
+  const auto client = clients_->one();
+  return record_at(*client, clients_->path(name));
+}
+
 Result<std::vector<std::string>> HdfsRecords::list(const std::string& directory) {
-  return listed(*client_, at(*client_, directory));
+  return listed(*clients_->one(), clients_->path(directory));
 }
 
 Result<void> HdfsRecords::remove(const std::string& name) {
-  return removed(*client_, at(*client_, name));
+  return removed(*clients_->one(), clients_->path(name));
 }
 
 Result<void> HdfsRecords::make_directory(const std::string& directory) {
-  return made(*client_, at(*client_, directory));
+  return made(*clients_->one(), clients_->path(directory));
 }
 
 Result<std::unique_ptr<StagedFile>> HdfsFiles::stage(const std::string& staged) {
-  auto fd = nameless_file(client_->settings().spill_dir);
+  auto fd = nameless_file(clients_->settings().spill_dir);
   if (!fd) return Error{Error::Kind::retry_later, fd.error().text};
-  return std::unique_ptr<StagedFile>(std::make_unique<HdfsStagedFile>(
-      client_->settings(), rights_of(staged), at(*client_, staged), *std::move(fd)));
+  return std::unique_ptr<StagedFile>(
+      std::make_unique<HdfsStagedFile>(clients_, staged, *std::move(fd)));
 }
 
 Result<Published> HdfsFiles::publish(const std::string& staged, const std::string& final_path) {
-  const std::string from = at(*client_, staged), to = at(*client_, final_path);
+  const auto client = clients_->one();
+  const std::string from = clients_->path(staged), to = clients_->path(final_path);
   const std::string doing = "publishing " + to;
-  const HdfsRights& as = rights_of(final_path);
-  HdfsAnswer renamed = client_->rename(from, to, as);
+  const HdfsRights& as = clients_->rights_of(final_path);
+  HdfsAnswer renamed = client->rename(from, to, as);
   if (renamed.outcome == HdfsOutcome::done && renamed.yes) return Published::now;
   if (renamed.outcome != HdfsOutcome::done) return hdfs_error(renamed, doing);
   // The name is taken, the staged file is gone, or there is no directory yet.
-  HdfsAnswer stands = client_->status(to, as);
+  HdfsAnswer stands = client->status(to, as);
   if (stands.outcome == HdfsOutcome::absent) {
-    if (auto r = made(*client_, parent_path(to), as); !r) return r.error();
-    renamed = client_->rename(from, to, as);
+    if (auto r = made(*client, parent_path(to), as); !r) return r.error();
+    renamed = client->rename(from, to, as);
     if (renamed.outcome == HdfsOutcome::done && renamed.yes) return Published::now;
     // Only a call that would change it can be sure that the staged file is gone; and then nobody
     // gives it the name any more.
-    const HdfsAnswer gone = client_->touch(from, as);
-    stands = client_->status(to, as);
+    const HdfsAnswer gone = client->touch(from, as);
+    stands = client->status(to, as);
     if (gone.outcome == HdfsOutcome::absent && stands.outcome == HdfsOutcome::absent)
       return Published::before;
   }
   if (stands.outcome == HdfsOutcome::absent) return hdfs_error(renamed, doing);
   if (stands.outcome != HdfsOutcome::done) return hdfs_error(stands, doing);
   // Presence is proof: names are never given twice.
-  if (auto r = removed(*client_, from, as); !r) return r.error();
+  if (auto r = removed(*client, from, as); !r) return r.error();
   return Published::now;
 }
 
 Result<void> HdfsFiles::remove(const std::string& staged) {
-  return removed(*client_, at(*client_, staged), rights_of(staged));
+  return removed(*clients_->one(), clients_->path(staged), clients_->rights_of(staged));
 }
 
 Result<std::vector<std::string>> HdfsFiles::list(const std::string& directory) {
-  return listed(*client_, at(*client_, directory), rights_of(directory));
+  return listed(*clients_->one(), clients_->path(directory), clients_->rights_of(directory));
 }
 
 Result<HdfsStore> open_hdfs_store(const HdfsSettings& settings) {
   if (auto r = make_directories(settings.spill_dir); !r) return r.error();
-  const auto client = std::make_shared<HdfsClient>(settings);
+  const auto clients = std::make_shared<HdfsClients>(settings);
   HdfsStore store;
-  store.records = std::make_unique<HdfsRecords>(client);
-  store.files = std::make_unique<HdfsFiles>(client);
+  store.records = std::make_unique<HdfsRecords>(clients);
+  store.files = std::make_unique<HdfsFiles>(clients);
   return store;
 }
 

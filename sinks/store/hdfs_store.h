@@ -1,10 +1,13 @@
 // The store on HDFS, over WebHDFS or HttpFS: records and files under one root. No answer to a
 // change is believed alone: whose a name is, a look at it tells, by the file's id, which it keeps
-// when it is renamed. Thread: as records.h and files.h say. docs/protocol.md, "The store".
+// when it is renamed. Several calls may be under way. Thread: as records.h and files.h say.
+// docs/protocol.md, "The store".
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "sinks/store/files.h"
 #include "sinks/store/hdfs_client.h"
@@ -12,9 +15,31 @@
 
 namespace tailrace {
 
+// Clients of one HDFS, which share who they are, their pace and what is known of its servers: one
+// for each call under way, and their connections stay open for the next. Thread: any.
+class HdfsClients {
+ public:
+  explicit HdfsClients(HdfsSettings settings);
+
+  // Nobody else's until it is let go; the clients must outlive that.
+  using Lent = std::unique_ptr<HdfsClient, std::function<void(HdfsClient*)>>;
+  [[nodiscard]] Lent one();
+  [[nodiscard]] const HdfsSettings& settings() const { return settings_; }
+  [[nodiscard]] std::string path(const std::string& name) const {
+    return name.starts_with('/') ? name : settings_.root + "/" + name;
+  }
+  [[nodiscard]] const HdfsRights& rights_of(const std::string& name) const {
+    return settings_.writing.rights_of(name);
+  }
+
+ private:
+  HdfsSettings settings_;
+  Locked<std::vector<std::unique_ptr<HdfsClient>>> idle_;
+};
+
 class HdfsRecords final : public Records {
  public:
-  explicit HdfsRecords(std::shared_ptr<HdfsClient> client) : client_(std::move(client)) {}
+  explicit HdfsRecords(std::shared_ptr<HdfsClients> clients) : clients_(std::move(clients)) {}
 
   Result<Cas> cas(const std::string& name, std::string_view record, Parent parent,
                   const std::string& tmp) override;
@@ -24,9 +49,7 @@ class HdfsRecords final : public Records {
   Result<void> make_directory(const std::string& directory) override;
 
  private:
-  Result<Cas> whose(const std::string& name, std::string_view record, uint64_t file_id,
-                    const HdfsAnswer& renamed);
-  std::shared_ptr<HdfsClient> client_;
+  std::shared_ptr<HdfsClients> clients_;
 };
 
 // A staged file is spilled to this machine's disk, nameless, and sent whole by finish(): each try
@@ -34,7 +57,7 @@ class HdfsRecords final : public Records {
 // may be finished at the same time, each on a worker of its own.
 class HdfsFiles final : public Files {
  public:
-  explicit HdfsFiles(std::shared_ptr<HdfsClient> client) : client_(std::move(client)) {}
+  explicit HdfsFiles(std::shared_ptr<HdfsClients> clients) : clients_(std::move(clients)) {}
 
   Result<std::unique_ptr<StagedFile>> stage(const std::string& staged) override;
   Result<Published> publish(const std::string& staged, const std::string& final_path) override;
@@ -42,10 +65,7 @@ class HdfsFiles final : public Files {
   Result<std::vector<std::string>> list(const std::string& directory) override;
 
  private:
-  [[nodiscard]] const HdfsRights& rights_of(const std::string& path) const {
-    return client_->settings().writing.rights_of(path);
-  }
-  std::shared_ptr<HdfsClient> client_;
+  std::shared_ptr<HdfsClients> clients_;
 };
 
 struct HdfsStore {

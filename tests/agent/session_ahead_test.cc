@@ -93,6 +93,21 @@ const std::map<std::string, std::set<uint64_t>> kForQuick{{"f1", {5}}, {"f2", {2
 
 BOOST_AUTO_TEST_SUITE(session_ahead)
 
+// It may have all of it, so it gets none of it again.
+BOOST_FIXTURE_TEST_CASE(a_sink_that_did_not_say_where_it_stands_begins_behind_all, Apart) {
+  lose(2);
+  resume(1, {{"slow", 3}, {"away", Session::Finals::kUnknown}});
+  bool said = false;
+  for (const std::string& alarm : rig.session->alarms())
+    said = said || alarm.find("sink away, which is not required and away, gets NONE of them") !=
+                       std::string::npos;
+  BOOST_TEST(said);
+  rig.written = {{"f1", 6}, {"f2", 3}};
+  settle();
+  BOOST_TEST((lines_from(0) == kForSlow));
+  BOOST_TEST((lines_from(origin("away")) == kForQuick));
+}
+
 BOOST_FIXTURE_TEST_CASE(each_sink_begins_where_it_stands, Apart) {
   lose(2);
   resume(1, kApart);

@@ -190,6 +190,22 @@ BOOST_AUTO_TEST_CASE(a_lost_spool_that_had_the_last_copy) {
   BOOST_TEST(said);
 }
 
+// A sink for which lines were given up has not got them, and its Center says so later.
+BOOST_AUTO_TEST_CASE(what_was_given_up_for_a_sink_is_not_read_again_for_it) {
+  Lost lost(SpoolLoss::resume);
+  Rig& rig = lost.rig;
+  rig.connect(lost.first);
+  rig.session->committed({{"must", 1, 5, false}, {"may", 1, 3, true}});
+  BOOST_TEST(rig.session->state().stream(1)->final_seq == 3u);
+  lost.lose(2);
+  lost.make_durable();
+  rig.session->retired(1, "a", 0, {0, {{"must", 5}, {"may", 0}}});
+  rig.carry_out();
+  BOOST_TEST(rig.session->held() == "");
+  lost.greet_again();
+  BOOST_TEST(rig.read["fa"] == 30u);  // from where the one stands for which more was not given up
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace

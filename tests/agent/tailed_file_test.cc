@@ -22,7 +22,8 @@ std::string read_all(TailedFile& file, size_t room = 1 << 16) {
   std::string buffer(room, '\0');
   const TailedFile::Read r = file.read(buffer.data(), room);
   BOOST_REQUIRE(r.kind == TailedFile::Read::Kind::bytes);
-  BOOST_REQUIRE(file.take(buffer.data(), r.n));
+  const auto taken = file.take(buffer.data(), r.n);
+  BOOST_REQUIRE((taken.ok() && *taken == TailedFile::Proof::intact));
   return buffer.substr(0, r.n);
 }
 TailedFile::Read peek(TailedFile& file) {
@@ -104,6 +105,37 @@ BOOST_AUTO_TEST_CASE(only_the_head_changed) {
   BOOST_TEST(changed(*file));
 }
 
+// A disk that fails for a moment says nothing about what stands there. (A descriptor that is only
+// for writing is one that cannot be read.)
+BOOST_AUTO_TEST_CASE(what_cannot_be_read_has_not_changed) {
+  const TempDir dir;
+  const auto path = dir.write("a", std::string(2000, 'x') + "\nmore\n");
+  const auto break_it = [&path](TailedFile& file) { file.adopt(*open_file(path, O_WRONLY)); };
+  const auto mend_it = [&path](TailedFile& file) { file.adopt(*open_file(path, O_RDONLY)); };
+  for (const FilePosition at : {FilePosition{}, FilePosition{2001, 0, 0}}) {
+    auto file = tailed(path);
+    file->place(at, 1, 0);
+    if (at.offset == 0) read_all(*file, 2001);
+    break_it(*file);
+    const FilePosition before = file->position();
+    const TailedFile::Read r = peek(*file);
+    BOOST_TEST((r.kind == TailedFile::Read::Kind::failed));
+    BOOST_TEST(!r.why.empty());
+    BOOST_TEST((file->position() == before));
+    mend_it(*file);
+    BOOST_TEST(read_all(*file) == "more\n");
+  }
+  auto file = tailed(path);
+  BOOST_TEST(read_all(*file, 10) == std::string(10, 'x'));
+  std::string bytes(5, '\0');
+  BOOST_REQUIRE(file->read(bytes.data(), 5).n == 5u);
+  break_it(*file);
+  BOOST_TEST(!file->take(bytes.data(), 5).ok());
+  BOOST_TEST(file->position().offset == 10u);
+  mend_it(*file);
+  BOOST_TEST(read_all(*file).size() == 1996u);
+}
+
 BOOST_AUTO_TEST_CASE(limits_and_unterminated_ends) {
   const TempDir dir;
   const auto path = dir.write("a", "one\ntwo");
@@ -132,12 +164,15 @@ BOOST_AUTO_TEST_CASE(who_may_still_write) {
   const TempDir dir;
   const auto path = dir.write("a", "one\n");
   auto file = tailed(path);
-  const bool told = file->nobody_writes();  // needs the owner's rights or CAP_LEASE
+  using Writers = TailedFile::Writers;
+  const Writers before = file->writers();  // needs the owner's rights or CAP_LEASE
+  const bool told = before != Writers::not_told;
+  BOOST_TEST((before == (told ? Writers::none : Writers::not_told)));
   {
     const auto writer = open_file(path, O_WRONLY | O_APPEND);
-    BOOST_TEST(!file->nobody_writes());
+    BOOST_TEST((file->writers() == (told ? Writers::some : Writers::not_told)));
   }
-  BOOST_TEST(file->nobody_writes() == told);
+  BOOST_TEST((file->writers() == before));
   const auto writer = open_file(path, O_WRONLY | O_APPEND);  // the lease was given back: no waiting
   BOOST_TEST(writer.ok());
 }

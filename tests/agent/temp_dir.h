@@ -18,8 +18,8 @@ namespace tailrace {
 
 class TempDir {
  public:
-  TempDir() {
-    std::string name = (std::filesystem::temp_directory_path() / "tailrace-agent-XXXXXX").string();
+  explicit TempDir(const std::filesystem::path& below = std::filesystem::temp_directory_path()) {
+    std::string name = (below / "tailrace-agent-XXXXXX").string();
     BOOST_REQUIRE(::mkdtemp(name.data()));
     path_ = std::filesystem::canonical(name).string();
   }

@@ -11,7 +11,7 @@ Entries that were removed are known by the manifests of their log; nothing may b
   I2  the ranges of each stream over all commit records follow one another from 0, and so do their chains' ends
   I3  every published file is named by exactly one commit record, with its length, hash and lines
   I4  no file stands under a name of ours that no record names
-  I7  a lane's claims have consecutive epochs, and each table is the fold of all records before it; nothing follows a
+  I7  a lane's claims have consecutive epochs, and their tables, and those beside them, are the fold of all records before; nothing follows a
       SPLIT, and the parts of that lane, and only those, begin with their share of its table
   I8  nothing follows a FENCE, and entries repeat each other's checksums
   I9  every committed file is published, or listed by the last record of a log that is not DONE
@@ -182,7 +182,7 @@ class Log:
 class Audit:
     def __init__(self, root, origins=False):
         self.root, self.origins, self.problems = root, origins, []
-        self.logs, self.claims = {}, {}
+        self.logs, self.claims, self.tables = {}, {}, {}
         self.files = self.lines = 0
 
     def wrong(self, what):
@@ -210,12 +210,14 @@ class Audit:
             self.load_log(os.path.join(base, "logs", name), self.logs.setdefault(name, Log(name)))
         for category in self.names(base, "lanes"):
             for parts in self.names(base, "lanes", category):
-                found = {}
+                found, lane = {}, (category, *map(int, parts.split("-")))
                 for name in self.names(base, "lanes", category, parts):
                     path = os.path.join(base, "lanes", category, parts, name)
-                    if os.path.getsize(path):
+                    if name.startswith("table-"):
+                        self.tables[lane, *map(int, name.split("-")[1:])] = self.read(claim, path)
+                    elif os.path.getsize(path):
                         found[int(name.removesuffix(".own"))] = self.read(claim, path)
-                self.claims[(category, *map(int, parts.split("-")))] = found
+                self.claims[lane] = found
 
     def load_log(self, path, log):
         for name in self.names(path):
@@ -312,6 +314,12 @@ class Audit:
             return {}
         return {k: p for k, p in self.table(whole[max(whole)]).items() if lane_part(k, parts) == part}
 
+    @staticmethod
+    def same(*tables):
+        """Rows of streams that stand at their beginning say nothing."""
+        one, other = ({k: p for k, p in t.items() if p[0]} for t in tables)
+        return one == other
+
     def check_claims(self):  # I7
         for lane, found in self.claims.items():
             if sorted(found) != list(range(min(found, default=1), len(found) + min(found, default=1))):
@@ -329,10 +337,21 @@ class Audit:
                         self.wrong(f"I7: lane {lane}, epoch {epoch}: it was split before")
                 else:
                     expected = self.begins_with(lane) if epoch == 1 else table
-                expected, table = ({k: p for k, p in t.items() if p[0]} for t in (expected, table))
-                if expected != table:
+                if not self.same(expected, table):
                     self.wrong(f"I7: lane {lane}, epoch {epoch}: the table is {table}, the records before say {expected}")
                 before = c
+
+    def check_tables(self):  # I7
+        for (lane, epoch, entry), t in self.tables.items():
+            which = f"I7: lane {lane}, the table of epoch {epoch} and entry {entry}"
+            owner = self.claims[lane].get(epoch)
+            if not owner or (owner["incarnation"], entry) != (t["incarnation"], t["claim_entry"]):
+                self.wrong(f"{which} has no claim")
+                continue
+            expected, table = self.table(owner), self.table(t)
+            self.fold(expected, owner["incarnation"], lane, owner["claim_entry"], entry, table)
+            if not self.same(expected, table):
+                self.wrong(f"{which} is {table}, the records before say {expected}")
 
     def check_files(self):  # I3, I4, I9
         named = {}
@@ -392,7 +411,7 @@ class Audit:
     def run(self):
         self.load()
         if not self.problems:
-            for check in (self.check_logs, self.check_ranges, self.check_claims, self.check_files):
+            for check in (self.check_logs, self.check_ranges, self.check_claims, self.check_tables, self.check_files):
                 check()
         return self.problems
 

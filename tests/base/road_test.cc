@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/pool.h"
 #include "base/spawn.h"
-#include "base/worker.h"
+#include "base/workers.h"
 
 using namespace tailrace;
 
@@ -101,6 +101,32 @@ BOOST_AUTO_TEST_CASE(a_worker_lets_go_of_what_it_was_given_before_the_caller_goe
   spawn(io, "task", task(worker, held, uses));
   io.run();
   BOOST_TEST(uses == 1);
+}
+
+BOOST_AUTO_TEST_CASE(one_of_several_workers_that_waits_holds_up_no_other) {
+  asio::io_context io(1);
+  Workers workers(io, "test-worker", 2);
+  std::atomic<bool> let_go = false;
+  std::vector<int> ended;
+  const auto task = [](Workers& w, std::function<void()> work, int job,
+                       std::vector<int>& into) -> asio::awaitable<void> {
+    co_await w.run(std::move(work));
+    into.push_back(job);
+  };
+  std::function<void()> waits = [&let_go] {
+    while (!let_go) std::this_thread::yield();
+  };
+  spawn(io, "waits", task(workers, waits, 0, ended));
+  for (int job = 1; job <= 3; ++job) {
+    spawn(io, "task",
+          task(
+              workers, [] {}, job, ended));
+    while (ended.size() < static_cast<size_t>(job)) io.run_one();
+  }
+  BOOST_TEST(ended == (std::vector<int>{1, 2, 3}), boost::test_tools::per_element());
+  let_go = true;
+  io.run();
+  BOOST_TEST(ended.back() == 0);
 }
 
 BOOST_AUTO_TEST_CASE(a_bell_rung_before_the_wait_is_heard) {

@@ -80,6 +80,8 @@ class CenterRig {
   std::vector<std::string> troubles;
   std::vector<std::string> lost;  // the ranges of each LostFile
   std::vector<std::string> gone;  // where each GoneFile was to be published
+  std::set<std::string> silent;   // categories whose files the store never says to be published
+  std::map<std::string, size_t> asked;  // of those, how many files it was asked to publish
   Incarnation& incarnation() { return *incarnation_; }
   int64_t now_ms() const { return now_ms_; }
   Moment now() const { return {now_ms_, now_ms_}; }
@@ -194,7 +196,9 @@ class CenterRig {
         if (auto* fenced = std::get_if<Fenced>(&action)) {
           ++fences;
           troubles.push_back(fenced->reason);
+          RunProcedure clear_up{incarnation_->clear_up()};
           begin();
+          on(clear_up);
           return;
         }
         std::visit([this](auto& a) { on(a); }, action);
@@ -220,6 +224,11 @@ class CenterRig {
     });
   }
   void on(PublishFile& a) {
+    const std::string category = a.file.final_path.substr(0, a.file.final_path.find('/'));
+    if (silent.contains(category)) {
+      ++asked[category];
+      return;
+    }
     add([this, file = a.file] {
       const StoreReply reply = perform(PublishRequest{file.stage, file.final_path});
       Result<Published> outcome = reply.published;

@@ -3,10 +3,8 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include "center/fold.h"
 #include "center/names.h"
-#include "center/store_call.h"
-#include "tests/sinks/memory_store.h"
+#include "tests/center/logged_store.h"
 
 namespace tailrace::testing {
 namespace {
@@ -15,29 +13,19 @@ constexpr int64_t kStart = 1'764'000'000'000;
 const std::string kLog = "1764000000000-00000000000000aa";
 
 // A store with one log; an entry a minute commits one file each.
-struct Store {
+struct Store : LoggedStore {
   explicit Store(uint64_t entries) {
     SinkIdentity identity;
     identity.sink = 2;
     identity.cluster = 1;
     identity.control = kDefaultControl;
-    give(std::string(kSinkIdentityName), identity.encode());
-    BOOST_REQUIRE(records->make_directory(names.log(kLog)).ok());
-    for (uint64_t n = 0; n < entries; ++n) {
-      CommitRecord record;
-      record.cluster = 1;
-      record.sink = 2;
-      record.incarnation = kLog;
-      record.entry = n;
-      record.uuid = n + 1;
-      record.prev_crc = crc;
+    write(std::string(kSinkIdentityName), identity.encode());
+    make_log(kLog, entries, [](CommitRecord& record) {
+      const uint64_t n = record.entry;
       record.time_ms = time_of(n);
       record.files = {file_of(n)};
       record.lanes = {{{"web", 1, 0}, {{StreamKey{7, 0}, n * 10, n * 10 + 10, n + 1, 0, {}}}}};
-      const std::string bytes = record.encode();
-      crc = record_crc(bytes);
-      give(names.entry(kLog, n), bytes);
-    }
+    });
   }
   static int64_t time_of(uint64_t entry) { return kStart + static_cast<int64_t>(entry) * 60'000; }
   static CommittedFile file_of(uint64_t entry) {
@@ -51,13 +39,7 @@ struct Store {
     file.codec = Codec::gzip;
     return file;
   }
-  void give(const std::string& name, const std::string& bytes) {
-    BOOST_REQUIRE(call_store(CasRequest{name, bytes}, *records, *files, "tmp").cas == Cas::won);
-  }
-  void fold(uint64_t end) {
-    Fold fold(names, {kLog, 1, end}, 99);
-    while (const auto request = fold.next()) fold.on(call_store(*request, *records, *files, "tmp"));
-  }
+  void fold(uint64_t end) { LoggedStore::fold(kLog, end); }
   std::vector<uint64_t> bytes_since(uint64_t entry) {
     const auto history = read_history(*records, time_of(entry));
     BOOST_REQUIRE(history.ok());
@@ -65,12 +47,6 @@ struct Store {
     for (const HistoryFile& of : *history) out.push_back(of.file.bytes);
     return out;
   }
-
-  std::shared_ptr<MemoryStore> store = MemoryStore::make();
-  std::unique_ptr<Records> records = store->records();
-  std::unique_ptr<Files> files = store->files();
-  StoreNames names{kDefaultControl, 2};
-  uint32_t crc = 0;
 };
 
 using Sizes = std::vector<uint64_t>;
@@ -108,7 +84,7 @@ BOOST_AUTO_TEST_CASE(what_is_still_staged_is_not_published_yet) {
 
 BOOST_AUTO_TEST_CASE(a_record_that_is_not_one_is_named) {
   Store store(1);
-  store.give(store.names.entry(kLog, 1), "rubbish");
+  store.write(store.names.entry(kLog, 1), "rubbish");
   const auto history = read_history(*store.records, 0);
   BOOST_REQUIRE(!history.ok());
   BOOST_TEST(history.error().text.find("0000000001") != std::string::npos);

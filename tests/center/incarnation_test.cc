@@ -120,6 +120,27 @@ BOOST_AUTO_TEST_CASE(killed_at_any_step_over_a_store_that_loses_and_repeats) {
   BOOST_TEST(totals.lost > 20u);
 }
 
+// The store makes few calls at a time: some that are never answered must not become all of them.
+BOOST_AUTO_TEST_CASE(what_is_never_published_holds_up_no_other_category) {
+  Rng rng(7);
+  auto store = MemoryStore::make();
+  std::vector<SentStream> streams = some_streams(rng);
+  IncarnationOptions options = small_options(rng);
+  options.roll = {.bytes = 1'000'000, .age_ms = 1'500, .idle_ms = -1, .jitter_ms = 0};
+  options.log.pending_files = 16;
+  CenterRig rig(store, streams, options, 99, 8, kStart);
+  rig.silent = {"app"};
+  for (int i = 0; i < 5'000; ++i) {
+    rig.step();
+    if (i % 20 == 0)
+      for (SentStream& s : streams) s.write(1, bucket_of(rig.now_ms()));
+  }
+  const auto waiting = rig.incarnation().waiting();
+  BOOST_TEST(rig.asked["app"] == 2u);
+  BOOST_TEST(waiting.at("app").unpublished > 100u);
+  BOOST_TEST(waiting.at("nginx.access").unpublished < 50u);
+}
+
 // Two Centers that want the same lanes, stopped (SIGSTOP) and woken in turn, each time for longer
 // than a take-over: the other seals its log; woken, it is fenced and goes on as a new incarnation.
 BOOST_AUTO_TEST_CASE(two_centers_fence_each_other_and_lose_nothing) {

@@ -259,6 +259,37 @@ BOOST_AUTO_TEST_CASE(whoever_doubts_is_told_again_after_a_transaction) {
   BOOST_TEST(rig.committed.seq == 10u);
 }
 
+// The sink of files beside it knows who has died: nobody waits for ZooKeeper to say so.
+BOOST_AUTO_TEST_CASE(while_zookeeper_is_away_who_is_there_is_known_from_the_files) {
+  Rig rig;
+  Presence seen;
+  seen.fresh = true;
+  for (const auto& [id, address] : {std::pair{11, "me:1"}, std::pair{100, "other:1"}}) {
+    Member& member = seen.members.emplace_back();
+    member.state_uuid = static_cast<uint64_t>(id);
+    member.address = address;
+    member.incarnations[1] = "x";
+  }
+  const std::map<uint64_t, std::string> alone{{11, "me:1"}};
+  rig.session.presence(seen, rig.now);
+  BOOST_REQUIRE(rig.session.addresses().size() == 2u);
+  rig.session.centers(alone, rig.now);
+  BOOST_TEST(rig.session.addresses().size() == 2u);  // ZooKeeper knows better
+  seen.fresh = false;
+  rig.session.presence(seen, rig.now);
+  rig.pass(14'000);
+  rig.session.centers(alone, rig.now);
+  BOOST_TEST(rig.session.addresses().size() == 2u);
+  rig.pass(1'000);
+  rig.session.centers({}, rig.now);  // no sink of files: as it was last
+  BOOST_TEST(rig.session.addresses().size() == 2u);
+  rig.session.centers(alone, rig.now);
+  BOOST_TEST(rig.session.addresses().size() == 1u);
+  seen.fresh = true;
+  rig.session.presence(seen, rig.now);
+  BOOST_TEST(rig.session.addresses().size() == 2u);
+}
+
 BOOST_AUTO_TEST_CASE(a_lane_that_is_anothers_goes_when_all_is_committed) {
   Rig rig;
   std::map<uint64_t, std::string> centers{{11, "me:1"}};

@@ -37,6 +37,10 @@ BOOST_AUTO_TEST_CASE(listings_are_read_back) {
   BOOST_TEST(parse_entry_name("0000000007").value() == 7u);
   for (const char* alien : {"0000000007.own", "000000007", "00000000a7", "", ".tmp", "+000000007"})
     BOOST_TEST(!parse_entry_name(alien), alien);
+  BOOST_TEST(
+      (parse_table_name("table-0000000003-0000004097") == std::pair<uint64_t, uint64_t>(3, 4097)));
+  BOOST_TEST(!parse_table_name("table-0000000003"));
+  BOOST_TEST(!parse_table_name("table-3-4097"));
   BOOST_TEST((parse_manifest_name("manifest-0000000001-0000004096") ==
               std::pair<uint64_t, uint64_t>(1, 4096)));
   BOOST_TEST(!parse_manifest_name("manifest-0000000002-0000000001"));

@@ -31,6 +31,39 @@ Looked look(const Acquirer& me, const Announced& before, const std::string& reco
   return out;
 }
 
+// What it takes away of a `live/` with these names in it.
+std::vector<std::string> removed(const Acquirer& me, const std::vector<std::string>& names,
+                                 std::set<std::string>& over) {
+  std::vector<std::string> out;
+  RollCall call(me, {}, std::nullopt);
+  while (const auto request = call.next()) {
+    StoreReply reply;
+    if (std::holds_alternative<ListRequest>(*request)) reply.names = names;
+    if (const auto* remove = std::get_if<RemoveRequest>(&*request))
+      out.push_back(remove->name.substr(me.names.live().size() + 1));
+    call.on(reply);
+  }
+  over = call.over();
+  return out;
+}
+
+BOOST_AUTO_TEST_CASE(who_is_over_is_known_until_it_is_finished) {
+  const Acquirer me = acquirer();
+  const std::string mine = me.incarnation, gone = "1763000000000-00000000000000bb";
+  const std::string question = ".00000000000000cc";
+  std::set<std::string> over;
+  const auto out =
+      removed(me,
+              {gone + ".over", gone + question, kOther, kOther + ".over", kOther + question, mine,
+               mine + ".over", mine + question, "a note.over"},
+              over);
+  BOOST_TEST((over == std::set<std::string>{kOther}));
+  // What is said of it, and asked, comes first: who waits for an answer does not wait long.
+  const std::vector<std::string> all{mine + question, mine + ".over", gone + ".over",
+                                     gone + question};
+  BOOST_TEST(out == all, boost::test_tools::per_element());
+}
+
 BOOST_AUTO_TEST_CASE(an_announcement_is_read_once) {
   const Acquirer me = acquirer();
   Announcement said;

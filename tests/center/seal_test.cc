@@ -3,56 +3,23 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include "center/fold.h"
-#include "center/store_call.h"
-#include "tests/sinks/memory_store.h"
+#include "tests/center/logged_store.h"
 
 namespace tailrace::testing {
 namespace {
 
 const std::string kLog = "1700000000000-00000000000000aa";
 
-struct SealedStore {
+struct SealedStore : LoggedStore {
   explicit SealedStore(uint64_t entries) {
-    BOOST_REQUIRE(records->make_directory(names.log(kLog)).ok());
-    for (uint64_t n = 0; n < entries; ++n) {
-      CommitRecord record = record_at(n, CommitRecord::Kind::commit);
-      record.prev_crc = crc;
+    make_log(kLog, entries, [this](CommitRecord& record) {
+      const uint64_t n = record.entry;
       record.lanes = {{lane, {{StreamKey{7, 0}, n * 10, n * 10 + 10, n + 1, 0, {}}}}};
-      const std::string bytes = record.encode();
-      crc = record_crc(bytes);
-      call(CasRequest{names.entry(kLog, n), bytes});
-    }
+    });
   }
-  static CommitRecord record_at(uint64_t entry, CommitRecord::Kind kind) {
-    CommitRecord record;
-    record.kind = kind;
-    record.cluster = 1;
-    record.sink = 2;
-    record.incarnation = kLog;
-    record.entry = entry;
-    record.uuid = entry + 1;
-    return record;
-  }
-  StoreReply call(const StoreRequest& request) {
-    return call_store(request, *records, *files, "tmp");
-  }
-  template <class Machine>
-  void drive(Machine& machine) {
-    while (const auto request = machine.next()) machine.on(call(*request));
-  }
-  void fold(uint64_t end) {
-    Fold fold(names, {kLog, 1, end}, 5);
-    drive(fold);
-    BOOST_REQUIRE(!fold.error());
-  }
+  void fold(uint64_t end) { LoggedStore::fold(kLog, end); }
 
-  std::shared_ptr<MemoryStore> store = MemoryStore::make();
-  std::unique_ptr<Records> records = store->records();
-  std::unique_ptr<Files> files = store->files();
-  StoreNames names{"_tailrace", 2};
   const Lane lane{"app", 1, 0};
-  uint32_t crc = 0;
 };
 
 BOOST_AUTO_TEST_CASE(what_was_folded_is_read_from_its_manifest) {
@@ -85,12 +52,72 @@ BOOST_AUTO_TEST_CASE(a_fold_in_the_middle_moves_no_end) {
     }
 }
 
+// The log of a dead Center has many lanes, and a lane may have an older claim than another.
+BOOST_AUTO_TEST_CASE(what_is_known_of_a_log_is_not_read_again) {
+  for (const uint64_t folded : {0, 4, 6})
+    for (uint64_t later = 0; later < 10; ++later)
+      for (uint64_t from = 0; from < later; ++from) {
+        SealedStore s(9);
+        if (folded > 0) s.fold(folded);
+        Seal first(s.names, 1, 2, kLog, later, 77, 0);
+        s.drive(first);
+        BOOST_REQUIRE(first.outcome() == Seal::Outcome::sealed);
+        s.reads.clear();
+        Seal second(s.names, 1, 2, kLog, from, 78, 0,
+                    std::make_shared<const SealedLog>(first.log()));
+        s.drive(second);
+        BOOST_REQUIRE(second.outcome() == Seal::Outcome::sealed);
+        BOOST_TEST(second.log().from_entry == from);
+        BOOST_TEST(second.log().lanes.at(s.lane).at(StreamKey{7, 0}).seq == 90u);
+        BOOST_TEST(second.log().last.value().entry == 8u);
+        for (const std::string& name : s.reads)
+          for (uint64_t entry = std::max(later, folded); entry < 9; ++entry)
+            BOOST_TEST(name != s.names.entry(kLog, entry));
+      }
+}
+
+BOOST_AUTO_TEST_CASE(those_who_need_a_log_walk_through_it_one_at_a_time) {
+  SealedStore s(9);
+  Acquirer me = s.acquirer("1700000000001-00000000000000bb", "b:1", 5);
+  SealedLogs logs;
+  std::vector<std::unique_ptr<TakeOver>> all;
+  for (const uint64_t from : {5, 7, 2, 5, 9})
+    all.push_back(std::make_unique<TakeOver>(me, logs, kLog, from, 77, 0));
+  for (bool some = true; some;) {
+    some = false;
+    for (const auto& one : all) {
+      const auto request = one->next();
+      if (!request) continue;
+      some = true;
+      one->on(std::holds_alternative<PauseRequest>(*request) ? StoreReply() : s.call(*request));
+    }
+  }
+  std::map<std::string, int> reads;
+  for (const std::string& name : s.reads) ++reads[name];
+  for (const auto& one : all) {
+    BOOST_REQUIRE((one->outcome() == TakeOver::Outcome::sealed));
+    BOOST_TEST(one->log().last.value().entry == 8u);
+  }
+  for (uint64_t entry = 2; entry < 8; ++entry) BOOST_TEST(reads[s.names.entry(kLog, entry)] == 1);
+}
+
+// Whoever walks may end before the log does: its lane is not wanted any more.
+BOOST_AUTO_TEST_CASE(a_walk_that_was_given_up_holds_up_nobody) {
+  SealedStore s(9);
+  SealedLogs logs;
+  auto first = logs.walk(s.names, 1, 2, kLog, 0, 77, 0);
+  first->on(s.call(*first->next()));
+  BOOST_TEST(!logs.walk(s.names, 1, 2, kLog, 3, 78, 0));
+  first.reset();
+  BOOST_TEST(logs.walk(s.names, 1, 2, kLog, 3, 78, 0) != nullptr);
+}
+
 // A FENCE of somebody's old view stands in a hole: it ends nothing.
 BOOST_AUTO_TEST_CASE(a_fence_in_a_hole_is_passed_over) {
   for (uint64_t from = 0; from < 5; ++from) {
     SealedStore s(9);
     s.fold(6);
-    const CommitRecord fence = SealedStore::record_at(from, CommitRecord::Kind::fence);
+    const CommitRecord fence = SealedStore::record_of(kLog, from, CommitRecord::Kind::fence);
     BOOST_REQUIRE(from == 0 ||
                   s.call(CasRequest{s.names.entry(kLog, from), fence.encode()}).cas == Cas::won);
     Seal seal(s.names, 1, 2, kLog, from, 77, 0);

@@ -11,6 +11,7 @@
 #include "center/store_call.h"
 #include "center/survey.h"
 #include "sinks/store/directory_store.h"
+#include "tests/center/logged_store.h"
 #include "tests/sinks/memory_store.h"
 #include "tests/sinks/scratch_directory.h"
 
@@ -58,40 +59,26 @@ BOOST_AUTO_TEST_CASE(a_part_knows_what_it_is_a_part_of) {
 
 // --- the part's first claim ----------------------------------------------------------------------
 
-struct Claims {
-  StoreReply call(const StoreRequest& request) {
-    return call_store(request, *records, *files, "tmp-" + std::to_string(++tmps));
-  }
+struct Claims : LoggedStore {
   void write(const Lane& lane, uint64_t epoch, LaneClaim::Kind kind) {
     LaneClaim claim = me.claim(kind, epoch, epoch);
     claim.lane = lane;
     for (uint64_t local = 1; local <= kLocals; ++local)
       if (lane_part({local, 0}, lane.parts) == lane.part)
         claim.table.push_back({{local, 0}, local * 10, local, 0});
-    BOOST_REQUIRE(
-        call(CasRequest{me.names.claim(lane, epoch), claim.encode(), Records::Parent::make}).cas ==
-        Cas::won);
+    LoggedStore::write(me.names.claim(lane, epoch), claim.encode());
   }
   std::unique_ptr<Acquire> acquire(const Lane& lane, bool only_look = false) {
     auto acquire = std::make_unique<Acquire>(
         me, sealed, lane, [] { return 1; }, 77, 0, only_look);
-    while (const auto request = acquire->next()) acquire->on(call(*request));
+    drive(*acquire);
     return acquire;
   }
   bool claimed(const Lane& lane) { return !call(ListRequest{me.names.lane(lane)}).names.empty(); }
 
   static constexpr uint64_t kLocals = 100;
-  std::shared_ptr<MemoryStore> store = MemoryStore::make();
-  std::unique_ptr<Records> records = store->records();
-  std::unique_ptr<Files> files = store->files();
-  Acquirer me{.names = StoreNames("_tailrace", 2),
-              .cluster = 1,
-              .sink = 2,
-              .incarnation = "1700000000000-00000000000000aa",
-              .address = "a:1",
-              .state_uuid = 5};
+  Acquirer me = acquirer("1700000000000-00000000000000aa", "a:1", 5);
   SealedLogs sealed;
-  uint64_t tmps = 0;
 };
 using Outcome = Acquire::Outcome;
 
@@ -301,7 +288,7 @@ BOOST_AUTO_TEST_CASE(a_cut_is_tried_until_it_succeeds) {
       BOOST_REQUIRE(file->append(i % 2 ? 7 : 8, {1, 0}, f, text).ok());
     }
     store->set_faults(MemoryStore::random_faults(seed, 0.4));
-    Finishing finishing(file, {7});
+    Finishing finishing(file, "s/0", {7});
     int tries = 0;
     for (bool done = false; !done;) {
       Result<void> tried;
@@ -336,7 +323,7 @@ BOOST_AUTO_TEST_CASE(a_file_in_a_directory_is_cut) {
     const auto added = file->append(i % 3, {i % 3, 0}, f, text);
     BOOST_REQUIRE_EQUAL(added ? "" : added.error().text, "");
   }
-  Finishing finishing(file, {1});
+  Finishing finishing(file, "app/_stage/x/1", {1});
   BOOST_REQUIRE(finishing.stage(*store->files, "app/_stage/x/2").ok());
   BOOST_REQUIRE(finishing.run().ok());
   BOOST_TEST(finishing.staged() == "app/_stage/x/2");

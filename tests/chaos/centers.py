@@ -7,6 +7,9 @@
            three times two, six categories: no more files than bytes / target, and one for each owner
   split    one category that is loud is split and its parts are spread; the first Center leaves in order and comes back, the second
            is killed for good, a third takes its parts
+  blocked  a category cannot be published and its Center is killed for good: the other two have all of its lanes soon
+  tables   a log of more entries than a Center keeps: tables stand beside claims and the oldest entries are gone; a second Center
+           takes its share, the first is killed for good
   T55      all Centers are killed at once and others come in their place: nothing of the dead stays behind
 """
 import collections
@@ -24,11 +27,12 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../audit"))
 import judge  # noqa: E402
 from store_audit import Audit  # noqa: E402
-from rig import PROGRAM, Failure, run  # noqa: E402
-from trio import Trio  # noqa: E402
+from rig import PROGRAM, SKIPPED, Failure, run  # noqa: E402
+from trio import FILES_OF_A_HOST, Trio  # noqa: E402
 
 CATEGORIES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta")
 LOUD = ("alpha",)
+MANY = tuple("c%02d" % n for n in range(80))
 FILES = 12  # of the loud one, before one believes that lines go on
 INCARNATION = re.compile(r"\d{13}-[0-9a-f]{16}")
 
@@ -108,10 +112,15 @@ def drain(trio):
     trio.settle()
 
 
+def known(trio):
+    """What the store says of the Centers and lanes."""
+    return json.loads(subprocess.run([PROGRAM, "centers", trio.out, "--format", "json"], capture_output=True, timeout=60,
+                                     check=True).stdout)
+
+
 def parts(trio):
     """How many parts of the loud category each Center owns, by its name; "": nobody."""
-    said = json.loads(subprocess.run([PROGRAM, "centers", trio.out, "--format", "json"], capture_output=True, timeout=60,
-                                     check=True).stdout)
+    said = known(trio)
     names = {c["incarnation"]: c["name"] for c in said["centers"]}
     owned = {}
     for lane in said["lanes"]:
@@ -196,16 +205,91 @@ def others(trio):
     trio.settle()
 
 
+def lock(folders, locked):
+    """Nothing can be made in them, not even by root."""
+    for folder in folders:
+        if subprocess.run(["chattr", "+i" if locked else "-i", folder], capture_output=True, check=False).returncode and locked:
+            print("chattr +i does nothing here")
+            sys.exit(SKIPPED)
+
+
+def blocked(trio):
+    start(trio)
+    writers = trio.write_on_all(1, "--rate", "300", "--categories", ",".join(CATEGORIES), "--files", "10")
+    trio.step("all Centers have lanes", 90, lambda: all(trio.lanes(c) for c in ("center", "center-1", "center-2")))
+    trio.step("no lane is without an owner", 60,
+              lambda: trio.lanes("center", "center-1", "center-2") == len(CATEGORIES))
+    trio.grows("lines flow")
+    mine = {path.split("/")[0] for path in judge.in_sight(trio.out) if by(path) == "center"}
+    others = {path.split("/")[0] for path in judge.in_sight(trio.out) if by(path) != "center"}
+    category = sorted(mine - others)[0]
+    folders = glob.glob("%s/%s/dt=*/hr=*" % (trio.out, category)) + glob.glob("%s/%s/dt=*" % (trio.out, category))
+    lock(folders, True)
+    try:
+        trio.step("the Center cannot publish it", 60, lambda: trio.figures("center", "tailrace_center_lines_unpublished"))
+        trio.kill("center")
+        trio.step("the others have all lanes", 60, lambda: trio.lanes("center-1", "center-2") == len(CATEGORIES))
+        print("         %s" % [c for c in known(trio)["centers"] if c["over"]])
+        trio.grows("lines of others go on")
+    finally:
+        lock(folders, False)
+    for writer in writers:
+        trio.end_writer(writer)
+    trio.roles.remove("center")
+    trio.settle()
+    if left := [c["name"] for c in known(trio)["centers"]]:
+        raise Failure("still announced: %s" % left)
+
+
+def tables(trio):
+    entries = 4096  # of its log, and a Center writes tables
+    for n, role in enumerate(("center", "center-1")):
+        trio.configure(role, "name: %s\nlisten: 127.0.0.1:%d\nsinks:\n  files: {type: directory, root: %s, timezone: UTC, "
+                       "roll: {size: 64KiB, age: 1s, idle: 100ms}}\n" % (role, trio.ports[n], trio.out))
+    start(trio, "center-1")
+    writers = [trio.write("--seed", str(n), "--first", str(FILES_OF_A_HOST * n), "--files", "20", "--rate", "100", "--rotate-every",
+                          "0", "--categories", ",".join(MANY[20 * n:20 * n + 20]), logs=trio.logs + host)
+               for n, host in enumerate(trio.hosts)]
+
+    def written():
+        return len(glob.glob(trio.out + "/_tailrace/*/lanes/*/*/table-*"))
+
+    def logged():
+        return len(glob.glob(trio.out + "/_tailrace/*/logs/*/??????????"))
+    most = 0
+
+    def full():
+        nonlocal most
+        most = max(most, logged())
+        return written() == len(MANY)
+    trio.step("each lane has a table", 400, full)
+    trio.step("the entries before it are gone", 60, lambda: logged() < entries // 2)
+    print("         the log had %d entries or more, it has %d" % (most, logged()), flush=True)
+    trio.up("center-1")
+    trio.step("a Center that was added has a share", 90, lambda: trio.lanes("center-1") >= len(MANY) // 4)
+    trio.step("a lane that went to it has its table no more", 60, lambda: written() < len(MANY))
+    trio.grows("lines go on through both")
+    trio.kill("center")
+    trio.step("the other has the lanes of one that was killed", 120, lambda: trio.lanes("center-1") == len(MANY))
+    trio.grows("lines go on without it")
+    for writer in writers:
+        trio.end_writer(writer)
+    trio.up("center")
+    trio.settle()
+    if problems := Audit(trio.out).run():
+        raise Failure("\n".join(problems))
+
+
 def by(path):
     return judge.BY.search(path)[1].replace(".", "-")  # a '-' of a Center's name is a '.' there
 
 
 def main():
-    bodies = {"walk": (walk, 3), "drain": (drain, 2), "split": (split, 3), "T55": (others, 2)}
+    bodies = {"walk": (walk, 3), "drain": (drain, 2), "split": (split, 3), "blocked": (blocked, 3), "tables": (tables, 2), "T55": (others, 2)}
     failed = 0
     for name in sys.argv[1:] or bodies:
         body, centers = bodies[name]
-        hosts, categories = (8, LOUD) if body is split else (2, CATEGORIES)
+        hosts, categories = {split: (8, LOUD), tables: (4, MANY)}.get(body, (2, CATEGORIES))
         trio = Trio("centers-" + name, hosts=hosts, centers=centers, categories=categories)
         failed += run("centers " + name, body, trio)
     return 1 if failed else 0

@@ -21,7 +21,7 @@ from trio import Trio, kind  # noqa: E402
 from zoo_client import Client, Refused  # noqa: E402
 from zookeeper import ZooKeeper  # noqa: E402
 
-CATEGORIES = tuple("c%02d" % n for n in range(20))  # so many that each Center has one, wherever chance puts them
+CATEGORIES = tuple("c%02d" % n for n in range(20))  # so many that each Center has some
 CENTERS = "/tailrace/chaos/centers"
 STATIC = re.compile(r"discovery: \{static: .*\}\n")
 

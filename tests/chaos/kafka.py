@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Three brokers of a real Kafka (three copies, two must have a record) beside a directory, Centers that find each other by a real
 ZooKeeper, two hosts; and something dies all the time. In the end both sinks are judged line by line: what was written is in each of
-them, once, in the order of its file.
+them, once, in the order of its file. One topic has one copy only: while a broker is dead some of its partitions have no leader.
 
   all      brokers are killed -9 and bounced, one is away for a while, agents, Locals and Centers are killed -9, the network between
            Centers and brokers is cut, late, or lets nothing through
@@ -11,9 +11,7 @@ them, once, in the order of its file.
 
   --long   many more turns, three Centers
 """
-import argparse
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -26,8 +24,8 @@ import judge  # noqa: E402
 from discovery import Found  # noqa: E402
 from kafka import Kafka  # noqa: E402
 from kafka_faults import KafkaFaults  # noqa: E402
-from kafka_rig import TOPICS, Topics  # noqa: E402
-from rig import run  # noqa: E402
+from kafka_rig import ONE_COPY, TOPICS, Topics  # noqa: E402
+from rig import each_case, run  # noqa: E402
 from trio import kind  # noqa: E402
 from zookeeper import ZooKeeper  # noqa: E402
 
@@ -38,9 +36,9 @@ class WithKafka(Topics, Found):
         self.network = KafkaFaults(kafka)
         super().__init__(name, zoo, categories=TOPICS, hosts=2, **more)
 
-    def all_go_on(self):
+    def all_go_on(self, without=()):
         files = len(judge.in_sight(self.out))
-        self.topics_go_on()
+        self.topics_go_on([topic for topic in TOPICS if topic not in without])
         self.step("files go on", 120, lambda: len(judge.in_sight(self.out)) > files)
 
     def stop_all(self):
@@ -98,7 +96,7 @@ def everything(trio, rnd, turns):
             dead = trio.kafka.brokers[rnd.randrange(3)]
             dead.end()
             print("         broker %d is dead, %s" % (dead.number, trio.roles_killed(rnd)), flush=True)
-            trio.all_go_on()
+            trio.all_go_on(ONE_COPY)
             dead.start()
             trio.kafka.wait()
     finish(trio, writers)
@@ -151,20 +149,12 @@ CASES = {"all": (everything, 6, 60), "bounces": (bounces, 2, 20), "away": (away,
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(CASES))
-    parser.add_argument("--seed", type=int, default=0, help="0: a fresh one, printed")
-    parser.add_argument("--long", action="store_true")
-    args = parser.parse_args()
-    seed = args.seed or random.SystemRandom().randrange(1, 1 << 31)
-    print("kafka --seed %d" % seed, flush=True)
     failed = 0
-    for name in args.names or CASES:
+    for args, name, rnd in each_case(__doc__, CASES, "--long"):
         body, short, long = CASES[name]
         with ZooKeeper(1, tick_ms=500) as zoo, Kafka(3, doors=True) as kafka:
             trio = WithKafka("kafka-" + name, zoo, kafka, centers=3 if args.long else 2)
-            rnd = random.Random("%d %s" % (seed, name))
-            failed |= run("kafka --seed %d %s%s" % (seed, name, " --long" if args.long else ""),
+            failed |= run("kafka --seed %d %s%s" % (args.seed, name, " --long" if args.long else ""),
                           lambda t: body(t, rnd, long if args.long else short), trio)  # noqa: B023
     return failed
 

@@ -79,6 +79,8 @@ def drain(trio):
 def pause(trio):
     writers = trio.begin("center-2")
     trio.step("both Centers have lanes", 60, lambda: trio.lanes("center") and trio.lanes("center-1"))
+    # One that is nobody's yet the new Center may take.
+    trio.step("all lanes are theirs", 30, lambda: trio.lanes("center", "center-1") == len(CATEGORIES))
     with open(trio.folder + "/local.yaml") as f, open(trio.folder + "/stranger.yaml", "w") as g:
         g.write(f.read().replace("auth: \"%s\", " % AUTH, ""))
     for words in (("rebalance", "pause"), ("drain", "center")):

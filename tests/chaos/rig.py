@@ -226,17 +226,25 @@ def run(name, body, rig, keep=False):
     return 0
 
 
-def run_cases(name, doc, cases):
-    """The command line of a script with cases: {its name: what makes a rig and a body of a random}. The exit code."""
+def each_case(doc, cases, *flags):
+    """The command line of a script with cases: (its options, `seed` among them; a case; a random of its own) for each that is asked for."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(cases))
     parser.add_argument("--seed", type=int, default=0, help="0: a fresh one, printed")
+    for flag in flags:
+        parser.add_argument(flag, action="store_true")
     args = parser.parse_args()
-    seed = args.seed or random.SystemRandom().randrange(1, 1 << 31)
-    failed = 0
+    args.seed = args.seed or random.SystemRandom().randrange(1, 1 << 31)
     for case in args.names or cases:
-        rig, body = cases[case](random.Random("%d %s" % (seed, case)))
-        failed |= run("%s --seed %d %s" % (name, seed, case), body, rig)
+        yield args, case, random.Random("%d %s" % (args.seed, case))
+
+
+def run_cases(name, doc, cases):
+    """The cases are {its name: what makes a rig and a body of a random}. The exit code."""
+    failed = 0
+    for args, case, rnd in each_case(doc, cases):
+        rig, body = cases[case](rnd)
+        failed |= run("%s --seed %d %s" % (name, args.seed, case), body, rig)
     return failed
 
 

@@ -21,6 +21,7 @@ from ports import free_port  # noqa: E402
 from rig import PROGRAM, Failure, Life, Rig, wait_for  # noqa: E402
 
 ROLES = ("agent", "local", "center")
+FIRST_CENTER = 0x61  # placement goes by ids of Centers: with these each of three has a lane of the six categories of centers.py
 FILES_OF_A_HOST = 20  # names of log files are never shared: the judge knows a line by them
 
 
@@ -56,6 +57,10 @@ class Trio(Rig):
             role = "center-%d" % n if n else "center"
             self.configure(role, "name: %s\nlisten: 127.0.0.1:%d\nsinks:\n  files: {type: directory, root: %s, timezone: UTC, "
                            "roll: {size: 256KiB, age: 1s, idle: 1s}}\n" % (role, port, self.out))
+            if centers > 1:
+                os.makedirs("%s/state-%s" % (self.state, role), exist_ok=True)
+                with open("%s/state-%s/center.id" % (self.state, role), "w") as f:
+                    f.write("%016x\n" % (FIRST_CENTER + n))
         self.running = {}
 
     def configure(self, role, more):

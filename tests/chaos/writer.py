@@ -159,6 +159,7 @@ def parse():
     parser.add_argument("--lines", type=int, default=0, help="0: no limit")
     parser.add_argument("--seconds", type=float, default=0, help="0: no limit")
     parser.add_argument("--rate", type=int, default=2000, help="lines a second over all files; 0: as fast as it goes")
+    parser.add_argument("--pause", type=float, default=0.03, help="seconds, the longest between two writes that are early by --rate")
     parser.add_argument("--mode", choices=("rename", "copytruncate"), default="rename")
     parser.add_argument("--rotate-every", type=float, default=1.5, help="seconds on average, over all files; 0: never")
     parser.add_argument("--delete-after", type=float, default=0, help="seconds after rotation; 0: never")
@@ -190,7 +191,7 @@ def run(args):
             for f in files:
                 f.delete_old(now)
         if args.rate and total > (time.monotonic() - begun) * args.rate:
-            time.sleep(rnd.random() * 0.03)
+            time.sleep(rnd.random() * args.pause)
     for f in files:
         f.stop()
     print("writer: seed %d, %d lines" % (args.seed, total), flush=True)

@@ -226,7 +226,10 @@ BOOST_AUTO_TEST_CASE(a_full_category_is_paused_once_and_goes_on_when_there_is_ro
   paper.now_ms += 6'000;
   hop.session.tick(true, paper.now_ms);
   hop.session.tick(true, paper.now_ms + 1'000);
-  BOOST_TEST(hop.answers().alarms.size() == 1u);
+  const AgentActions& said = hop.answers();
+  BOOST_REQUIRE(said.not_read.size() == 1u);
+  BOOST_TEST(said.not_read[0].category == "web");
+  BOOST_TEST(said.not_read[0].trouble == "");
   // The Center commits: the pause ends.
   BOOST_TEST(paper.spool.advance_cursor(9, 1, paper.spool.durable(1), paper.now_ms));
   for (int i = 0; i < 5; ++i) {

@@ -195,6 +195,7 @@ BOOST_AUTO_TEST_CASE(bodies_come_back_and_cut_ones_do_not) {
       t.files[id] = {id, text, text + "/x", id, id * 7ull, id, id};
       t.cursors[{id, id}] = {id, mix64(id)};
       t.gaps[{id, id}] = {id, id, 3, 4, text, {id, 5}};
+      t.gaps[{id, id + 1}] = {id, id + 1, 3, 4, GapInfo::kGivenUp, {}, {{id, mix64(id)}, {7, 8}}};
     }
     std::string before, body;
     encode_snapshot(t, before);

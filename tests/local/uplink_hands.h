@@ -16,6 +16,12 @@ namespace tailrace::test {
 inline constexpr uint64_t kSink = 0xABCD;
 inline const std::string kSinkName = hex16(kSink);
 
+inline void name_sink(proto::Welcome& in, const std::string& uuid, bool required = true) {
+  proto::SinkWelcome& sink = *in.add_sinks();
+  sink.set_sink(uuid);
+  sink.set_required(required);
+}
+
 // The uplink with a Center's hands: says frames, collects what is sent.
 struct UplinkHop {
   explicit UplinkHop(PaperSpool& p, UplinkOptions options = {"c1", "h", "1", 4u << 20, 20ull << 30})

@@ -171,7 +171,7 @@ void welcome_two(UplinkHop& hop, Position first, Position second, uint64_t secon
     hop.uplink.frame(frame, hop.paper.now_ms);
   };
   auto w = hop.welcome_message({UplinkHop::at(1, first)});
-  w.add_sinks()->set_sink(hex16(0xBEEF));
+  test::name_sink(w, hex16(0xBEEF));
   auto& p = *w.add_positions();
   p = UplinkHop::at(1, second);
   p.set_sink(hex16(0xBEEF));

@@ -38,7 +38,7 @@ struct Ways {
     proto::Welcome w;
     w.set_center(address);
     w.set_cluster("c1");
-    w.add_sinks()->set_sink(kSinkName);
+    name_sink(w, kSinkName);
     for (const Position& p : owned) *w.add_positions() = UplinkHop::at(1, p);
     say(address, FrameType::welcome, w);
   }
@@ -279,8 +279,8 @@ struct TwoSinks {
     proto::Welcome w;
     w.set_center("a");
     w.set_cluster("c1");
-    w.add_sinks()->set_sink(kSinkName);
-    w.add_sinks()->set_sink(kOther);
+    name_sink(w, kSinkName);
+    name_sink(w, kOther);
     road.say("a", FrameType::welcome, w);
   }
   Ways road{{"a"}};
@@ -314,6 +314,31 @@ BOOST_FIXTURE_TEST_CASE(each_sink_says_where_it_is, TwoSinks) {
   const std::map<uint64_t, uint64_t> finals{{parse_hex16(kSinkName), 5}, {0xaa, 3}};
   BOOST_TEST((road.got.retired[0].finals == finals));
   BOOST_TEST(road.got.alarms.empty());
+}
+
+// Nor is it waited for much longer than for the others.
+BOOST_FIXTURE_TEST_CASE(a_sink_that_is_not_required_need_not_say_where_it_is, TwoSinks) {
+  road.paper.spool.set_required(parse_hex16(kOther), false);
+  road.uplinks.retire(77, "web", 0, true);
+  road.uplinks.retire(78, "web", 0, false);  // to this agent it cannot be said
+  const auto wait = [&](int seconds) {
+    for (int i = 0; i < seconds; i += 4) {
+      road.later(4'000);
+      road.say("a", FrameType::pong, proto::Pong());
+      static_cast<void>(road.take("a"));
+    }
+  };
+  wait(80);
+  BOOST_TEST(road.got.retired.empty());  // the others have not said it either
+  for (const uint64_t id : {77, 78}) road.say("a", FrameType::retired, retired(id, 5));
+  wait(56);
+  BOOST_TEST(road.got.retired.empty());
+  for (int i = 0; i < 3 && road.got.retired.empty(); ++i) wait(4);
+  BOOST_REQUIRE_EQUAL(road.got.retired.size(), 1u);
+  BOOST_TEST(road.got.retired[0].seq == 5u);
+  const std::map<uint64_t, uint64_t> finals{{parse_hex16(kSinkName), 5},
+                                            {0xaa, RetiredStream::kUnknown}};
+  BOOST_TEST((road.got.retired[0].finals == finals));
 }
 
 }  // namespace

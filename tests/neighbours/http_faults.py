@@ -100,11 +100,13 @@ def flipped(pieces, at):
 
 
 class HttpFaults:
-    """Doors to all of `hdfs`'s servers, which must run. `add` a Fault; `fired` lists (kind, op, path) of those done."""
+    """Doors to all of `hdfs`'s servers, which must run. `add` a Fault; `fired` lists (kind, op, path) of those done, `asked`
+    (server, op, target, how many were swallowed before, whether the last of them is still waited for) of all requests."""
 
     def __init__(self, hdfs):
         self.lock, self.faults, self.fired, self.sockets, self.ended = threading.Lock(), [], [], [], False
         self.random, self.rate = random.Random(0), 0
+        self.asked, self.swallowed, self.waited_for = [], 0, False
         servers = [*hdfs.namenodes, *hdfs.datanodes] + ([hdfs.httpfs] if hdfs.httpfs else [])
         self.doors = {server.at: "%s:%d" % (hdfs.host, free_port()) for server in servers}
         self.urls = ["http://" + self.doors[node.at] for node in hdfs.namenodes]
@@ -142,8 +144,11 @@ class HttpFaults:
                 kind = self.random.choice(KINDS[:-1])  # nobody would end a swallowed one
                 fault = Fault(kind, at=self.random.choice((-1, 0, 1, 100, 10_000, 1_000_000)) if kind == CUT_REQUEST else
                               self.random.choice((0, 10, 200)), seconds=self.random.random(), hard=self.random.random() < .5)
+            self.asked.append((server.name, request.op, request.target, self.swallowed, self.waited_for))
             if fault:
                 self.fired.append((fault.kind, request.op, request.path))
+                if fault.kind == SWALLOW:
+                    self.swallowed, self.waited_for = self.swallowed + 1, True
             return fault
 
     def keep(self, s):
@@ -186,8 +191,11 @@ class HttpFaults:
         fault = self.pick(request, server)
         kind = fault.kind if fault else ""
         if kind == SWALLOW:
-            while stream.read1(65536):
-                pass
+            try:
+                while stream.read1(65536):
+                    pass
+            finally:
+                self.waited_for = False
             return False
         if kind == LATE_REQUEST:
             time.sleep(fault.seconds)

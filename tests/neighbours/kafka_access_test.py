@@ -152,7 +152,7 @@ class Believed(Guarded):
         with self.road(SASL, "PLAIN", "limited", create="false", topic_metadata_propagation_max_ms="1000") as road:
             code, said = self.check(road)
             self.assertEqual(code, 1, said)
-            self.assertIn("Topic authorization failed (this user's ACLs need Read, Write and Describe there)", said)
+            self.assertIn("the sink's user needs Read, Write and Describe on it", said)
             judge.create_topic(self.positions(), 4, {"cleanup.policy": "compact"})
             for topic in ("web", "app"):
                 judge.create_topic(self.topic(topic), 1)

@@ -314,6 +314,26 @@ class Readers(Collects):
         self.assertEqual(b"".join(map(self.by_python, topics)), want)
         self.assertEqual(self.by_java(topics), want)
 
+    def test_pieces_that_came_again(self):
+        """Without transactions: who sent some pieces of a line is killed, and the next one sends them all."""
+        self.judge.create_topic("again.web", 1, {"max.message.bytes": "5000"})
+        self.judge.create_topic("positions.again", 1, {"cleanup.policy": "compact"})
+        rnd = random.Random(11)
+        want = ["%d %s" % (n, "".join(rnd.choices("abcdefghij", k=200_000))) for n in range(40)]
+        with Road(self.kafka, {"topic": "again.{category}", "positions_topic": "positions.again", "delivery": "at_least_once"}) as road:
+            os.makedirs(road.folder + "/web")
+            with open(road.folder + "/web/a.log", "w") as f:
+                f.writelines(line + "\n" for line in want)
+            road.start()
+            wait_for("some pieces", PATIENCE_S, lambda: self.judge.watermarks("again.web")[1] > 100)
+            road.end(signal.SIGKILL)
+            self.assertEqual(road.once().returncode, 0)
+        begins = [dict(r.headers)["seq"] for r in self.judge.read_committed("again.web") if dict(r.headers)["split"].startswith(b"0/")]
+        self.assertGreater(len(begins), len(set(begins)))
+        self.assertEqual(set(begins), set(b"%d" % n for n in range(40)))
+        for out in (self.cat(self.url("again.web")), self.by_python("again.web").decode(), self.by_java(["again.web"]).decode()):
+            self.assertEqual(set(out.splitlines()), set(want))
+
     @staticmethod
     def told(language):
         with open(os.path.join(HERE, "../../docs/formats/kafka.md")) as f:

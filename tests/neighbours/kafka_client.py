@@ -8,7 +8,7 @@ import time
 from ctypes import POINTER, byref, c_char_p, c_size_t, c_void_p
 
 import rdkafka
-from rdkafka import CONSUMER, PARTITION_EOF, PRODUCER, Handle, RdKafkaError, call, check, ms
+from rdkafka import CONSUMER, NO_RIGHT_TO_GROUP, PARTITION_EOF, PRODUCER, Handle, RdKafkaError, call, check, ms
 
 # `timestamp`: ms since 1970; `key` and `value`: bytes or None; `headers`: a tuple of (str, bytes or None).
 Record = collections.namedtuple("Record", "partition offset timestamp key headers value")
@@ -46,7 +46,8 @@ def record_of(message):
 
 
 class Reader(Handle):
-    """All records of partitions from their begin, in the order of each; with their ends, which are told as records are."""
+    """All records of partitions from their begin, in the order of each; with their ends, which are told as records are.
+    Its group is never joined: the library asks for it all the same, and may hear of no right to it before all else."""
 
     def __init__(self, properties, topic, begins, isolation="read_committed"):
         super().__init__(CONSUMER, {
@@ -76,7 +77,7 @@ class Reader(Handle):
                 records.append(record_of(message))
             elif err == PARTITION_EOF:
                 ends[message.contents.partition] = message.contents.offset
-            elif err > 0:  # what a broker said; the library's own pass, as brokers come and go
+            elif err > 0 and err != NO_RIGHT_TO_GROUP:  # a broker's; the library's own pass, as brokers come and go
                 error = RdKafkaError(err, call("message_errstr", message).decode())
             call("message_destroy", message)
         if error:
@@ -185,10 +186,17 @@ class KafkaClient:
         with self.handle(CONSUMER, **{"group.id": "judge", "isolation.level": "read_committed"}) as h:
             return low, h.watermarks(topic, partition)[1], high
 
-    def bounds(self, topic):
-        """{partition: (low, high)}, whatever transactions are open."""
-        with self.handle(CONSUMER, **{"group.id": "judge", "isolation.level": "read_uncommitted"}) as h:
-            return {p: h.watermarks(topic, p) for p in h.metadata(topic)[1][topic]}
+    def bounds(self, topic, seconds=30):
+        """{partition: (low, high)}, whatever transactions are open. A broker that has just started may not know its partitions yet."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                with self.handle(CONSUMER, **{"group.id": "judge", "isolation.level": "read_uncommitted"}) as h:
+                    return {p: h.watermarks(topic, p) for p in h.metadata(topic)[1][topic]}
+            except (RdKafkaError, TimeoutError):
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.5)
 
     def read_committed(self, topic, seconds=30, isolation="read_committed"):
         """All records up to the high watermarks that it has now. An open transaction is waited for; TimeoutError: it stays open."""

@@ -214,7 +214,8 @@ class Lines(unittest.TestCase):
     def test_a_line_that_is_too_long_for_the_broker_is_cut(self):
         judge = self.kafka.judge()
         judge.create_topic("small.web", 1, {"max.message.bytes": "20000"})
-        with Road(self.kafka, sink={"topic": "small.{category}", "positions_topic": "positions_small"}) as road:
+        # Pieces have what is needed to join them, whatever is asked for.
+        with Road(self.kafka, sink={"topic": "small.{category}", "positions_topic": "positions_small", "headers": ["none"]}) as road:
             os.makedirs(road.folder + "/web")
             long = "".join(random.Random(7).choices("abcdefghij", k=100_000))
             with open(road.folder + "/web/a.log", "w") as f:
@@ -226,8 +227,13 @@ class Lines(unittest.TestCase):
             pieces = records[1:-1]
             self.assertGreater(len(pieces), 4)
             self.assertEqual("".join(text_of(piece) for piece in pieces), long)
-            marks = [dict(piece.headers)["split"] for piece in pieces]
-            self.assertEqual(marks, [b"more"] * (len(pieces) - 1) + [b"last"])
+            self.assertEqual((records[0].headers, records[-1].headers), ((), ()))
+            at = 0
+            for headers, value in ((dict(piece.headers), piece.value) for piece in pieces):
+                self.assertEqual(headers["split"], b"%d/100000" % at)
+                self.assertEqual(headers["seq"], b"1")
+                self.assertEqual(set(headers), {"split", "seq", "stream"})
+                at += len(value)
 
     def test_a_topic_that_is_missing_waits_alone(self):
         judge = self.kafka.judge()
@@ -250,6 +256,62 @@ class Lines(unittest.TestCase):
         self.assertIn("'positions_nowhere' does not exist", said)
         self.assertIn("cleanup.policy=compact", said)
 
+    def anew(self, topic, partitions=4):
+        """As somebody deletes it and makes it again."""
+        judge = self.kafka.judge()
+        judge.delete_topic(topic)
+        wait_for("it to be gone", PATIENCE_S, lambda: topic not in judge.topics())
+        if partitions:
+            judge.create_topic(topic, partitions, {"cleanup.policy": "compact"})
+
+        def read():
+            try:
+                return len(judge.bounds(topic)) == partitions
+            except RdKafkaError as e:
+                return partitions == 0 and e.name == "UNKNOWN_TOPIC_OR_PART"
+        wait_for("all to know it", PATIENCE_S, read)
+
+    def test_positions_that_are_gone_are_said(self):
+        """Nothing is written, where its name was or into the topics, until a person says that it begins anew."""
+        judge, positions = self.kafka.judge(), "positions_anew"
+        judge.create_topic(positions, 4, {"cleanup.policy": "compact"})
+        with Road(self.kafka, sink={"topic": "anew.{category}", "positions_topic": positions, "latency": "200ms"}) as road:
+            road.write("web", 500)
+            road.start()
+            road.arrive("web", "anew.web")
+            # While it runs; its lane is read again, for another has had it.
+            sink = next(r.key.decode() for r in judge.read_committed(positions) if r.key.startswith(b"sink/"))
+            self.anew(positions)
+            other = Producer(self.kafka.at(), "tailrace.%s.web" % sink.partition("/")[2])
+            self.addCleanup(other.close)
+            other.init()
+            road.write("web", 500)
+            road.says("'web'", positions, "was it deleted?")
+            road.end(signal.SIGKILL)
+            self.assertEqual([high for _, high in judge.bounds(positions).values()], [0] * 4)
+            for partitions in (4, 0):  # not there at all: it is not made either, though create_topics would have it
+                self.anew(positions, partitions)
+                done = road.once()
+                self.assertEqual(done.returncode, 1, done.stdout)
+                self.assertIn("was it deleted?", done.stdout)
+                memory = done.stdout.rpartition("stop this Center and remove ")[2].split()[0]
+            self.assertNotIn(positions, judge.topics())
+            self.assertEqual(len(judge.read_committed("anew.web")), 500)
+            os.unlink(memory)
+            subprocess.run([TAILRACE, "spool", "forget", "--state", road.folder + "/state", "--sink", sink.partition("/")[2], "--yes"],
+                           stdout=subprocess.DEVNULL, check=True)
+            self.once(road)
+            lines = [text_of(r) for r in judge.read_committed("anew.web")]  # another sink: from the oldest that the spool has
+            self.assertEqual(lines[:500] + lines[-500:], road.written["web/a"])
+            # Positions, and no name: a Center wrote before it was asked.
+            os.unlink(memory)
+            self.anew(positions)
+            producer = Producer(self.kafka.at())
+            self.addCleanup(producer.close)
+            producer.produce(positions, "a position", b"position/web/x/0", 2)
+            producer.flush()
+            self.assertIn("Name another positions_topic", road.once().stdout)
+
     def test_check_connect_tells_what_is_there(self):
         with Road(self.kafka, sink={"positions_topic": "positions_checked", "create_topics": "false"}) as road:
             def check():
@@ -263,6 +325,11 @@ class Lines(unittest.TestCase):
             there = check()
             self.assertIn("it has 4 partitions", there.stdout)
             self.assertNotIn("cleanup.policy", there.stdout)
+            self.assertRegex(there.stdout, "find the topic web: MISSING")
+            self.kafka.judge().create_topic("web", 1)
+            whole = check()
+            self.assertEqual(whole.returncode, 0, whole.stdout)
+            self.assertIn("1 of 1 are there", whole.stdout)
 
 
 class Kills(unittest.TestCase):

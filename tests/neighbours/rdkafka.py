@@ -8,7 +8,7 @@ from ctypes import POINTER, byref, c_char_p, c_int, c_int32, c_int64, c_size_t, 
 PRODUCER, CONSUMER = 0, 1
 BEGINNING, END = -2, -1  # offsets
 LIBRARY = "librdkafka.so.1"
-PARTITION_EOF, ALL_BROKERS_DOWN = -191, -187
+PARTITION_EOF, ALL_BROKERS_DOWN, NO_RIGHT_TO_GROUP = -191, -187, 30
 NONE = -1  # no offset, no timestamp
 
 

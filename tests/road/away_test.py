@@ -3,7 +3,11 @@
 gets them too, each once. A disk that is not mounted is a directory that has been moved aside."""
 import json
 import os
+import random
+import shutil
 import signal
+import subprocess
+import unittest
 import urllib.error
 import urllib.request
 
@@ -13,6 +17,9 @@ from program import main
 
 
 class Sinks(DaemonsTest):
+    def there(self, root):
+        return self.tailrace("cat", root).stdout if os.path.isdir(root) else b""
+
     def two_sinks(self, second):
         """The usual one, and `second`."""
         self.configure("center", f"role: center\ncluster: test\nstate: {self.dir}/center\n{self.settings['center']}  second: {second}\n")
@@ -33,9 +40,6 @@ class Away(Sinks):
         super().setUp()
         self.second = self.dir + "/second"
         self.two_sinks(f"{{type: directory, root: {self.second}, timezone: UTC, roll: {{age: 2s, idle: 1s}}}}")
-
-    def there(self, root):
-        return self.tailrace("cat", root).stdout if os.path.isdir(root) else b""
 
     def both_once(self):
         for role in self.ROLES:
@@ -95,6 +99,86 @@ class Away(Sinks):
         child = self.running.pop("center")
         self.children.remove(child)
         return child.wait(30)
+
+
+SLOW = r"""
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+static unsigned seed = SEED;
+static int is_slow(int fd) {
+  char link[64], path[4096];
+  snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+  ssize_t n = readlink(link, path, sizeof(path) - 1);
+  path[n < 0 ? 0 : n] = 0;
+  return strstr(path, getenv("SLOW_BELOW")) && strstr(path, "/_stage/");
+}
+static void write_slowly(int fd) {
+  if (is_slow(fd)) usleep(rand_r(&seed) % 20000);
+}
+ssize_t pwrite(int fd, const void *bytes, size_t n, off_t at) {
+  write_slowly(fd);
+  return syscall(SYS_pwrite64, fd, bytes, n, at);
+}
+ssize_t pwritev(int fd, const struct iovec *pieces, int n, off_t at) {
+  write_slowly(fd);
+  return syscall(SYS_pwritev, fd, pieces, n, at, 0);
+}
+ssize_t pwrite64(int fd, const void *bytes, size_t n, off_t at) { return pwrite(fd, bytes, n, at); }
+ssize_t pwritev64(int fd, const struct iovec *pieces, int n, off_t at) { return pwritev(fd, pieces, n, at); }
+int fdatasync(int fd) {
+  while (is_slow(fd) && access(getenv("HANGS_WHILE"), F_OK) == 0) usleep(10000);
+  return syscall(SYS_fdatasync, fd);
+}
+"""
+
+
+class SlowDisk(Sinks):
+    """The second sink's disk takes its time for each write of a file, and does not end a sync at all."""
+
+    def setUp(self):
+        super().setUp()
+        self.second = self.dir + "/second"
+        if not shutil.which("cc"):
+            raise unittest.SkipTest("no C compiler for a library that plays such a disk")
+        seed = random.randrange(1 << 31)
+        print("seed", seed)
+        with open(self.dir + "/slow.c", "w") as file:
+            file.write(SLOW)
+        self.library, self.hang = self.dir + "/slow.so", self.dir + "/hang"
+        subprocess.run(["cc", "-shared", "-fPIC", "-DSEED=%d" % seed, "-o", self.library, self.dir + "/slow.c"], check=True)
+        self.two_sinks(f"{{type: directory, root: {self.second}, timezone: UTC, roll: {{size: 256KiB, age: 2s, idle: 1s}}}}")
+
+    def test_the_others_go_on_and_nothing_is_lost(self):
+        os.environ.update({"LD_PRELOAD": self.library, "SLOW_BELOW": self.second, "HANGS_WHILE": self.hang})
+        try:
+            self.up("center")
+        finally:
+            del os.environ["LD_PRELOAD"]
+        for role in ("local", "agent"):
+            self.up(role)
+        self.write("a.log", b"one\n")
+        for root in (self.out, self.second):
+            self.until("the first line in " + root, lambda root=root: self.there(root) == b"one\n")
+        with open(self.hang, "w"):
+            pass
+        whole = b"one\n"
+        for n in range(40):
+            lines = b"".join(b"%d %d %s\n" % (n, i, os.urandom(40).hex().encode()) for i in range(1_000))
+            self.write("a.log", lines, "ab")
+            whole += lines
+        self.until("all in the first", lambda: self.there(self.out) == whole)
+        self.assertEqual(self.there(self.second), b"one\n")
+        self.assertIsNone(self.running["center"].poll())
+        os.remove(self.hang)
+        self.until("all in the second", lambda: self.there(self.second) == whole)
+        self.down("center", signal.SIGTERM)
+        self.assertEqual(self.there(self.out), whole)
 
 
 if __name__ == "__main__":

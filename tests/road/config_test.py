@@ -52,6 +52,15 @@ class Settings(ProgramTest):
             with open(GOLDEN, "w") as file:
                 file.write("\n".join(new))
 
+    def test_centers_at_kafka_alone_need_a_zookeeper(self):
+        center = "role: center\ncluster: c1\nstate: %s/state\nlisten: 127.0.0.1:17410\n" % self.dir
+        kafka, files = "  k: {type: kafka, brokers: [b:9092]}\n", "  f: {type: directory, root: /srv/logs, timezone: UTC}\n"
+        zookeeper = "discovery: {zookeeper: \"zoo1:2181\"}\n"
+        for settings, told in ((kafka, True), (files, False), (kafka + files, False), (kafka + zookeeper, False)):
+            code, said = self.check(center + "sinks:\n" + settings)
+            self.assertEqual(code, 0, said)
+            self.assertEqual("must be the only Center of 'c1'" in said, told, said)
+
     def mutant(self, rnd, text):
         for _ in range(rnd.randint(1, 4)):
             at = rnd.randrange(len(text))

@@ -55,6 +55,32 @@ class Once(ProgramTest):
                 self.assertEqual(self.cat("--category", "web"), data)
                 self.assertEqual(summary_of(done)["lines published"], data.count(b"\n"))
 
+    def test_an_output_that_is_named_again_when_the_spool_has_let_go_of_what_it_lacks(self):
+        """It holds; with a spool reset it goes on with what comes, and what the other output has is in the other alone."""
+        def into(root, expect=0):
+            with open(self.dir + "/run.yaml", "w") as file:
+                file.write("role: run\ncluster: c1\nadmin: 127.0.0.1:0\nstate: %s/state\nspool: {size: 64MiB}\npipelines: {web: {files: "
+                           "[\"%s/*.log\"], codec: none}}\nsinks: {files: {type: directory, root: %s/%s, timezone: UTC}}\n" % (
+                               self.dir, self.logs, self.dir, root))
+            return self.tailrace("run", "--config", self.dir + "/run.yaml", "--once", expect=expect).stderr.decode()
+
+        def lines(root):
+            return self.tailrace("cat", "%s/%s" % (self.dir, root)).stdout
+        first, many, last = (b"".join(b"%s line %d %s\n" % (name, n, b"x" * 90) for n in range(count)) for name, count in (
+            (b"first", 1000), (b"many", 400_000), (b"last", 1000)))
+        self.write("a.log", first)
+        into("one")
+        self.write("a.log", many, "ab")
+        into("other")
+        self.write("a.log", last, "ab")
+        said = into("one", expect=1)
+        self.assertRegex(said, "HOLDING 'web': .*does not begin there")
+        self.assertEqual(lines("one"), first)
+        self.tailrace("spool", "reset", "--state", self.dir + "/state", "--yes")
+        into("one")
+        self.assertEqual(lines("one"), first + last)
+        self.assertTrue(lines("other").endswith(many))
+
     @unittest.skipUnless(corpus.logs(), "no real logs here")
     def test_real_logs_come_out_byte_for_byte_in_each_codec(self):
         logs = corpus.logs()

@@ -15,6 +15,7 @@
 #include "cli/progress.h"
 #include "cli/published.h"
 #include "flow/codec.h"
+#include "tests/road/run_until.h"
 
 namespace tailrace {
 namespace {
@@ -92,13 +93,7 @@ class Life {
   // Runs until `done` holds; false: it never did.
   template <class Done>
   [[nodiscard]] bool until(Done done) {
-    const int64_t end_ms = mono_ms() + kPatienceMs;
-    while (!done()) {
-      if (mono_ms() > end_ms) return false;
-      context_.restart();
-      context_.run_for(std::chrono::milliseconds(5));
-    }
-    return true;
+    return test::run_until(context_, kPatienceMs, done);
   }
   [[nodiscard]] bool to_its_end() {
     return until([this] { return over_; });

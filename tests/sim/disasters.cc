@@ -124,7 +124,7 @@ void Simulation::lose(Host& host) {
       for (size_t c = 0; c < plan_.categories; ++c)
         for (size_t at = 0; at < sinks_.size(); ++at) {
           // At Kafka a lane is lost alone: which lines it had been given before nobody counts here.
-          if (sinks_[at].topics) continue;
+          if (sinks_[at].topics || sinks_[at].optional) continue;  // nor gaps
           const std::string category = category_name(c);
           const uint64_t held = machine.center->held(at, category, {h->local_id, 0});
           if (held > 0)

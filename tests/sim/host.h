@@ -103,6 +103,9 @@ class LocalProcess final : public Process {
   bool may_hold = false;     // else it is a violation
   bool may_be_hurt = false;  // its spool: else that is one
   bool odd = false;          // its settings are drawn
+  // Its spool is small: full soon, and of what it has given up it remembers little (a few positions
+  // for each KiB of a segment), so that it may hold for a position that it cannot prove.
+  bool small = false;
   // It was told that a stream of its spool begins there for a sink.
   std::function<void(uint64_t local_id, const std::string& category, const SinkPlace&)> on_origin;
 

@@ -65,7 +65,7 @@ void draw_split(Rng& rng, Plan& plan) {
   plan.files = 1;
   plan.lines += static_cast<uint32_t>(rng.below(1'000));
   plan.until_ms += 30'000;
-  plan.split.bytes = 10 + rng.below(200);
+  plan.split.bytes = plan.split.sequence_bytes = 10 + rng.below(200);
   plan.split.each_ms = 300 + static_cast<int64_t>(rng.below(3'000));
   plan.takeover_after_ms = 3'000 + static_cast<int64_t>(rng.below(9'000));
   if (rng.chance(0.6)) {
@@ -152,9 +152,14 @@ Plan draw_plan(uint64_t seed) {
     plan.sinks = 2;
     plan.kafka = rng.chance(0.6);
     plan.faults.second_trouble = rate(rng, 0.2);
-    // Until a spool is full a dead sink holds nobody up: these have room for all.
-    if (plan.lines < 250 * plan.hosts && rng.chance(0.7))
+    plan.optional = rng.chance(0.3);
+    if (plan.optional) {
+      plan.lines += static_cast<uint32_t>(500 + rng.below(1'500));
+      if (rng.chance(0.5)) plan.dead_sink = 1;
+    } else if (plan.lines < 250 * plan.hosts && rng.chance(0.7)) {
+      // Until a spool is full a dead sink holds nobody up: these have room for all.
       plan.dead_sink = static_cast<int>(rng.below(2));
+    }
     plan.dead_from_start = plan.dead_sink >= 0 && rng.chance(0.5);
   }
   // Some kinds of disaster, each as often as it pleases.
@@ -172,6 +177,8 @@ Plan draw_plan(uint64_t seed) {
   if (rng.chance(0.4)) plan.faults.wrong_view = rate(rng, 0.05);
   draw_rare(rng, plan);
   if (rng.chance(0.2)) plan.format = FileFormat::sequence;
+  if (plan.core && plan.categories > 1 && plan.dead_sink < 0 && !plan.optional && rng.chance(0.4))
+    plan.blocked = static_cast<int>(rng.below(plan.categories));
   plan.leaves = plan.dead_sink < 0 && !plan.core && rng.chance(0.4);
   std::stable_sort(plan.disasters.begin(), plan.disasters.end(),
                    [](const Disaster& a, const Disaster& b) { return a.at_ms < b.at_ms; });
@@ -182,13 +189,13 @@ std::string Plan::text() const {
   char line[500];
   std::snprintf(
       line, sizeof line,
-      "%u hosts, %u categories with %u files each, %u Centers%s, %u sinks%s%s; %u lines "
+      "%u hosts, %u categories with %u files each, %u Centers%s, %u sinks%s%s%s; %u lines "
       "until %.3f s, files of %llu bytes%s, split above %llu in %lld ms; calls lost %.3f, "
       "late %.3f, answers lost %.3f, slow %.3f, store trouble %.3f and %.3f, "
       "wrong views %.4f; %zu "
-      "disasters\n",
+      "disasters%s\n",
       hosts, categories, files, centers, core ? " of which some stay ill" : "", sinks,
-      kafka ? " (Kafka is one)" : "",
+      kafka ? " (Kafka is one)" : "", optional ? " (one is not required)" : "",
       dead_sink < 0     ? ""
       : dead_from_start ? " of which one is away"
                         : " of which one goes",
@@ -196,7 +203,9 @@ std::string Plan::text() const {
       format == FileFormat::sequence ? " (SequenceFiles)" : "",
       static_cast<unsigned long long>(split.bytes), static_cast<long long>(split.each_ms),
       faults.call_lost, faults.call_late, faults.answer_lost, faults.slow, faults.store_trouble,
-      faults.second_trouble, faults.wrong_view, disasters.size());
+      faults.second_trouble, faults.wrong_view, disasters.size(),
+      blocked < 0 ? ""
+                  : ("; " + category_name(static_cast<size_t>(blocked)) + " is blocked").c_str());
   std::string out = line;
   for (size_t point = 0; point < kRarePoints; ++point)
     if (rare[point] > 0) out += std::string("  ") + name_of_rare(point) + "\n";

@@ -65,6 +65,8 @@ struct Plan {
   bool kafka = false;  // the last of them is Kafka
   int dead_sink = -1;  // stays away until all is published at the other; -1: none
   bool dead_from_start = false;
+  int blocked = -1;       // a category that cannot be published until all others are; -1: none
+  bool optional = false;  // the last of them is not required, and spools are small
   uint32_t files = 1;     // log files of a host in each category
   uint32_t lines = 0;     // of all files together
   int64_t until_ms = 0;   // lines are written, and things go wrong, until then

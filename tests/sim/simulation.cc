@@ -14,7 +14,6 @@ constexpr uint64_t kSequenceHeaderBytes = 200;  // so that a file holds as many 
 // Local holds back for as long as an empty answer costs it.
 constexpr int64_t kCalmMs = 15 * kMinuteMs;
 constexpr int64_t kForEverMs = 1'000 * kMinuteMs;
-constexpr int64_t kAccountMs = 1'000;
 constexpr int64_t kStopMs = 10 * kMinuteMs;
 
 std::string center_name(size_t n) { return "center-" + std::to_string(n); }
@@ -57,6 +56,7 @@ void Simulation::make_sinks() {
   for (uint32_t n = 0; n < plan_.sinks; ++n) {
     Sink& sink = sinks_.emplace_back();
     sink.identity = {world_.rng.next() | 1, cluster, "_tailrace"};
+    sink.optional = plan_.optional && n + 1 == plan_.sinks;
     sink.store = testing::MemoryStore::make();
     sink.judge = std::make_unique<Judge>(world_);
     if (plan_.kafka && n + 1 == plan_.sinks)
@@ -144,6 +144,7 @@ void Simulation::start_local(Host& host) {
   host.local->may_hold = host.may_hold();
   host.local->may_be_hurt = host.hurt;
   host.local->odd = plan_.settings;
+  host.local->small = plan_.optional;
   host.local->on_origin = [this](uint64_t local_id, const std::string& category,
                                  const SinkPlace& origin) {
     for (Sink& sink : sinks_)
@@ -202,6 +203,7 @@ void Simulation::start_center(Machine& machine) {
   std::vector<SinkOfSim> sinks;
   for (Sink& of : sinks_) {
     options.settings.sinks.push_back(draw_settings());
+    options.settings.sinks.back().required = !of.optional;
     const bool by_day = plan_.settings && world_.rng.chance(0.3);
     options.sinks.push_back(
         {of.identity,
@@ -281,6 +283,7 @@ void Simulation::calm() {
     while (!sink.aside.empty()) put_back(sink, std::string(sink.aside.begin()->first));
   }
   if (plan_.dead_sink >= 0) sinks_[plan_.dead_sink].away_until_ms = kForEverMs;
+  if (plan_.blocked >= 0) block_for_ever();
   for (auto& host : hosts_) {
     host->disk.set_fault({});
     host->no_way_until_ms.clear();
@@ -341,59 +344,6 @@ bool Simulation::drained() {
   return settled();
 }
 
-void Simulation::excuse(Host& host) {
-  host.excused = true;
-  for (Sink& sink : sinks_) sink.judge->excuse_host(host.name);
-}
-
-bool Simulation::settled() {
-  settle_lost();
-  for (const auto& host : hosts_) {
-    if (host->may_hold() && (held(*host) || (host->put_back && host->hurt))) excuse(*host);
-    if (host->owes_account() && !account_for(*host)) return false;
-  }
-  return std::all_of(sinks_.begin(), sinks_.end(), [this](const Sink& sink) {
-    return sink.away_until_ms > world_.now_ms || sink.judge->complete();
-  });
-}
-
-// What a hurt spool has lost is said, line by line: neither more nor less is missing.
-bool Simulation::account_for(Host& host) {
-  if (world_.now_ms < next_account_ms_) return false;
-  next_account_ms_ = world_.now_ms + kAccountMs;
-  bool all = true;
-  for (Sink& sink : sinks_) {
-    all = all && sink.away_until_ms <= world_.now_ms;
-    if (sink.away_until_ms > world_.now_ms) continue;
-    const testing::StoreFindings found = sink.audit();
-    for (size_t c = 0; c < plan_.categories; ++c) {
-      uint64_t lost = 0;
-      for (const auto& [stream, lines] : found.gap_lines)
-        if (stream.first == category_name(c) && host.local_ids.contains(stream.second))
-          lost += lines;
-      const uint64_t missing = sink.judge->missing(host.name, category_name(c));
-      unaccounted_ = host.name + "'s " + category_name(c) + " misses " + std::to_string(missing) +
-                     " lines, said to be lost: " + std::to_string(lost);
-      if (missing != lost) return false;
-    }
-    sink.judge->excuse_host(host.name);
-  }
-  host.excused = all;
-  return true;
-}
-
-std::string Simulation::waiting() const {
-  for (const auto& host : hosts_)
-    if (!drained(*host))
-      return "; " + host->name + " does not know that all is final: " +
-             (host->agent ? host->agent->waits_for() : "it has no agent");
-  for (const auto& host : hosts_)
-    if (host->owes_account()) return "; " + unaccounted_;
-  for (const Sink& sink : sinks_)
-    if (!sink.judge->complete()) return "; unpublished: " + sink.judge->missing();
-  return "";
-}
-
 void Simulation::run_until(int64_t ms, const char* what, const std::function<bool()>& done) {
   const int64_t end_ms = world_.now_ms + ms;
   while (!done()) {
@@ -420,10 +370,14 @@ Outcome Simulation::run() {
   keep_alive();
   run_late();
   if (plan_.leaves) leave_late();
+  if (plan_.blocked >= 0)
+    world_.after(plan_.until_ms - static_cast<int64_t>(world_.rng.below(10'000)),
+                 [this] { block_for_ever(); });
   const int64_t end_ms = world_.now_ms + plan_.until_ms;
   while (world_.now_ms < end_ms && world_.step()) continue;
   calm();
   if (plan_.dead_sink >= 0) drain_beside_the_dead();
+  if (plan_.blocked >= 0) drain_beside_the_blocked();
   run_until(kCalmMs, "not all is published and final", [this] { return drained(); });
   stopping_ = true;
   for (Machine& machine : machines_)
@@ -443,6 +397,34 @@ Outcome Simulation::run() {
   for (Machine& machine : machines_)
     if (machine.center) count(*machine.center);
   return outcome_;
+}
+
+void Simulation::block_for_ever() {
+  for (Sink& sink : sinks_)
+    sink.blocked_until_ms[category_name(static_cast<size_t>(plan_.blocked))] = kForEverMs;
+}
+
+// A category that cannot be published holds up no other, whoever dies meanwhile.
+void Simulation::drain_beside_the_blocked() {
+  const bool certain = std::all_of(sinks_.begin(), sinks_.end(),
+                                   [](const Sink& sink) { return sink.taken.empty(); }) &&
+                       std::none_of(hosts_.begin(), hosts_.end(), [](const auto& h) {
+                         return h->may_hold() || !h->lost_spools.empty();
+                       });
+  const auto published = [this](const Host& host, size_t c) {
+    return host.gone || static_cast<int>(c) == plan_.blocked ||
+           std::all_of(sinks_.begin(), sinks_.end(), [&](const Sink& sink) {
+             return sink.judge->missing(host.name, category_name(c)) == 0;
+           });
+  };
+  if (certain)
+    run_until(kCalmMs, "a category that cannot be published holds up others", [&] {
+      for (const auto& host : hosts_)
+        for (size_t c = 0; c < plan_.categories; ++c)
+          if (!published(*host, c)) return false;
+      return true;
+    });
+  for (Sink& sink : sinks_) sink.blocked_until_ms.clear();
 }
 
 uint64_t Simulation::fingerprint() const {
@@ -465,11 +447,13 @@ void Simulation::count(const CenterProcess& center) {
 void Simulation::drain_beside_the_dead() {
   // A spool that was hurt or put back gives its account when all sinks are there; what was in a
   // lost one waits for the word of each.
-  if (std::none_of(hosts_.begin(), hosts_.end(),
-                   [](const auto& h) { return h->may_hold() || !h->lost_spools.empty(); }))
+  if (std::none_of(hosts_.begin(), hosts_.end(), [this](const auto& h) {
+        return h->may_hold() || (!h->lost_spools.empty() && !plan_.optional);
+      }))
     run_until(kCalmMs, "a dead sink holds up the other", [this] { return settled(); });
   for (const auto& host : hosts_)
-    if (plan_.dead_from_start && !host->may_hold() && host->agent && host->agent->anything_final())
+    if (plan_.dead_from_start && !plan_.optional && !host->may_hold() && host->agent &&
+        host->agent->anything_final())
       world_.violated(host->name + " takes for final what a sink that was never there has not got");
   sinks_[plan_.dead_sink].away_until_ms = 0;
   world_.say("CALM", "the dead sink is back");

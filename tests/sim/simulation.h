@@ -67,7 +67,9 @@ class Simulation {
     [[nodiscard]] bool owes_account() const { return hurt && !put_back && !gone && !excused; }
     bool cloned = false;     // there are two of it
     bool log_moved = false;  // somebody took records away, for a while: it may find a HOLE
-    [[nodiscard]] bool may_hold() const { return put_back || hurt || cloned || log_moved; }
+    [[nodiscard]] bool may_hold() const {
+      return put_back || hurt || cloned || log_moved || (local && local->small && local->may_hold);
+    }
     std::map<int64_t, Backup> backups;  // by when they will be put back
     std::vector<test::VirtualDisk> lost_spools;
     bool journal_torn = false;  // what it lost may still be in the spool, and nowhere else
@@ -83,6 +85,7 @@ class Simulation {
   };
   struct Sink {
     SinkIdentity identity;
+    bool optional = false;  // not required
     std::shared_ptr<testing::MemoryStore> store;
     std::shared_ptr<Topics> topics;  // of a sink that is Kafka: nothing is in its store
     std::unique_ptr<Judge> judge;
@@ -147,12 +150,16 @@ class Simulation {
   [[nodiscard]] static bool held(const Host& host);
   [[nodiscard]] bool drained(const Host& host) const;
   bool account_for(Host& host);
+  bool account_for_given_up(Sink& sink);
+  bool lacks_what_is_lost(const Sink& sink, const Host& host, const testing::StoreFindings& found);
   void excuse(Host& host);
   // All is published at the sinks that are there, but for what somebody has said to be lost.
   bool settled();
   bool drained();
   void cut_off(Machine& machine, int64_t ms);
   void drain_beside_the_dead();
+  void block_for_ever();
+  void drain_beside_the_blocked();
   std::string waiting() const;
   void run_until(int64_t ms, const char* what, const std::function<bool()>& done);
   void count(const CenterProcess& center);

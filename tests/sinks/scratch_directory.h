@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include <boost/test/unit_test.hpp>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <string>
 
@@ -13,7 +15,7 @@ class ScratchDirectory {
  public:
   ScratchDirectory() {
     std::string name = (std::filesystem::temp_directory_path() / "tailrace-XXXXXX").string();
-    BOOST_REQUIRE(::mkdtemp(name.data()) != nullptr);
+    BOOST_REQUIRE_MESSAGE(::mkdtemp(name.data()) != nullptr, name << ": " << std::strerror(errno));
     path_ = name;
   }
   ~ScratchDirectory() {

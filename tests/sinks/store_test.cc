@@ -144,6 +144,29 @@ BOOST_AUTO_TEST_CASE(no_space_is_no_loss) {
   BOOST_TEST(must(store.records->read("app/_stage/1/a")).value() == "0123456789AB");
 }
 
+// Each try to write on a full disk would leave a piece there that nobody owns.
+BOOST_AUTO_TEST_CASE(what_is_given_up_leaves_nothing) {
+  const ScratchDirectory scratch;
+  const auto store = must(open_directory_store(scratch.path(), Exclusive::rename));
+  const auto left = [&] { return must(store.files->list("a/_stage/x")).size(); };
+  auto given_up = must(store.files->stage("a/_stage/x/1"));
+  BOOST_TEST(given_up->append({"half a file"}).ok());
+  BOOST_TEST(left() == 1u);
+  given_up.reset();
+  BOOST_TEST(left() == 0u);
+  auto finished = must(store.files->stage("a/_stage/x/2"));
+  BOOST_TEST(finished->append({"a file"}).ok());
+  BOOST_TEST(finished->finish().ok());
+  finished.reset();
+  BOOST_TEST(left() == 1u);
+  // What somebody put in its place is his.
+  auto removed = must(store.files->stage("a/_stage/x/3"));
+  BOOST_TEST(store.files->remove("a/_stage/x/3").ok());
+  const auto other = must(store.files->stage("a/_stage/x/3"));
+  removed.reset();
+  BOOST_TEST(left() == 2u);
+}
+
 BOOST_AUTO_TEST_CASE(files_of_others_are_left_alone) {
   const ScratchDirectory scratch;
   must(make_directories(scratch.path() + "/app/d"));

@@ -5,6 +5,7 @@
 #include "cli/daemon/life.h"
 #include "cli/daemon/roles.h"
 #include "cli/daemon/ways.h"
+#include "cli/lines_place.h"
 #include "discovery/discovery.h"
 
 namespace tailrace {
@@ -33,9 +34,7 @@ std::unique_ptr<Discovery> discover(asio::io_context& road, const CenterConfig& 
 
 int run_center(asio::io_context& road, StopSignals& signals, const RoleConfig& config) {
   const CenterConfig& center_config = *config.center;
-  std::string into;
-  for (const SinkSettings& sink : center_config.settings.sinks)
-    into += (into.empty() ? "" : " and ") + sink.where();
+  const std::string into = places_of(center_config.settings);
   auto stores = open_stores(center_config.settings);
   if (!stores) return failed(stores.error().text);
   Center center(road, center_config.settings, std::move(*stores));
