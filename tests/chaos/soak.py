@@ -25,6 +25,23 @@ def zoo_server(zoo):
     return next(server.at for server in zoo.servers if server.mode())
 
 
+class Crowd(Operated):
+    """Hosts and Centers of which some are told to leave, and may hear of it late, even in a later life."""
+
+    def drained(self):
+        """Who was drained is not expected any more; all others must live."""
+        for role, life in list(self.running.items()):
+            if kind(role) != "center" or life.alive() or life.process.returncode != 0 or "draining" not in life.said():
+                life.must_live()
+            else:
+                del self.running[role]
+
+    def all_live(self):
+        """In the calm who has left comes back."""
+        self.drained()
+        self.all_up()
+
+
 class Soak:
     def __init__(self, rig, rnd, seconds):
         self.rig, self.rnd, self.seconds = rig, rnd, seconds
@@ -127,12 +144,7 @@ class Soak:
             del self.drains[role]
             if process.returncode == 0 and role in self.rig.running:
                 self.rig.running.pop(role).end(20, stop=False)
-        for role, life in list(self.rig.running.items()):
-            if life.alive():
-                continue
-            if kind(role) != "center" or life.process.returncode != 0 or "draining" not in life.said():
-                life.must_live()
-            del self.rig.running[role]  # a drain, perhaps of an earlier life, was heard of late
+        self.rig.drained()
 
     def carry_out(self, what):
         try:
@@ -179,7 +191,7 @@ def main():
     args = parser.parse_args()
     seed = args.seed or random.SystemRandom().randrange(1, 1 << 31)
     with ZooKeeper(3, tick_ms=1000) as zoo:
-        rig = Operated("soak", zoo, hosts=3, centers=CENTERS)
+        rig = Crowd("soak", zoo, hosts=3, centers=CENTERS)
         return run("soak --seed %d" % seed, lambda _: Soak(rig, random.Random(seed), args.seconds).go(), rig)
 
 

@@ -115,13 +115,16 @@ class Trio(Rig):
     def freeze(self, role, stopped):
         self.running[role].process.send_signal(signal.SIGSTOP if stopped else signal.SIGCONT)
 
+    def all_live(self):
+        for life in self.running.values():
+            life.must_live()
+
     def settle(self, seconds=120, optional=True, look=None):
         """All up; until every line of the ledger is published; look(self); a stop in order; the last word of the judge."""
         self.stand()
 
         def all_there():
-            for life in self.running.values():
-                life.must_live()
+            self.all_live()
             found = self.judge_quietly(optional)
             return found if found.clean else None
         try:

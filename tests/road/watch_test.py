@@ -117,6 +117,7 @@ class Watch(WatchedTest):
     def test_not_ready_says_why_and_since_when(self):
         for role in self.ROLES:
             self.up(role)
+        self.wait_for("the Local to know the agent", lambda: self.metrics("local").get("tailrace_local_agent_connected") == 1)
         self.assertEqual(self.get("agent", "/readyz")[0], 200)
         second = f"{self.dir}/second.yaml"  # a host has one agent: this one is refused
         with open(f"{self.dir}/agent.yaml") as file:
