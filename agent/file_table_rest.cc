@@ -38,8 +38,9 @@ void FileTable::start_late(TailedFile& file, Clock now) {
   if (source.start_within_ms < 0 || file.size() == 0 || options_.once) return;
   if (now.wall_ms - file.facts().written_ms <= source.start_within_ms) return;
   FilePosition at;
-  at.offset = file.end_of_lines();
-  file.close();  // there may be more old files than descriptors
+  const auto end = file.end_of_lines();
+  at.offset = end ? *end : file.size();  // not to be read yet: old all the same
+  file.close();                          // there may be more old files than descriptors
   if (at.offset == 0) return;
   (void)session_.define_file(file.identity(), file.path(), file.generation(), source.category, at);
 }

@@ -84,15 +84,15 @@ uint64_t TailedFile::unread() const {
   return end > position_.offset ? end - position_.offset : 0;
 }
 
-uint64_t TailedFile::end_of_lines() {
+Result<uint64_t> TailedFile::end_of_lines() {
   constexpr uint64_t kReach = 4u << 20;  // more than a line may have
-  if (!open()) return 0;
+  if (auto r = open(); !r) return r.error();
   std::string piece(64u << 10, '\0');
   const uint64_t stop = size() > kReach ? size() - kReach : 0;
   for (uint64_t end = size(); end > stop;) {
     const uint64_t begin = end > piece.size() ? end - piece.size() : 0;
     const auto got = read_at(fd_.get(), piece.data(), end - begin, begin);
-    if (!got) return 0;
+    if (!got) return got.error();
     const size_t newline = std::string_view(piece.data(), *got).rfind('\n');
     if (newline != std::string_view::npos) return begin + newline + 1;
     end = begin;

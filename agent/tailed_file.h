@@ -62,8 +62,8 @@ class TailedFile {
   [[nodiscard]] bool deleted() const { return place_.facts.links == 0; }
   // Bytes that are known to stand there and were not taken, up to the limit.
   [[nodiscard]] uint64_t unread() const;
-  // The offset behind its last newline; 0 if there is none in reach (4 MiB), or it can't be read.
-  [[nodiscard]] uint64_t end_of_lines();
+  // The offset behind its last newline; 0 if there is none in reach (4 MiB).
+  [[nodiscard]] Result<uint64_t> end_of_lines();
   // Who has it open for writing; not_told: we may not ask, or the kernel cannot know.
   enum class Writers { none, some, not_told };
   [[nodiscard]] Writers writers() const;

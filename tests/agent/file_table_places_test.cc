@@ -1,4 +1,5 @@
 // Names and disks that come and go under files that stay.
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -81,6 +82,24 @@ BOOST_AUTO_TEST_CASE(start_at_the_end_of_what_is_new_only) {
   rig.dir.append("old.log", "2\n");
   rig.start(true);
   check(rig.collect(), {"2"});
+}
+
+BOOST_AUTO_TEST_CASE(start_at_the_end_of_what_cannot_be_read_yet) {
+  Rig rig;
+  rig.sources[0].start_within_ms = 0;
+  rig.clock.wall_ms = 4'000'000'000'000;
+  rig.options.first_start = true;
+  const std::string path = rig.dir.write("old.log", "before its time\n");
+  BOOST_REQUIRE(::chmod(rig.dir.path().c_str(), 0755) == 0 && ::chmod(path.c_str(), 0) == 0);
+  constexpr uid_t kNobody = 65'534;
+  const bool root = ::geteuid() == 0;
+  BOOST_REQUIRE(!root || ::seteuid(kNobody) == 0);
+  rig.start();
+  check(rig.collect(), {});
+  BOOST_REQUIRE(!root || ::seteuid(0) == 0);
+  BOOST_REQUIRE(::chmod(path.c_str(), 0644) == 0);
+  rig.dir.append("old.log", "1\n");
+  check(rig.second(), {"1"});
 }
 
 // A rotation behind a symlink happens in the target's folder, here on another disk.
