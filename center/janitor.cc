@@ -37,12 +37,11 @@ std::optional<StoreRequest> Janitor::next() {
                         Records::Parent::must_exist};
     }
     case Step::list_categories: return ListRequest{me_.names.lanes()};
+    case Step::list_stages: return ListFilesRequest{stage_directory(categories_.front())};
     case Step::list_stage: return ListFilesRequest{stage_directory(categories_.front(), log_)};
-    case Step::remove_staged:
-      return RemoveFileRequest{
-          stage_directory(categories_.front(), log_) + "/" + leftovers_.front(), true};
+    case Step::remove_staged: return RemoveFileRequest{leftovers_.front(), true};
     case Step::list_tmp: return ListRequest{me_.names.tmp(log_)};
-    case Step::remove_tmp: return RemoveRequest{me_.names.tmp(log_) + "/" + leftovers_.front()};
+    case Step::remove_tmp: return RemoveRequest{leftovers_.front()};
     case Step::remove_announcement: return RemoveRequest{me_.names.announcement(log_)};
     case Step::remove_over: return RemoveRequest{me_.names.over(log_)};
     case Step::ended: break;
@@ -52,8 +51,10 @@ std::optional<StoreRequest> Janitor::next() {
 
 void Janitor::on(const StoreReply& reply) {
   if (step_ == Step::publish) return on_published(reply);
-  if (step_ == Step::list_stage || step_ == Step::remove_staged) return on_cleared(reply);
-  if (reply.error) return end(Outcome::failed, *reply.error);
+  if (step_ == Step::list_stages || step_ == Step::list_stage || step_ == Step::remove_staged)
+    return on_cleared(reply);
+  if (reply.error && !(step_ == Step::remove_tmp && at_directory()))
+    return end(Outcome::failed, *reply.error);
   switch (step_) {
     case Step::list_log:
       epoch_ = newest_epoch(reply.names);
@@ -84,8 +85,8 @@ void Janitor::on(const StoreReply& reply) {
                    [](const std::string& name) { return valid_category(name); });
       return next_category();
     case Step::list_tmp:
-      leftovers_.assign(reply.names.begin(), reply.names.end());
-      step_ = leftovers_.empty() ? Step::remove_announcement : Step::remove_tmp;
+      take_leftovers(me_.names.tmp(log_), reply.names);
+      step_ = Step::remove_tmp;
       return;
     case Step::remove_tmp:
       leftovers_.pop_front();
@@ -97,6 +98,7 @@ void Janitor::on(const StoreReply& reply) {
       return;
     case Step::remove_over: return end(Outcome::done);
     case Step::publish:
+    case Step::list_stages:
     case Step::list_stage:
     case Step::remove_staged:
     case Step::ended: return;
@@ -105,11 +107,16 @@ void Janitor::on(const StoreReply& reply) {
 
 // What cannot be cleared up now is left for another time: the next category is not.
 void Janitor::on_cleared(const StoreReply& reply) {
-  if (reply.error) {
+  if (reply.error && !(step_ == Step::remove_staged && at_directory())) {
     waits_.emplace(Outcome::later, reply.error->within("clearing up after it"));
     leftovers_.clear();
+  } else if (step_ == Step::list_stages) {
+    if (std::find(reply.names.begin(), reply.names.end(), log_) != reply.names.end()) {
+      step_ = Step::list_stage;
+      return;
+    }
   } else if (step_ == Step::list_stage) {
-    leftovers_.assign(reply.names.begin(), reply.names.end());
+    take_leftovers(stage_directory(categories_.front(), log_), reply.names);
   } else {
     leftovers_.pop_front();
   }
@@ -117,6 +124,11 @@ void Janitor::on_cleared(const StoreReply& reply) {
   if (!leftovers_.empty()) return;
   categories_.pop_front();
   next_category();
+}
+
+void Janitor::take_leftovers(const std::string& directory, const std::vector<std::string>& names) {
+  for (const std::string& name : names) leftovers_.push_back(directory + "/" + name);
+  leftovers_.push_back(directory);
 }
 
 void Janitor::on_claim(const StoreReply& reply) {
@@ -207,7 +219,7 @@ void Janitor::after_publishing() {
 
 void Janitor::next_category() {
   if (!categories_.empty())
-    step_ = Step::list_stage;
+    step_ = Step::list_stages;
   else if (waits_)
     end(waits_->first, waits_->second);
   else

@@ -58,6 +58,7 @@ class Janitor final : public StoreProcedure {
     publish,
     write_done,
     list_categories,
+    list_stages,
     list_stage,
     remove_staged,
     list_tmp,
@@ -73,6 +74,9 @@ class Janitor final : public StoreProcedure {
   void waits(const FileRef& file, const Error& error);
   void after_publishing();
   void on_cleared(const StoreReply& reply);
+  void take_leftovers(const std::string& directory, const std::vector<std::string>& names);
+  // Is what is being removed the directory itself? It stays if it is in use after all.
+  [[nodiscard]] bool at_directory() const { return leftovers_.size() == 1; }
   void next_category();
   void end(Outcome outcome, Error error = {});
 
@@ -92,7 +96,8 @@ class Janitor final : public StoreProcedure {
   std::vector<CommittedFile> published_;
   std::vector<FileRef> gone_;
   std::deque<std::string> categories_;
-  std::deque<std::string> leftovers_;
+  std::deque<std::string>
+      leftovers_;  // paths of what is to be removed; their directory is the last
   int relists_ = 0;
   Outcome outcome_ = Outcome::failed;
   Error error_;

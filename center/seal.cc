@@ -1,5 +1,7 @@
 #include "center/seal.h"
 
+#include <algorithm>
+
 #include "base/buggify.h"
 #include "base/mutant.h"
 
@@ -7,7 +9,8 @@ namespace tailrace {
 
 namespace {
 constexpr size_t kMostKnown = 16;
-}
+constexpr size_t kMostAhead = 8;  // as many as a store far away answers at the same time
+}  // namespace
 
 void SealedLog::fold_into(const Lane& lane, std::map<StreamKey, TableRow>& table) const {
   const auto found = lanes.find(lane);
@@ -37,7 +40,14 @@ Seal::Seal(StoreNames names, uint64_t cluster, uint64_t sink, std::string log, u
 
 std::optional<StoreRequest> Seal::next() {
   switch (step_) {
-    case Step::read_entry: return ReadRequest{names_.entry(name_, entry_)};
+    case Step::read_entries: {
+      uint64_t end = entry_ + ahead_;
+      if (known_) end = std::max(entry_ + 1, std::min(end, known_->from_entry));
+      ReadsRequest several;
+      for (uint64_t entry = entry_; entry < end; ++entry)
+        several.names.push_back(names_.entry(name_, entry));
+      return several;
+    }
     case Step::list_absent:
     case Step::list_fence: return ListRequest{names_.log(name_)};
     case Step::read_manifest:
@@ -63,22 +73,13 @@ std::optional<StoreRequest> Seal::next() {
 void Seal::on(const StoreReply& reply) {
   if (reply.error) return fail(*reply.error);
   switch (step_) {
-    case Step::read_entry:
-      // Absent proves nothing by itself: the FENCE's CAS decides.
-      if (!reply.record && mutant(Mutant::end_believed)) {
-        outcome_ = Outcome::sealed;
-        step_ = Step::ended;
-      } else if (!reply.record)
-        step_ = Step::list_absent;
-      else
-        on_record(*reply.record);
-      return;
+    case Step::read_entries: return on_records(reply.records);
     case Step::write_fence:
       if (reply.cas == Cas::no_directory)
         return fail(Error{Error::Kind::rejected,
                           "the commit log of " + name_ + " has no directory: somebody removed it"});
       // Won: sealed; lost: an entry came in between, or another's FENCE. Reading tells either way.
-      step_ = Step::read_entry;
+      step_ = Step::read_entries;
       return;
     case Step::list_absent:
     case Step::list_fence: return on_names(reply.names);
@@ -95,6 +96,24 @@ void Seal::on(const StoreReply& reply) {
     }
     case Step::ended: return;
   }
+}
+
+void Seal::on_records(const std::vector<std::optional<std::string>>& records) {
+  for (const std::optional<std::string>& record : records) {
+    if (!record) return on_absent();
+    on_record(*record);
+    if (step_ != Step::read_entries) return;
+  }
+  ahead_ = std::min(ahead_ * 2, kMostAhead);
+}
+
+void Seal::on_absent() {
+  ahead_ = 1;
+  // It proves nothing by itself: the FENCE's CAS decides.
+  step_ = Step::list_absent;
+  if (!mutant(Mutant::end_believed)) return;
+  outcome_ = Outcome::sealed;
+  step_ = Step::ended;
 }
 
 void Seal::on_record(const std::string& bytes) {
@@ -153,7 +172,7 @@ void Seal::on_manifest(const StoreReply& reply) {
   log_.last.reset();
   previous_crc_.reset();
   entry_ = folded_.second + 1;
-  step_ = Step::read_entry;
+  step_ = Step::read_entries;
   look_at_known();
 }
 

@@ -1,7 +1,7 @@
 // SEAL: walks an incarnation's commit log from an entry to its end and closes it there with a
-// FENCE, so that nothing can be added any more; what it read tells where every lane stands. And
-// what was learned so of all logs. Thread: the road. A machine (store_procedure.h).
-// docs/protocol.md, "ACQUIRE" and "JANITOR".
+// FENCE, so that nothing can be added any more; what it read tells where every lane stands. Of a
+// long log several entries are read at the same time. And what was learned so of all logs. Thread:
+// the road. A machine (store_procedure.h). docs/protocol.md, "ACQUIRE" and "JANITOR".
 #pragma once
 
 #include <map>
@@ -48,7 +48,7 @@ class Seal final : public StoreProcedure {
 
  private:
   enum class Step {
-    read_entry,
+    read_entries,
     list_absent,  // nothing stands there: the end, or folded into a manifest?
     write_fence,
     list_fence,  // a FENCE stands there: the end, or put where entries were folded?
@@ -56,6 +56,8 @@ class Seal final : public StoreProcedure {
     read_before_fence,
     ended
   };
+  void on_records(const std::vector<std::optional<std::string>>& records);
+  void on_absent();
   void on_record(const std::string& bytes);
   void on_names(const std::vector<std::string>& names);
   void on_manifest(const StoreReply& reply);
@@ -71,7 +73,8 @@ class Seal final : public StoreProcedure {
   uint64_t entry_;
   uint64_t fence_uuid_;
   int64_t now_ms_;
-  Step step_ = Step::read_entry;
+  Step step_ = Step::read_entries;
+  size_t ahead_ = 1;  // how many entries are asked for at the same time
   std::optional<uint32_t> previous_crc_;
   std::pair<uint64_t, uint64_t> folded_;  // entries of the manifest to be read
   SealedLog log_;

@@ -30,6 +30,15 @@ StoreReply call_store(const StoreRequest& request, Records& records, Files& file
     return answer(records.read(r->name), [](StoreReply& reply, std::optional<std::string> record) {
       reply.record = std::move(record);
     });
+  if (const auto* r = std::get_if<ReadsRequest>(&request)) {
+    StoreReply reply;
+    for (const std::string& name : r->names) {
+      auto record = records.read(name);
+      if (!record) return answer(Result<void>(record.error()));
+      reply.records.push_back(*std::move(record));
+    }
+    return reply;
+  }
   const auto names = [](StoreReply& reply, std::vector<std::string> list) {
     reply.names = std::move(list);
   };

@@ -1,10 +1,12 @@
 #include "center/store_driver.h"
 
 #include <algorithm>
+#include <asio/redirect_error.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/use_awaitable.hpp>
 #include <chrono>
 
+#include "base/spawn.h"
 #include "center/store_call.h"
 
 namespace tailrace {
@@ -27,12 +29,45 @@ asio::awaitable<void> StoreDriver::pause(int64_t ms) {
   co_await timer.async_wait(asio::use_awaitable);
 }
 
+// Reads that are under way together: who asked waits for the last one.
+struct StoreDriver::Several {
+  explicit Several(asio::io_context& road) : last(road, asio::steady_timer::time_point::max()) {}
+  StoreReply reply;
+  size_t left = 0;
+  asio::steady_timer last;
+};
+
+asio::awaitable<void> StoreDriver::read_one(std::shared_ptr<Several> several, size_t at,
+                                            std::string name, std::function<bool()> current) {
+  StoreRequest request = ReadRequest{std::move(name)};
+  StoreReply one = co_await perform(std::move(request), std::move(current));
+  if (one.error) several->reply.error = std::move(one.error);
+  several->reply.records[at] = std::move(one.record);
+  if (--several->left == 0) several->last.cancel();
+}
+
+asio::awaitable<StoreReply> StoreDriver::read_all(std::vector<std::string> names,
+                                                  std::function<bool()> current) {
+  const auto several = std::make_shared<Several>(road_);
+  several->left = names.size();
+  several->reply.records.resize(names.size());
+  for (size_t at = 0; at < names.size(); ++at)
+    spawn(road_, "a read of several", read_one(several, at, std::move(names[at]), current));
+  while (several->left > 0) {
+    asio::error_code cancelled;
+    co_await several->last.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+  }
+  co_return std::move(several->reply);
+}
+
 asio::awaitable<StoreReply> StoreDriver::perform(StoreRequest request,
                                                  std::function<bool()> current) {
   if (const auto* r = std::get_if<PauseRequest>(&request)) {
     co_await pause(r->ms);
     co_return StoreReply{};
   }
+  if (auto* r = std::get_if<ReadsRequest>(&request))
+    co_return co_await read_all(std::move(r->names), std::move(current));
   const bool again = is_repeated(request);
   int64_t pause_ms = kFirstPauseMs;
   for (;;) {

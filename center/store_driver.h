@@ -26,13 +26,19 @@ class StoreDriver {
   // end.
   asio::awaitable<bool> drive(std::shared_ptr<StoreProcedure> procedure,
                               std::function<bool()> current);
-  // One request, repeated while the answer is retry_later (not PublishRequest).
+  // One request, repeated while the answer is retry_later (not PublishRequest). Of ReadsRequest
+  // each read is on a worker of its own, and repeated by itself.
   asio::awaitable<StoreReply> perform(StoreRequest request, std::function<bool()> current);
   // Not empty: what the store has been answering for a while.
   [[nodiscard]] const std::string& trouble() const { return trouble_; }
 
  private:
+  struct Several;
   asio::awaitable<void> pause(int64_t ms);
+  asio::awaitable<StoreReply> read_all(std::vector<std::string> names,
+                                       std::function<bool()> current);
+  asio::awaitable<void> read_one(std::shared_ptr<Several> several, size_t at, std::string name,
+                                 std::function<bool()> current);
 
   asio::io_context& road_;
   Workers& workers_;

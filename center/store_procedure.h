@@ -22,6 +22,11 @@ struct CasRequest {
 struct ReadRequest {
   std::string name;
 };
+// Several at the same time, in no order: what one of them shows may be newer than what the next one
+// does.
+struct ReadsRequest {
+  std::vector<std::string> names;
+};
 struct ListRequest {
   std::string directory;
 };
@@ -45,18 +50,19 @@ struct RemoveFileRequest {
 struct PauseRequest {
   int64_t ms = 0;
 };
-using StoreRequest =
-    std::variant<CasRequest, ReadRequest, ListRequest, RemoveRequest, MakeDirectoryRequest,
-                 PublishRequest, ListFilesRequest, RemoveFileRequest, PauseRequest>;
+using StoreRequest = std::variant<CasRequest, ReadRequest, ReadsRequest, ListRequest, RemoveRequest,
+                                  MakeDirectoryRequest, PublishRequest, ListFilesRequest,
+                                  RemoveFileRequest, PauseRequest>;
 
 // What came of a request: the fields that belong to its kind. A request that may succeed later is
 // repeated by the driver and never answered with retry_later, but for PublishRequest and
 // ListFilesRequest: a category that cannot be looked into holds up no other.
 struct StoreReply {
   std::optional<Error> error;
-  Cas cas = Cas::lost;                // CasRequest
-  std::optional<std::string> record;  // ReadRequest
-  std::vector<std::string> names;     // ListRequest, ListFilesRequest
+  Cas cas = Cas::lost;                              // CasRequest
+  std::optional<std::string> record;                // ReadRequest
+  std::vector<std::optional<std::string>> records;  // ReadsRequest: of each name
+  std::vector<std::string> names;                   // ListRequest, ListFilesRequest
   Published published = Published::now;
 };
 

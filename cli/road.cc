@@ -22,7 +22,7 @@ SinkStore open_directory_sink(const SinkSettings& sink) {
 }
 
 Result<SinkStore> open_hdfs_sink(const SinkSettings& sink, const std::string& state_dir) {
-  constexpr size_t kUploads = 4, kCalls = 4;
+  constexpr size_t kUploads = 4, kCalls = 8;
   auto store = open_hdfs_store(hdfs_settings(sink, state_dir + "/spill"));
   if (!store) return store.error();
   return SinkStore{std::move(store->records), std::move(store->files), kUploads, kCalls, {}};

@@ -40,7 +40,7 @@ class Files {
   virtual Result<std::unique_ptr<StagedFile>> stage(const std::string& staged) = 0;
   // PUBLISH. retry_later: not possible now, or not known; call again. Thread: a worker.
   virtual Result<Published> publish(const std::string& staged, const std::string& final_path) = 0;
-  // Absent is fine. Thread: a worker.
+  // Absent is fine; an empty directory may be named too. Thread: a worker.
   virtual Result<void> remove(const std::string& staged) = 0;
   // Names in a stage directory, for GC. Thread: a worker.
   virtual Result<std::vector<std::string>> list(const std::string& directory) = 0;

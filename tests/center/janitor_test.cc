@@ -2,6 +2,7 @@
 // possible.
 #include "center/janitor.h"
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 
 #include "center/collect.h"
@@ -143,6 +144,20 @@ BOOST_AUTO_TEST_CASE(a_category_that_cannot_be_listed_holds_up_no_other) {
   dead.block("nothing");
   BOOST_TEST((dead.finish().outcome() == Janitor::Outcome::done));
   BOOST_TEST(!dead.stands("b/_stage/" + kLog + "/rest"));
+}
+
+BOOST_AUTO_TEST_CASE(no_directory_of_its_own_is_left) {
+  DeadCenter dead({"a", "b"});
+  BOOST_REQUIRE(dead.files->stage(stage_directory("a", kLog) + "/rest").ok());
+  const std::string other = stage_directory("b", "1700000000009-00000000000000cc");
+  BOOST_REQUIRE(dead.files->stage(other + "/rest").ok());
+  dead.write(dead.names.tmp(kLog) + "/0000000000000001", "a record that got no name");
+  BOOST_TEST((dead.finish().outcome() == Janitor::Outcome::done));
+  BOOST_TEST(dead.files->list("a/_stage").value().empty());
+  BOOST_TEST(dead.files->list("b/_stage").value().size() == 1u);
+  BOOST_TEST(dead.stands(other + "/rest"));
+  const auto tmp = dead.records->list(parent_path(dead.names.tmp(kLog)));
+  BOOST_TEST((std::find(tmp->begin(), tmp->end(), kLog) == tmp->end()));
 }
 
 BOOST_AUTO_TEST_CASE(what_is_finished_is_not_cleared_up_again) {

@@ -52,6 +52,8 @@ struct LoggedStore {
   }
   StoreReply call(const StoreRequest& request) {
     if (const auto* read = std::get_if<ReadRequest>(&request)) reads.push_back(read->name);
+    if (const auto* several = std::get_if<ReadsRequest>(&request))
+      reads.insert(reads.end(), several->names.begin(), several->names.end());
     return call_store(request, *records, *files, "tmp-" + std::to_string(++tmps));
   }
   void write(const std::string& name, const std::string& bytes) {

@@ -76,6 +76,20 @@ BOOST_AUTO_TEST_CASE(what_is_known_of_a_log_is_not_read_again) {
       }
 }
 
+BOOST_AUTO_TEST_CASE(entries_of_a_long_log_are_read_at_the_same_time) {
+  SealedStore s(100);
+  Seal seal(s.names, 1, 2, kLog, 0, 77, 0);
+  int requests = 0;
+  while (const auto request = seal.next()) {
+    ++requests;
+    seal.on(s.call(*request));
+  }
+  BOOST_REQUIRE(seal.outcome() == Seal::Outcome::sealed);
+  BOOST_TEST(seal.log().last.value().entry == 99u);
+  BOOST_TEST(requests < 25);
+  BOOST_TEST(s.reads.size() < 100u + 16);
+}
+
 BOOST_AUTO_TEST_CASE(those_who_need_a_log_walk_through_it_one_at_a_time) {
   SealedStore s(9);
   Acquirer me = s.acquirer("1700000000001-00000000000000bb", "b:1", 5);

@@ -2,7 +2,11 @@
 #include "center/store_driver.h"
 
 #include <boost/test/unit_test.hpp>
+#include <chrono>
+#include <condition_variable>
 #include <future>
+#include <mutex>
+#include <utility>
 
 #include "base/spawn.h"
 #include "tests/sinks/memory_store.h"
@@ -37,6 +41,58 @@ BOOST_AUTO_TEST_CASE(a_call_that_waits_for_its_worker_outlives_the_driver) {
     others.set_value();
   }
   BOOST_TEST(records->read(kName).value().value() == "a claim");
+}
+
+// Answers only when all that it waits for have come; one of them must come twice.
+class Meeting final : public Records {
+ public:
+  explicit Meeting(size_t guests) : guests_(guests) {}
+  Result<std::optional<std::string>> read(const std::string& name) override {
+    std::unique_lock lock(mutex_);
+    ++came_;
+    all_.notify_all();
+    if (!all_.wait_for(lock, std::chrono::seconds(20), [this] { return came_ >= guests_; }))
+      return Error{Error::Kind::rejected, name + " is alone"};
+    if (name == "b" && !std::exchange(refused_, true))
+      return Error{Error::Kind::retry_later, "once more"};
+    if (name == "absent") return std::optional<std::string>();
+    return std::optional<std::string>("of " + name);
+  }
+  Result<Cas> cas(const std::string&, std::string_view, Parent, const std::string&) override {
+    return Cas::lost;
+  }
+  Result<std::vector<std::string>> list(const std::string&) override {
+    return std::vector<std::string>();
+  }
+  Result<void> remove(const std::string&) override { return {}; }
+  Result<void> make_directory(const std::string&) override { return {}; }
+
+ private:
+  const size_t guests_;
+  std::mutex mutex_;
+  std::condition_variable all_;
+  size_t came_ = 0;
+  bool refused_ = false;
+};
+
+asio::awaitable<void> read_all(StoreDriver& driver, StoreReply& reply) {
+  StoreRequest request = ReadsRequest{{"a", "b", "absent", "c"}};
+  std::function<bool()> always = [] { return true; };
+  reply = co_await driver.perform(std::move(request), std::move(always));
+}
+
+BOOST_AUTO_TEST_CASE(reads_of_one_request_are_made_at_the_same_time) {
+  Meeting records(4);
+  const auto files = MemoryStore::make()->files();
+  asio::io_context road;
+  Workers workers(road, "store", 4);
+  StoreDriver driver(road, workers, records, *files, [] { return std::string("_tailrace/tmp"); });
+  StoreReply reply;
+  spawn(road, "several reads", read_all(driver, reply));
+  road.run();
+  BOOST_TEST(!reply.error);
+  const std::vector<std::optional<std::string>> expected = {"of a", "of b", std::nullopt, "of c"};
+  BOOST_TEST((reply.records == expected));
 }
 
 }  // namespace

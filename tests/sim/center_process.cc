@@ -225,6 +225,8 @@ void CenterProcess::perform(size_t sink, Request request, uint64_t life, Answere
     return after(pause->ms, [this, sink, life, then = std::move(then)] {
       if (life == hub_->life(sink)) then({});
     });
+  if (const auto* several = std::get_if<ReadsRequest>(request.get()))
+    return read_all(sink, several->names, life, std::move(then));
   call(
       sink, request,
       [this, sink, request, life, then = std::move(then), pause_ms](StoreReply reply) {
@@ -236,6 +238,20 @@ void CenterProcess::perform(size_t sink, Request request, uint64_t life, Answere
             perform(sink, request, life, then, std::min(pause_ms * 2, kLongestPauseMs));
         });
       });
+}
+
+void CenterProcess::read_all(size_t sink, const std::vector<std::string>& names, uint64_t life,
+                             Answered then) {
+  const auto all = std::make_shared<StoreReply>();
+  const auto left = std::make_shared<size_t>(names.size());
+  all->records.resize(names.size());
+  for (size_t at = 0; at < names.size(); ++at)
+    perform(sink, std::make_shared<const StoreRequest>(ReadRequest{names[at]}), life,
+            [all, left, at, then](StoreReply one) {
+              if (one.error) all->error = std::move(one.error);
+              all->records[at] = std::move(one.record);
+              if (--*left == 0) then(std::move(*all));
+            });
 }
 
 void CenterProcess::drive(size_t sink, std::shared_ptr<StoreProcedure> procedure, uint64_t life) {

@@ -75,6 +75,8 @@ class CenterProcess final : public Process {
              uint64_t term);
   // One request until it is answered; `then` only while the sink's life is still `life`.
   void perform(size_t sink, Request request, uint64_t life, Answered then, int64_t pause_ms = 50);
+  // Each goes its own way.
+  void read_all(size_t sink, const std::vector<std::string>& names, uint64_t life, Answered then);
   // One try, over the network.
   void call(size_t sink, Request request, Answered then);
   [[nodiscard]] bool cut_off(size_t sink) const {

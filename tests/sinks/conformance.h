@@ -164,6 +164,22 @@ inline void publishing_never_replaces(const std::function<StoreClient()>& client
   BOOST_TEST(must(a.files->list("app/_stage/1")).empty());  // the rest of the second is gone
 }
 
+inline void an_empty_stage_directory_can_be_removed(const std::function<StoreClient()>& client) {
+  const StoreClient a = client(), b = client();
+  const auto file = must(a.files->stage("app/_stage/1/a"));
+  must(file->append({"x"}));
+  must(file->finish());
+  BOOST_TEST(!b.files->remove("app/_stage/1").ok());
+  must(b.files->remove("app/_stage/1/a"));
+  must(b.files->remove("app/_stage/1"));
+  BOOST_TEST(must(a.files->list("app/_stage")).empty());
+  // Whose it was may be alive after all.
+  const auto late = must(a.files->stage("app/_stage/1/b"));
+  must(late->append({"y"}));
+  must(late->finish());
+  BOOST_TEST(must(b.files->list("app/_stage")) == Names{"1"});
+}
+
 inline void a_staged_file_taken_away_is_not_finished(const std::function<StoreClient()>& client) {
   const StoreClient a = client();
   const auto file = must(a.files->stage("app/_stage/1/a"));
@@ -187,6 +203,7 @@ inline void check_store(const EmptyStore& empty_store) {
       {"a staged name is used once", a_staged_name_is_used_once},
       {"publishing again changes nothing", publishing_again_changes_nothing},
       {"publishing never replaces", publishing_never_replaces},
+      {"an empty stage directory can be removed", an_empty_stage_directory_can_be_removed},
       {"a staged file taken away is not finished", a_staged_file_taken_away_is_not_finished},
   };
   for (const auto& [name, scenario] : scenarios) BOOST_TEST_CONTEXT(name) scenario(empty_store());
