@@ -93,6 +93,9 @@ BOOST_AUTO_TEST_CASE(addresses_are_read) {
 
 BOOST_AUTO_TEST_CASE(properties_that_would_break_the_promise_are_refused) {
   BOOST_TEST(!check_kafka_property("acks").ok());
+  BOOST_TEST(!check_kafka_property("batch.size").ok());
+  BOOST_TEST(!check_kafka_property("message.max.bytes").ok());
+  BOOST_TEST(!check_kafka_property("auto.offset.reset").ok());
   BOOST_TEST(!check_kafka_property("transactional.id").ok());
   BOOST_TEST(!check_kafka_property("sasl.kerberos.kinit.cmd").ok());
   BOOST_TEST(check_kafka_property("compression.codec").ok());
