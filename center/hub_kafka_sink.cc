@@ -44,14 +44,19 @@ void Hub::KafkaSink::pump() {
 void Hub::KafkaSink::act(CallKafka& action) { hub.out.work.push_back({at, std::move(action)}); }
 
 Judgement Hub::KafkaSink::take(const LocalLink& link, const LocalLink::Stream& stream,
-                               const BatchHead& head, const std::string& payload, bool*) {
+                               const BatchHead& head, const std::string& payload,
+                               bool* clock_skewed) {
   KafkaBatch batch{
       stream.key, link.host, head.fields(), std::make_shared<const std::string>(payload), {}};
   for (size_t i = 0; options.paths && i < head.source_count(); ++i) {
     const SourceRange source = head.source(i);
     batch.sources.push_back({source.lines, link.paths.of(source.file)});
   }
-  return kafka->take(stream.category, std::move(batch), hub.now);
+  const Bucket bucket = head.fields().bucket;
+  const Judgement judgement = kafka->take(stream.category, std::move(batch), hub.now);
+  if (judgement == Judgement::take && sane_bucket(bucket, hub.now.wall_ms) != bucket)
+    *clock_skewed = true;
+  return judgement;
 }
 
 }  // namespace tailrace

@@ -21,7 +21,7 @@ std::string to_make(const KafkaSettings& settings, const std::string& topic, siz
   return "kafka-topics.sh --bootstrap-server " + servers(settings) + " --create --topic " + topic +
          " --partitions 16 --replication-factor " +
          std::to_string(std::clamp<size_t>(brokers, 1, kCopies)) +
-         (positions ? " --config cleanup.policy=compact" : "");
+         (positions ? positions_config_options() : "");
 }
 
 std::string to_set(const KafkaSettings& settings, const std::string& topic,

@@ -1,16 +1,14 @@
 #include "sinks/kafka/kafka.h"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <map>
 #include <optional>
 
+#include "base/clock.h"
 #include "base/log.h"
-#include "base/newlines.h"
-#include "base/random.h"
-#include "flow/codec.h"
+#include "sinks/kafka/kafka_cutter.h"
 #include "sinks/kafka/kafka_handle.h"
+#include "sinks/kafka/kafka_reading.h"
 #include "sinks/kafka/kafka_window.h"
 
 namespace tailrace {
@@ -21,12 +19,16 @@ constexpr int kFlushMs = 10;
 constexpr const char* kGiveUpMs = "15000";   // of a transaction, or of a record without one
 constexpr size_t kUsualMessage = 1'000'000;  // the client's limit, unless a topic's is less
 constexpr size_t kMostMessage = 100'000'000;
-constexpr size_t kRecordOverhead = 512;  // of a record, beside its headers
 
 KafkaReply not_done(KafkaReply::Outcome outcome, std::string why) {
   KafkaReply reply;
   reply.outcome = outcome;
   reply.why = std::move(why);
+  return reply;
+}
+KafkaReply lacking(std::string why) {
+  KafkaReply reply = not_done(KafkaReply::Outcome::again, std::move(why));
+  reply.lacks = true;
   return reply;
 }
 }  // namespace
@@ -45,25 +47,15 @@ struct Kafka::State {
     size_t most_bytes = kUsualMessage;  // of a record
     bool initialised = false;
     bool in_transaction = false;
+    std::unique_ptr<kafka::Reading> reading;    // under way
+    std::map<StreamKey, KafkaPosition> newest;  // that it has found
     KafkaWindow window;
+    KafkaTimes times;
     // How far the write under way has come.
     bool writing = false;
-    size_t batch = 0, position = 0, offset = 0;
-    size_t line = 0;  // where the line begins that `offset` is in
-    uint64_t seq = 0;
-    std::string stream;         // the batch's, as its header says it
-    size_t source = 0;          // of the batch, that the next line came from
-    uint64_t source_lines = 0;  // of it that were written
-    bool inflated = false, packed = false;
-    std::string raw;
-
-    void next_line(const KafkaBatch& of) {
-      line = offset;
-      ++seq;
-      if (source == of.sources.size() || ++source_lines < of.sources[source].lines) return;
-      ++source;
-      source_lines = 0;
-    }
+    size_t batch = 0, position = 0;
+    int64_t when_ms = 0;  // that the batch's records say
+    KafkaCutter cutter;
   };
 
   [[nodiscard]] KafkaReply failed(const Producer& producer, const rd_kafka_error_t* error,
@@ -76,8 +68,8 @@ struct Kafka::State {
   KafkaReply write(Producer& producer, const std::string& category, const KafkaWrite& what);
   static std::optional<KafkaReply> flush(Producer& producer);
   KafkaReply commit(Producer& producer);
-  bool prepare(Producer& producer, const KafkaBatch& batch);
-  rd_kafka_resp_err_t produce_next(Producer& producer, const KafkaBatch& batch);
+  void prepare(Producer& producer, const std::string& category, const KafkaBatch& batch);
+  static rd_kafka_resp_err_t produce_next(Producer& producer);
   rd_kafka_resp_err_t produce_position(Producer& producer, const std::string& category,
                                        const KafkaPosition& position) const;
 
@@ -88,9 +80,9 @@ struct Kafka::State {
   KafkaSettings settings;
   KafkaIdentity identity;  // its partitions are 0 until they were read
   uint64_t center = 0;
-  std::map<std::string, Producer> producers;           // by category
-  std::map<std::string, size_t> most_bytes;            // of a record, by topic
-  std::array<std::unique_ptr<Inflater>, 4> inflaters;  // by codec
+  std::map<std::string, Producer> producers;  // by category
+  std::map<std::string, size_t> most_bytes;   // of a record, by topic
+  KafkaCutter::Inflaters inflaters;
 };
 
 KafkaReply Kafka::State::failed(const Producer& producer, const rd_kafka_error_t* error,
@@ -155,13 +147,14 @@ KafkaReply Kafka::State::open(const KafkaCall& call, const KafkaOpen& what) {
   size_t& most = most_bytes.try_emplace(topic, producer.most_bytes).first->second;
   const auto config = kafka::config_of(producer.handle.get(), topic);
   if (const auto said = config.find("max.message.bytes"); said != config.end())
-    most = std::clamp<size_t>(std::strtoull(said->second.c_str(), nullptr, 10), 2 * kRecordOverhead,
-                              kMostMessage);
+    most = std::clamp<size_t>(std::strtoull(said->second.c_str(), nullptr, 10),
+                              KafkaCutter::kLeastRecord, kMostMessage);
   if (most < producer.most_bytes && producer.most_bytes == kUsualMessage) {
     close(producer);
     return not_done(KafkaReply::Outcome::again, "the topic's limit was read");
   }
   producer.most_bytes = most;
+  producer.times = kafka_times(config);
   return {};
 }
 
@@ -184,16 +177,18 @@ std::optional<KafkaReply> Kafka::State::find_topic(Producer& producer,
   auto partitions = kafka::partitions_of(settings, producer.handle.get(), name, &absent);
   if (!partitions && absent && settings.create_topics) {
     const auto made = kafka::create(producer.handle.get(), name, -1, false);
-    if (!made) return not_done(KafkaReply::Outcome::again, made.error().text);
+    if (!made) return lacking(made.error().text);
     partitions = kafka::partitions_of(settings, producer.handle.get(), name, &absent);
   }
-  if (!partitions)
-    return not_done(
-        KafkaReply::Outcome::again,
-        producer.words.behind(partitions.error().text +
-                              (absent && !settings.create_topics
-                                   ? ": create it, or set create_topics: true; its lines wait"
-                                   : "")));
+  if (!partitions) {
+    const std::string why = producer.words.behind(
+        partitions.error().text + (absent && !settings.create_topics
+                                       ? ": create it, or set create_topics: true; its lines wait"
+                                       : ""));
+    return partitions.error().kind == Error::Kind::rejected
+               ? lacking(why)
+               : not_done(KafkaReply::Outcome::again, why);
+  }
   producer.partitions = *partitions;
   return std::nullopt;
 }
@@ -213,32 +208,45 @@ std::optional<KafkaReply> Kafka::State::look_whose() {
   return std::nullopt;
 }
 
+// Goes on where it stopped, if it is not at the end yet.
 KafkaReply Kafka::State::read_positions(Producer& producer, const std::string& category) {
-  KafkaReply reply;
-  std::map<StreamKey, KafkaPosition> newest;
-  const int32_t partition = positions_partition(category, identity.partitions);
-  const auto reached =
-      kafka::read(settings, partition, producer.handle.get(), true,
-                  [&](std::string_view key, std::string_view value) -> Result<void> {
-                    auto position = decode_position(category, key, value);
-                    if (!position) return position.error();
-                    if (!*position) return {};
-                    // Nobody's goes back; of Centers that do not fence each other the highest.
-                    KafkaPosition& at = newest[(*position)->key];
-                    if ((*position)->at.seq >= at.at.seq) at = **position;
-                    return {};
-                  });
-  if (!reached) {
-    const bool later = reached.error().kind == Error::Kind::retry_later;
+  const auto failed = [&](const Error& error) {
+    producer.reading.reset();
+    const bool later = error.kind == Error::Kind::retry_later;
     return not_done(later ? KafkaReply::Outcome::again : KafkaReply::Outcome::over,
-                    producer.words.behind(reached.error().text));
+                    producer.words.behind(error.text));
+  };
+  if (!producer.reading) {
+    auto begun = kafka::Reading::begin(settings, positions_partition(category, identity.partitions),
+                                       producer.handle.get(), true);
+    if (!begun) return failed(begun.error());
+    producer.reading = std::move(*begun);
+    producer.newest.clear();
   }
+  const auto each = [&](std::string_view key, std::string_view value) -> Result<void> {
+    auto position = decode_position(category, key, value);
+    if (!position) return position.error();
+    if (!*position) return {};
+    // Nobody's goes back; of Centers that do not fence each other the highest.
+    KafkaPosition& at = producer.newest[(*position)->key];
+    if ((*position)->at.seq >= at.at.seq) at = **position;
+    return {};
+  };
+  const auto whole = producer.reading->go_on(kKafkaCallMs, each);
+  if (!whole) return failed(whole.error());
+  KafkaReply reply;
+  reply.end = static_cast<uint64_t>(producer.reading->at());
+  reply.target = static_cast<uint64_t>(producer.reading->target());
+  if (!*whole) {
+    reply.why = producer.reading->waits_for();
+    return reply;
+  }
+  producer.reading.reset();
   // The first lines of a category, or all that was known of it is gone with the topic.
-  if (newest.empty())
+  if (producer.newest.empty())
     if (auto other = look_whose()) return std::move(*other);
-  reply.end = reached->end;
-  reply.target = reached->target;
-  for (const auto& [key, position] : newest) reply.positions.push_back(position);
+  for (const auto& [key, position] : std::exchange(producer.newest, {}))
+    reply.positions.push_back(position);
   return reply;
 }
 
@@ -291,100 +299,39 @@ void Kafka::State::make_room(Producer& producer) {
 
 // --- lines ---------------------------------------------------------------------------------------
 
-namespace {
-void add_header(rd_kafka_headers_t* headers, std::string_view name, std::string_view value) {
-  rd_kafka_header_add(headers, name.data(), static_cast<ssize_t>(name.size()), value.data(),
-                      static_cast<ssize_t>(value.size()));
-}
-void add_number(rd_kafka_headers_t* headers, std::string_view name, uint64_t value) {
-  char digits[24];
-  const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
-  add_header(headers, name, {digits, static_cast<size_t>(end - digits)});
-}
-// Of the line's file; of all that a packed batch is made of, in order.
-void add_paths(rd_kafka_headers_t* headers, const KafkaBatch& batch, size_t source, bool packed) {
-  for (size_t i = source; i < batch.sources.size() && (packed || i == source); ++i)
-    if (batch.sources[i].path) add_header(headers, "path", *batch.sources[i].path);
-}
-}  // namespace
-
-// The batch's lines in producer.raw, or that it goes as it is. False: neither, it is broken.
-bool Kafka::State::prepare(Producer& producer, const KafkaBatch& batch) {
-  const BatchFields& fields = batch.fields;
-  producer.inflated = true;
-  producer.offset = producer.line = 0;
-  producer.seq = fields.first_seq;
-  producer.source = producer.source_lines = 0;
-  producer.stream = hex16(batch.key.local_id) + "/" + std::to_string(batch.key.sub);
+void Kafka::State::prepare(Producer& producer, const std::string& category,
+                           const KafkaBatch& batch) {
   producer.partition = settings.partition == KafkaPartitioning::stream
                            ? lines_partition(batch.key, producer.partitions)
                            : (producer.partition + 1) % std::max(1, producer.partitions);
-  producer.packed =
-      settings.form == KafkaForm::packed &&
-      batch.payload->size() + kRecordOverhead + batch.host.size() <= producer.most_bytes;
-  if (producer.packed) return true;
-  auto& inflater = inflaters.at(static_cast<size_t>(fields.payload_codec));
-  if (!inflater) inflater = make_inflater(fields.payload_codec);
-  const auto inflated = inflater->inflate(*batch.payload, fields.raw_len, producer.raw);
-  const bool whole = inflated.ok() && !producer.raw.empty() && producer.raw.back() == '\n' &&
-                     count_newlines(producer.raw) == fields.count;
-  producer.packed = !whole;
-  return whole;
+  const BatchFields& fields = batch.fields;
+  producer.when_ms = record_time(
+      fields.least_event_ms != kUnknownTime ? fields.least_event_ms : fields.first_read_ms,
+      wall_ms(), producer.times);
+  if (producer.cutter.begin(batch, settings, producer.most_bytes, inflaters)) return;
+  log::error("lines " + std::to_string(fields.first_seq) + " to " +
+                 std::to_string(fields.end_seq()) + " of '" + category + "' from " + batch.host +
+                 " are not what their head says: they go to Kafka as they came",
+             {{"category", category}});
 }
 
-// The next line, or a piece of it; or all of a packed batch.
-rd_kafka_resp_err_t Kafka::State::produce_next(Producer& producer, const KafkaBatch& batch) {
-  const BatchFields& fields = batch.fields;
-  const size_t room =
-      producer.most_bytes - std::min(producer.most_bytes / 2, kRecordOverhead + batch.host.size());
-  std::string_view value = *batch.payload;
-  size_t next = 0;
-  std::string split;  // of a piece: where in its line it begins, and how long that is
-  bool more = false;
-  if (!producer.packed) {
-    const size_t end = producer.raw.find('\n', producer.offset);
-    const size_t size = std::min(end - producer.offset, room);
-    more = size < end - producer.offset;
-    value = std::string_view(producer.raw).substr(producer.offset, size);
-    next = more ? producer.offset + size : end + 1;
-    if (more || producer.offset > producer.line)
-      split = std::to_string(producer.offset - producer.line) + "/" +
-              std::to_string(end - producer.line);
-  }
-  kafka::Headers headers(rd_kafka_headers_new(settings.headers.size() + 3));
-  for (const std::string& name : settings.headers) {
-    if (name == "host") add_header(headers.get(), "host", batch.host);
-    if (name == "path") add_paths(headers.get(), batch, producer.source, producer.packed);
-    if (name == "stream" && split.empty()) add_header(headers.get(), "stream", producer.stream);
-    if (name == "seq" && split.empty()) add_number(headers.get(), "seq", producer.seq);
-  }
-  if (!split.empty()) {  // whatever is asked for: without them it cannot be joined
-    add_header(headers.get(), "stream", producer.stream);
-    add_number(headers.get(), "seq", producer.seq);
-    add_header(headers.get(), "split", split);
-  }
-  if (producer.packed) {
-    add_header(headers.get(), "codec", codec_name(fields.payload_codec));
-    add_number(headers.get(), "lines", fields.count);
-    add_number(headers.get(), "raw", fields.raw_len);
-  }
-  const int64_t when =
-      fields.least_event_ms != kUnknownTime ? fields.least_event_ms : fields.first_read_ms;
+rd_kafka_resp_err_t Kafka::State::produce_next(Producer& producer) {
+  KafkaCutter& cutter = producer.cutter;
+  kafka::Headers headers(rd_kafka_headers_new(cutter.headers().size()));
+  for (const auto& [name, value] : cutter.headers())
+    rd_kafka_header_add(headers.get(), name.data(), static_cast<ssize_t>(name.size()), value.data(),
+                        static_cast<ssize_t>(value.size()));
+  const size_t size = cutter.value().size();
   const rd_kafka_resp_err_t error =
       kafka::produce(producer.handle.get(), {.topic = producer.topic.get(),
                                              .partition = producer.partition,
-                                             .value = value,
-                                             .when_ms = when,
+                                             .value = cutter.value(),
+                                             .when_ms = producer.when_ms,
                                              .headers = headers.get()});
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return error;
   static_cast<void>(headers.release());  // they are the record's now
-  producer.window.add(static_cast<size_t>(producer.partition), value.size());
-  producer.offset = producer.packed ? producer.raw.size() : next;
-  if (!more) producer.next_line(batch);
-  if (producer.packed || producer.offset == producer.raw.size()) {
-    ++producer.batch;
-    producer.inflated = false;
-  }
+  producer.window.add(static_cast<size_t>(producer.partition), size);
+  if (!cutter.next()) ++producer.batch;
   return error;
 }
 
@@ -410,20 +357,12 @@ KafkaReply Kafka::State::write(Producer& producer, const std::string& category,
       return failed(producer, error.get(), "no transaction begins");
     producer.in_transaction = true;
   }
-  if (!std::exchange(producer.writing, true)) {
-    producer.batch = producer.position = 0;
-    producer.inflated = false;
-  }
+  if (!std::exchange(producer.writing, true)) producer.batch = producer.position = 0;
   while (producer.batch < what.batches.size() || producer.position < what.positions.size()) {
     rd_kafka_resp_err_t error{};
     if (producer.batch < what.batches.size()) {
-      const KafkaBatch& batch = what.batches[producer.batch];
-      if (!producer.inflated && !prepare(producer, batch))
-        log::error("lines " + std::to_string(batch.fields.first_seq) + " to " +
-                       std::to_string(batch.fields.end_seq()) + " of '" + category + "' from " +
-                       batch.host + " are not what their head says: they go to Kafka as they came",
-                   {{"category", category}});
-      error = produce_next(producer, batch);
+      if (!producer.cutter.begun()) prepare(producer, category, what.batches[producer.batch]);
+      error = produce_next(producer);
     } else if (auto waits = settings.exactly_once() || producer.position > 0 ? std::nullopt
                                                                              : flush(producer)) {
       return *waits;

@@ -44,7 +44,7 @@ struct KafkaOpen {
   std::string transactional_id;
 };
 // What all transactions said that have ended: `positions`, up to `end`, while the log reaches to
-// `target`.
+// `target`; below that the same call goes on, and the positions come with the last one.
 struct KafkaReadPositions {};
 // Into the transaction that is open; the first of them opens it. The lines, then the positions.
 struct KafkaWrite {
@@ -67,7 +67,8 @@ struct KafkaReply {
     over,   // of this producer: what became of its transaction only a new one can read
   };
   Outcome outcome = Outcome::done;
-  std::string why;                       // not done: for a person
+  std::string why;                       // not done, or not read to its target: for a person
+  bool lacks = false;                    // again: a topic, or the right to it; that may take long
   std::vector<KafkaPosition> positions;  // the newest of each stream
   uint64_t end = 0;
   uint64_t target = 0;

@@ -10,16 +10,15 @@
 
 #include "base/log.h"
 #include "sinks/kafka/kafka_keytab.h"
+#include "sinks/kafka/kafka_topics.h"
 
 namespace tailrace::kafka {
 
 namespace {
 constexpr int kAskMs = 2'000;
 constexpr int kAdminMs = 10'000;
-constexpr int kReadMs = 5'000;
 constexpr int kHearMs = 1'000;
 
-using Message = Owned<rd_kafka_message_t, rd_kafka_message_destroy>;
 using Queue = Owned<rd_kafka_queue_t, rd_kafka_queue_destroy>;
 using Event = Owned<rd_kafka_event_t, rd_kafka_event_destroy>;
 using TopicList = Owned<rd_kafka_topic_partition_list_t, rd_kafka_topic_partition_list_destroy>;
@@ -202,14 +201,16 @@ Result<int32_t> partitions_of(const KafkaSettings& settings, rd_kafka_t* handle,
 }
 
 Result<void> create(rd_kafka_t* handle, const std::string& topic, int32_t partitions,
-                    bool compacted) {
+                    bool positions) {
   char why[512];
   const NewTopic made(rd_kafka_NewTopic_new(topic.c_str(), partitions, -1, why, sizeof why));
   const auto refused = [&](const std::string& reason) {
     return Error{Error::Kind::retry_later, "the topic '" + topic + "' cannot be made: " + reason};
   };
   if (!made) return refused(why);
-  if (compacted) rd_kafka_NewTopic_set_config(made.get(), "cleanup.policy", "compact");
+  if (positions)
+    for (const auto& [name, value] : kPositionsConfig)
+      rd_kafka_NewTopic_set_config(made.get(), name, value);
   const Queue queue(rd_kafka_queue_new(handle));
   rd_kafka_NewTopic_t* topics[] = {made.get()};
   rd_kafka_CreateTopics(handle, topics, 1, nullptr, queue.get());
@@ -271,51 +272,6 @@ rd_kafka_resp_err_t ends_of(rd_kafka_t* handle, const std::string& topic, int32_
     *end = asked->offset;
   }
   return RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
-Result<ReadTo> read(const KafkaSettings& settings, int32_t partition, rd_kafka_t* asked,
-                    bool committed, const EachRecord& each) {
-  const std::string& topic = settings.positions_topic;
-  int64_t low = 0, high = 0;
-  const auto later = [&](rd_kafka_resp_err_t error) {
-    return Error{Error::Kind::retry_later,
-                 "'" + topic + "' cannot be read: " + rd_kafka_err2str(error)};
-  };
-  if (const auto error = ends_of(asked, topic, partition, low, high)) return later(error);
-  ReadTo reached{static_cast<uint64_t>(low), static_cast<uint64_t>(high)};
-  if (low == high) return reached;
-  LastWords words;
-  auto reader = make(settings, RD_KAFKA_CONSUMER, words,
-                     {{"group.id", "tailrace"},
-                      {"isolation.level", committed ? "read_committed" : "read_uncommitted"},
-                      {"enable.partition.eof", "true"},
-                      {"enable.auto.commit", "false"},
-                      {"enable.auto.offset.store", "false"},
-                      {"fetch.wait.max.ms", "10"}});
-  if (!reader) return reader.error();
-  rd_kafka_poll_set_consumer(reader->get());
-  int64_t l = 0, h = 0;  // warms the leader
-  if (const auto error = ends_of(reader->get(), topic, partition, l, h)) return later(error);
-  const TopicList list(rd_kafka_topic_partition_list_new(1));
-  rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition)->offset = low;
-  if (const auto error = rd_kafka_assign(reader->get(), list.get())) return later(error);
-  for (const auto until = Clock::now() + std::chrono::milliseconds(kReadMs); left_ms(until) > 0;) {
-    const Message message(rd_kafka_consumer_poll(reader->get(), std::min(100, left_ms(until))));
-    if (!message) continue;
-    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-      reached.end = static_cast<uint64_t>(message->offset);
-      if (reached.end >= reached.target) return reached;
-    } else if (message->err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED) {
-      continue;  // the library looks for the group's coordinator, which nobody needs
-    } else if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      return later(message->err);
-    } else if (auto taken = each({static_cast<const char*>(message->key), message->key_len},
-                                 {static_cast<const char*>(message->payload), message->len});
-               !taken) {
-      return taken.error();
-    }
-  }
-  return reached;
 }
 
 rd_kafka_resp_err_t produce(rd_kafka_t* handle, const Record& record) {

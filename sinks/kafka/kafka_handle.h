@@ -1,11 +1,10 @@
-// librdkafka, owned: handles, what a topic is, and reading one to its end. Only sinks/kafka/*.cc
-// include this. Thread: whoever calls; each call blocks.
+// librdkafka, owned: handles, and what a topic is. Only sinks/kafka/*.cc include this, and
+// kafka_reading.h. Thread: whoever calls; each call blocks.
 #pragma once
 
 #include <librdkafka/rdkafka.h>
 
 #include <chrono>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -70,9 +69,9 @@ struct Seen {
 };
 [[nodiscard]] Result<Seen> see_topics(const KafkaSettings& settings, rd_kafka_t* handle,
                                       const std::string& only);
-// `partitions`: -1: as the brokers think right.
+// `partitions`: -1: as the brokers think right. `positions`: as that topic is to be.
 [[nodiscard]] Result<void> create(rd_kafka_t* handle, const std::string& topic, int32_t partitions,
-                                  bool compacted);
+                                  bool positions);
 // A topic's settings; empty where we may not ask.
 using TopicConfig = std::map<std::string, std::string>;
 [[nodiscard]] TopicConfig config_of(rd_kafka_t* handle, const std::string& topic);
@@ -94,16 +93,6 @@ struct Record {
 };
 // Copies it into the queue to the brokers.
 [[nodiscard]] rd_kafka_resp_err_t produce(rd_kafka_t* handle, const Record& record);
-
-struct ReadTo {
-  uint64_t end = 0;     // the offset that was reached
-  uint64_t target = 0;  // the high watermark when it began
-};
-using EachRecord = std::function<Result<void>(std::string_view key, std::string_view value)>;
-// All of a partition of the positions' topic; `asked` reads watermarks uncommitted. It gives up
-// after some seconds below the target.
-[[nodiscard]] Result<ReadTo> read(const KafkaSettings& settings, int32_t partition,
-                                  rd_kafka_t* asked, bool committed, const EachRecord& each);
 
 // As Kafka::identity().
 [[nodiscard]] Result<KafkaIdentity> identity(const KafkaSettings& settings, uint64_t cluster,

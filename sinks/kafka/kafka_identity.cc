@@ -3,12 +3,15 @@
 
 #include "base/random.h"
 #include "sinks/kafka/kafka_handle.h"
+#include "sinks/kafka/kafka_reading.h"
 #include "sinks/kafka/kafka_records.h"
+#include "sinks/kafka/kafka_topics.h"
 
 namespace tailrace::kafka {
 
 namespace {
 constexpr int kAdminMs = 10'000;
+constexpr int kReadMs = 5'000;
 constexpr uint32_t kPartitionsMade = 16;
 
 Error gone(const KafkaSettings& settings, const std::string& what) {
@@ -31,18 +34,23 @@ Result<bool> is_new(rd_kafka_t* handle, const std::string& topic, int32_t partit
 // The first one, for it counts for ever.
 Result<std::optional<KafkaIdentity>> name_in(const KafkaSettings& settings, rd_kafka_t* handle) {
   std::optional<KafkaIdentity> found;
-  const auto reached = read(settings, 0, handle, false,
-                            [&](std::string_view key, std::string_view value) -> Result<void> {
-                              auto said = decode_identity(key, value);
-                              if (!said) return said.error();
-                              if (*said && !found) found = **said;
-                              return {};
-                            });
-  if (!reached) return reached.error();
-  if (!found && reached->end < reached->target)
-    return Error{Error::Kind::retry_later,
-                 "'" + settings.positions_topic + "' could not be read to its end"};
-  return found;
+  const auto reading = Reading::begin(settings, 0, handle, false);
+  if (!reading) return reading.error();
+  const auto each = [&](std::string_view key, std::string_view value) -> Result<void> {
+    auto said = decode_identity(key, value);
+    if (!said) return said.error();
+    if (*said && !found) found = **said;
+    return {};
+  };
+  for (int64_t before = -1; !found && before < (*reading)->at();) {  // while something comes
+    before = (*reading)->at();
+    const auto whole = (*reading)->go_on(kReadMs, each);
+    if (!whole) return whole.error();
+    if (*whole) return found;
+  }
+  if (found) return found;
+  return Error{Error::Kind::retry_later,
+               "'" + settings.positions_topic + "' could not be read to its end"};
 }
 
 // If it is new. Otherwise another Center was sooner, or its name is gone.
@@ -89,7 +97,7 @@ Result<KafkaIdentity> identity(const KafkaSettings& settings, uint64_t cluster, 
                  partitions.error().text +
                      ": make it, compacted (kafka-topics.sh --create --topic " + topic +
                      " --partitions " + std::to_string(kPartitionsMade) +
-                     " --config cleanup.policy=compact), or set create_topics: true"};
+                     positions_config_options() + "), or set create_topics: true"};
   if (!partitions) return heard(handle->get(), words, partitions.error());
   const auto config = config_of(handle->get(), topic);
   if (const auto policy = config.find("cleanup.policy");

@@ -1,5 +1,8 @@
 #include "sinks/kafka/kafka_records.h"
 
+#include <algorithm>
+#include <cstdlib>
+
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "base/random.h"
@@ -99,6 +102,26 @@ Result<std::optional<KafkaPosition>> decode_position(const std::string& category
   if (!in.done() || !sane || !its)
     return Error{Error::Kind::corrupt, "a position in Kafka is broken: it is not its key's"};
   return std::optional(out);
+}
+
+KafkaTimes kafka_times(const std::map<std::string, std::string>& config) {
+  KafkaTimes out;
+  const auto at_most = [&](const char* name, int64_t& most) {
+    const auto found = config.find(name);
+    if (found == config.end() || found->second.empty()) return;
+    most = std::clamp<int64_t>(std::strtoll(found->second.c_str(), nullptr, 10), 0, most);
+  };
+  at_most("message.timestamp.before.max.ms", out.before_ms);
+  at_most("message.timestamp.after.max.ms", out.after_ms);
+  for (int64_t* const of : {&out.before_ms, &out.after_ms})
+    at_most("message.timestamp.difference.max.ms", *of);
+  return out;
+}
+
+int64_t record_time(int64_t said_ms, int64_t now_ms, const KafkaTimes& takes) {
+  constexpr int64_t k2000 = 946'684'800'000;
+  if (said_ms < k2000 || said_ms > now_ms + kBucketMs) return now_ms;
+  return std::clamp(said_ms, now_ms - takes.before_ms / 2, now_ms + takes.after_ms / 2);
 }
 
 int32_t positions_partition(const std::string& category, uint32_t partitions) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -36,6 +37,18 @@ struct KafkaRecord {
 [[nodiscard]] Result<std::optional<KafkaPosition>> decode_position(const std::string& category,
                                                                    std::string_view key,
                                                                    std::string_view value);
+
+// What a topic takes of a record's time: how long ago and how far ahead it may be.
+struct KafkaTimes {
+  int64_t before_ms = INT64_MAX;
+  int64_t after_ms = INT64_MAX;
+};
+// By the topic's settings, of whatever version of Kafka.
+[[nodiscard]] KafkaTimes kafka_times(const std::map<std::string, std::string>& config);
+// What lines that were read `said_ms` say: the time now if their host's clock is off (as
+// sane_bucket() has it), and at most half as far from it as the topic takes: the broker looks a
+// little later.
+[[nodiscard]] int64_t record_time(int64_t said_ms, int64_t now_ms, const KafkaTimes& takes);
 
 // The partition of a lane's positions; partition 0 only where there is no other.
 [[nodiscard]] int32_t positions_partition(const std::string& category, uint32_t partitions);

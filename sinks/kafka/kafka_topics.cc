@@ -32,6 +32,13 @@ KafkaTopicFacts facts_of(const kafka::TopicSeen& seen) {
 }
 }  // namespace
 
+std::string positions_config_options() {
+  std::string out;
+  for (const auto& [name, value] : kPositionsConfig)
+    out += std::string(" --config ") + name + "=" + value;
+  return out;
+}
+
 std::string KafkaTopicFacts::configured(const std::string& name_of) const {
   const auto found = config.find(name_of);
   return found == config.end() ? std::string() : found->second;

@@ -2,15 +2,24 @@
 // being asked for. Thread: any; blocks, for seconds where brokers are away.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
 #include "sinks/kafka/kafka_settings.h"
 
 namespace tailrace {
+
+// How a positions' topic is made. Small segments: what is not compacted yet is read by whoever
+// takes a lane over.
+inline constexpr std::array<std::pair<const char*, const char*>, 2> kPositionsConfig = {
+    {{"cleanup.policy", "compact"}, {"segment.bytes", "67108864"}}};
+// As kafka-topics.sh is told: " --config NAME=VALUE" of each.
+[[nodiscard]] std::string positions_config_options();
 
 struct KafkaTopicFacts {
   enum class State : uint8_t { there, missing, forbidden, unclear };

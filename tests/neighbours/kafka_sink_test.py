@@ -38,8 +38,8 @@ class Road(RunInFolder):
         self.environment = {}
         self.words = ["--config", self.folder + "/run.yaml"]
         self.written = defaultdict(list)
-        self.settle({"realtime": {"type": "kafka", "brokers": [kafka.at()], "create_topics": "true", **(sink or {})}},
-                    {name: {"files": ["%s/%s/*.log" % (self.folder, name)]} for name in pipelines}, "kafka")
+        self.sink = {"type": "kafka", "brokers": [kafka.at()], "create_topics": "true", **(sink or {})}
+        self.settle({"realtime": self.sink}, {name: {"files": ["%s/%s/*.log" % (self.folder, name)]} for name in pipelines}, "kafka")
 
     def write(self, category, lines, file="a"):
         os.makedirs("%s/%s" % (self.folder, category), exist_ok=True)

@@ -101,5 +101,25 @@ BOOST_AUTO_TEST_CASE(properties_that_would_break_the_promise_are_refused) {
   BOOST_TEST(check_kafka_property("compression.codec").ok());
 }
 
+// Brokers refuse what is too old or too far ahead, for ever.
+BOOST_AUTO_TEST_CASE(a_records_time_is_one_that_its_topic_takes) {
+  constexpr int64_t kNow = 1'800'000'000'000, kMinute = 60'000, kDay = 1'440 * kMinute;
+  const KafkaTimes any = kafka_times({});
+  BOOST_TEST(record_time(kNow - 100 * kDay, kNow, any) == kNow - 100 * kDay);  // old is just old
+  BOOST_TEST(record_time(kNow + 10 * kMinute, kNow, any) == kNow + 10 * kMinute);
+  for (const int64_t off : {kNow + 20 * kMinute, kNow * 2, INT64_MAX, int64_t{0}, int64_t{-1}})
+    BOOST_TEST(record_time(off, kNow, any) == kNow);
+  const KafkaTimes some = kafka_times({{"message.timestamp.before.max.ms", "86400000"},
+                                       {"message.timestamp.after.max.ms", "60000"}});
+  BOOST_TEST(record_time(kNow - 100 * kDay, kNow, some) == kNow - kDay / 2);
+  BOOST_TEST(record_time(kNow - kMinute, kNow, some) == kNow - kMinute);
+  BOOST_TEST(record_time(kNow + 10 * kMinute, kNow, some) == kNow + kMinute / 2);
+  // Before Kafka 3.6 both were one, which stays the stricter one up to 3.9.
+  const KafkaTimes old = kafka_times({{"message.timestamp.difference.max.ms", "60000"},
+                                      {"message.timestamp.after.max.ms", "9223372036854775807"}});
+  BOOST_TEST(record_time(kNow - kDay, kNow, old) == kNow - kMinute / 2);
+  BOOST_TEST(record_time(kNow + kMinute, kNow, old) == kNow + kMinute / 2);
+}
+
 }  // namespace
 }  // namespace tailrace::testing
