@@ -1,6 +1,8 @@
 #include "center/kafka_session.h"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "base/check.h"
 #include "base/mutant.h"
@@ -11,6 +13,7 @@ namespace {
 constexpr size_t kChunkBytes = 256u << 10;  // compressed: gathered before it is written
 constexpr int64_t kFirstPauseMs = 1'000;
 constexpr int64_t kLongestPauseMs = 60'000;
+constexpr int64_t kSayMs = 10'000;      // between troubles of one lane that change
 constexpr int64_t kPatienceMs = 2'000;  // answers `again` of less are no trouble
 
 Lane whole(const std::string& category) { return Lane{category, 1, 0}; }
@@ -31,7 +34,7 @@ std::vector<KafkaAction> KafkaSession::take_actions() { return std::exchange(act
 
 KafkaPosition KafkaSession::Row::position(const StreamKey& key) const {
   const uint8_t mark = retiring ? kFinal : 0;
-  return {key, received, static_cast<uint8_t>(flags | mark), origin, lost};
+  return {key, written, static_cast<uint8_t>(flags | mark), origin, lost};
 }
 
 // --- who owns a lane -----------------------------------------------------------------------------
@@ -123,6 +126,7 @@ void KafkaSession::tick(Moment now) {
   move_lanes();
   for (auto it = lanes_.begin(); it != lanes_.end();)
     it = step(it->first, it->second) ? lanes_.erase(it) : std::next(it);
+  open_some();
   if (stopping_ && lanes_.empty() && !std::exchange(stopped_, true)) actions_.push_back(Stopped{});
 }
 
@@ -139,7 +143,6 @@ bool KafkaSession::step(const std::string& category, OwnedLane& lane) {
     lane.again.reset();
   }
   if (stopping_ || lane.leaving) return step_out(category, lane);
-  if (lane.state == State::waiting && now_.mono_ms >= lane.again_ms) open(category, lane);
   if (lane.state != State::serving) return false;
   step_transaction(category, lane);
   if (lane.holds())
@@ -160,8 +163,7 @@ bool KafkaSession::step_out(const std::string& category, OwnedLane& lane) {
     step_transaction(category, lane);
     return false;
   }
-  if (lane.state != State::waiting && lane.state != State::resting)
-    call(category, lane, KafkaClose{});
+  if (lane.state != State::resting) call(category, lane, KafkaClose{});
   forget(lane);
   std::vector<uint64_t> others = ids_;
   if (stopping_) std::erase(others, state_uuid_);
@@ -173,16 +175,28 @@ bool KafkaSession::step_out(const std::string& category, OwnedLane& lane) {
   return true;
 }
 
-void KafkaSession::open(const std::string& category, OwnedLane& lane) {
+bool KafkaSession::waits_for_its_turn(const OwnedLane& lane) const {
+  return lane.state == OwnedLane::State::waiting && !lane.leaving && now_.mono_ms >= lane.again_ms;
+}
+
+// Whoever waits longest first.
+void KafkaSession::open_some() {
   using State = OwnedLane::State;
-  if (ids_.empty()) return;  // whose it should be is not known yet
-  const auto at_work = [](const auto& other) {
-    return other.second.state == State::opening || other.second.state == State::reading;
-  };
-  if (std::count_if(lanes_.begin(), lanes_.end(), at_work) >=
-      static_cast<std::ptrdiff_t>(options_.opens))
-    return;
-  lane.state = State::opening;
+  if (stopping_ || ids_.empty()) return;  // whose they should be is not known yet
+  size_t at_work = 0;
+  std::vector<std::pair<int64_t, const std::string*>> due;
+  for (const auto& [category, lane] : lanes_) {
+    at_work += lane.state == State::opening || lane.state == State::reading ? 1 : 0;
+    if (waits_for_its_turn(lane)) due.emplace_back(lane.again_ms, &category);
+  }
+  std::stable_sort(due.begin(), due.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (auto it = due.begin(); it != due.end() && at_work < options_.opens; ++it, ++at_work)
+    open(*it->second, lanes_.at(*it->second));
+}
+
+void KafkaSession::open(const std::string& category, OwnedLane& lane) {
+  lane.state = OwnedLane::State::opening;
   lane.producer = next_producer_++;
   std::string id = kafka_transactional_id(sink_, category);
   if (mutant(Mutant::kafka_id_per_center)) id += std::to_string(state_uuid_);
@@ -195,20 +209,45 @@ void KafkaSession::step_transaction(const std::string& category, OwnedLane& lane
                    now_.mono_ms - lane.first_ms >= options_.commit_ms;
   if (!due && lane.queue_bytes < kChunkBytes) return;
   KafkaWrite write;
-  write.batches = std::exchange(lane.queue, {});
-  waiting_bytes_ -= std::exchange(lane.queue_bytes, 0);
-  for (const KafkaBatch& batch : write.batches) lane.lines += batch.fields.count;
+  write.batches = take_queue(lane);
   if (due) {
-    for (const StreamKey& key : std::exchange(lane.moved, {}))
-      lane.ends.push_back(lane.rows.at(key).position(key));
+    take_ends(lane);
     if (!mutant(Mutant::kafka_positions_outside)) write.positions = lane.ends;
     lane.proving = std::exchange(lane.doubts, {});
-    lane.first_ms = -1;
-    lane.hurry = false;
+    lane.first_ms = lane.queue.empty() ? -1 : now_.mono_ms;
+    lane.hurry = lane.hurry && !lane.queue.empty();
     lane.step = OwnedLane::Step::ending;
   }
   lane.wrote = true;
   call(category, lane, std::move(write));
+}
+
+// What the transaction under way has room for; the rest is the next one's.
+std::vector<KafkaBatch> KafkaSession::take_queue(OwnedLane& lane) {
+  uint64_t raw = lane.raw_bytes;
+  for (const KafkaBatch& batch : lane.queue) raw -= batch.fields.raw_len;
+  auto end = lane.queue.begin();
+  for (; end != lane.queue.end() && (lane.whole || raw < options_.commit_bytes); ++end) {
+    raw += end->fields.raw_len;
+    lane.queue_bytes -= end->payload->size();
+    waiting_bytes_ -= end->payload->size();
+    lane.lines += end->fields.count;
+    lane.rows.at(end->key).written = {end->fields.end_seq(), end->fields.chain_after};
+  }
+  std::vector<KafkaBatch> taken(std::move_iterator(lane.queue.begin()), std::move_iterator(end));
+  lane.queue.erase(lane.queue.begin(), end);
+  return taken;
+}
+
+// How far the streams come that have moved.
+void KafkaSession::take_ends(OwnedLane& lane) {
+  for (auto it = lane.moved.begin(); it != lane.moved.end();) {
+    Row& row = lane.rows.at(*it);
+    if (lane.queue.empty()) row.written = row.received;  // behind a GAP
+    lane.ends.push_back(row.position(*it));
+    it = row.written == row.received ? lane.moved.erase(it) : std::next(it);
+  }
+  lane.whole = false;
 }
 
 // --- answers -------------------------------------------------------------------------------------
@@ -238,8 +277,12 @@ void KafkaSession::come_again(OwnedLane& lane, KafkaCall call, const KafkaReply&
     trouble(lane, "'" + category + "': " + reply.why);
     if (lane.state == OwnedLane::State::opening) tell_released(category, lane);
   }
+  if (reply.lacks && lane.state == OwnedLane::State::opening) {
+    const auto waits = [this](const auto& other) { return waits_for_its_turn(other.second); };
+    if (std::any_of(lanes_.begin(), lanes_.end(), waits)) return stand_back(category, lane, reply);
+  }
   if (std::holds_alternative<KafkaCommit>(call.what) && mutant(Mutant::kafka_on_after_timeout)) {
-    for (auto& [key, row] : lane.rows) row.received = row.committed;
+    for (auto& [key, row] : lane.rows) row.received = row.written = row.committed;
     forget(lane);
     tell_released(category, lane);
     return tell_lane(category, lane);
@@ -259,13 +302,14 @@ void KafkaSession::done(const std::string& category, OwnedLane& lane, const Kafk
   lane.since_ms = -1;
   if (std::holds_alternative<KafkaOpen>(call.what)) {
     lane.state = State::reading;
+    lane.read_to = 0;
     if (mutant(Mutant::kafka_unread) && !lane.rows.empty()) {
       lane.state = State::serving;
       return tell_lane(category, lane);
     }
     return this->call(category, lane, KafkaReadPositions{});
   }
-  lane.trouble.clear();
+  no_trouble(lane);
   if (std::holds_alternative<KafkaWrite>(call.what) && lane.step == Step::ending) {
     lane.step = Step::committing;
     return this->call(category, lane, KafkaCommit{});
@@ -280,12 +324,14 @@ void KafkaSession::done(const std::string& category, OwnedLane& lane, const Kafk
 }
 
 void KafkaSession::read(const std::string& category, OwnedLane& lane, const KafkaReply& reply) {
-  // Somebody's transaction is open, or its end is not written yet: what it says may count.
+  // There is more, or somebody's transaction is open, or its end is not written yet: what it says
+  // may count.
   if (reply.end < reply.target && !mutant(Mutant::kafka_below_high_watermark)) {
     if (lane.since_ms < 0) lane.since_ms = now_.mono_ms;
     if (now_.mono_ms - lane.since_ms >= kPatienceMs)
-      trouble(lane, "'" + category + "': a transaction in the positions' topic does not end");
-    lane.again_ms = now_.mono_ms + options_.again_ms;
+      trouble(lane, "'" + category + "': " + reply.why);
+    const bool goes_on = std::exchange(lane.read_to, reply.end) != reply.end;
+    lane.again_ms = now_.mono_ms + (goes_on ? 0 : options_.again_ms);
     lane.again = KafkaCall{category, lane.producer, KafkaReadPositions{}};
     return;
   }
@@ -293,13 +339,13 @@ void KafkaSession::read(const std::string& category, OwnedLane& lane, const Kafk
   lane.rows.clear();
   for (const KafkaPosition& position : reply.positions) {
     Row& row = lane.rows[position.key];
-    row.committed = row.received = position.at;
+    row.committed = row.received = row.written = position.at;
     row.flags = position.flags;
     row.origin = position.origin;
     row.lost = position.lost;
   }
   lane.since_ms = -1;
-  lane.trouble.clear();
+  no_trouble(lane);
   lane.state = OwnedLane::State::serving;
   lane.idle_since_ms = lane.proved_ms = now_.mono_ms;
   tell_lane(category, lane);
@@ -330,17 +376,31 @@ void KafkaSession::committed(const std::string& category, OwnedLane& lane) {
 // Nothing of its transaction is known now. Locals keep what was not committed.
 void KafkaSession::failed(const std::string& category, OwnedLane& lane, const KafkaReply& reply) {
   losses_ += lane.holds() ? 1 : 0;
-  trouble(lane, "'" + category + "': " + reply.why);
+  trouble(lane, "'" + category + "': " + reply.why, true);
   if (mutant(Mutant::kafka_unread))
-    for (auto& [key, row] : lane.rows) row.received = row.committed;
+    for (auto& [key, row] : lane.rows) row.received = row.written = row.committed;
   else
     lane.rows.clear();
   forget(lane);
+  pause(lane);
+  tell_released(category, lane);
+}
+
+// Others have their turn while it lacks what a person must bring.
+void KafkaSession::stand_back(const std::string& category, OwnedLane& lane,
+                              const KafkaReply& reply) {
+  trouble(lane, "'" + category + "': " + reply.why);
+  call(category, lane, KafkaClose{});
+  forget(lane);
+  pause(lane);
+  tell_released(category, lane);
+}
+
+void KafkaSession::pause(OwnedLane& lane) {
   lane.state = OwnedLane::State::waiting;
   lane.pause_ms = std::clamp(lane.pause_ms * 2, kFirstPauseMs, kLongestPauseMs);
   const auto jitter = static_cast<int64_t>(rng_.below(static_cast<uint64_t>(lane.pause_ms) / 2));
   lane.again_ms = now_.mono_ms + lane.pause_ms / 2 + jitter;
-  tell_released(category, lane);
 }
 
 void KafkaSession::tell_lane(const std::string& category, OwnedLane& lane) {
@@ -362,15 +422,24 @@ void KafkaSession::forget(OwnedLane& lane) {
   lane.ends.clear();
   lane.again.reset();
   lane.first_ms = lane.since_ms = -1;
-  lane.hurry = lane.wrote = lane.asked = false;
+  lane.hurry = lane.wrote = lane.asked = lane.whole = false;
   lane.step = OwnedLane::Step::open;
   lane.raw_bytes = lane.lines = 0;
 }
 
-void KafkaSession::trouble(OwnedLane& lane, std::string text) {
-  if (lane.trouble == text) return;
+// What the client says last changes all the time; `at_once`: what came of it.
+void KafkaSession::trouble(OwnedLane& lane, std::string text, bool at_once) {
   lane.trouble = text;
+  if (lane.said == text) return;
+  if (!at_once && !lane.said.empty() && now_.mono_ms - lane.said_ms < kSayMs) return;
+  lane.said = text;
+  lane.said_ms = now_.mono_ms;
   actions_.push_back(Trouble{std::move(text)});
+}
+
+void KafkaSession::no_trouble(OwnedLane& lane) {
+  lane.trouble.clear();
+  lane.said.clear();
 }
 
 }  // namespace tailrace

@@ -93,6 +93,7 @@ class KafkaSession final : public SinkSession {
   struct Row : StreamRow {
     uint64_t origin = 0;
     uint64_t lost = 0;
+    Position written;  // into transactions, of what was received
     [[nodiscard]] KafkaPosition position(const StreamKey& key) const;
   };
   struct OwnedLane {
@@ -110,14 +111,18 @@ class KafkaSession final : public SinkSession {
     int64_t again_ms = 0;            // mono: when it is made once more, or the next opening
     int64_t since_ms = -1;           // mono: of the first `again` in a row
     int64_t pause_ms = 0;            // before the last opening, after a failure
+    uint64_t read_to = 0;            // how far the reading under way has come
     std::string trouble;
-    bool told = false;  // Locals think that it is here
+    std::string said;     // of it to the operator
+    int64_t said_ms = 0;  // mono
+    bool told = false;    // Locals think that it is here
     bool leaving = false;
     int64_t misplaced_ms = -1;  // since when it is another's by placement
     std::map<StreamKey, Row> rows;
 
     std::vector<KafkaBatch> queue;  // what no transaction has yet
     uint64_t queue_bytes = 0;
+    bool whole = false;         // none of it is left to another: a GAP or a FINAL mark is behind it
     std::set<StreamKey> moved;  // whose rows say more than the last commit did
     // Of which Locals knew more; and those of them that the next transaction proves.
     std::set<StreamKey> doubts, proving;
@@ -150,7 +155,11 @@ class KafkaSession final : public SinkSession {
   // True: the lane has ended.
   bool step(const std::string& category, OwnedLane& lane);
   void step_transaction(const std::string& category, OwnedLane& lane);
+  [[nodiscard]] std::vector<KafkaBatch> take_queue(OwnedLane& lane);
+  void take_ends(OwnedLane& lane);
   bool step_out(const std::string& category, OwnedLane& lane);
+  [[nodiscard]] bool waits_for_its_turn(const OwnedLane& lane) const;
+  void open_some();
   void open(const std::string& category, OwnedLane& lane);
   void moved(OwnedLane& lane, const StreamKey& key);
   void read_again(OwnedLane& lane);
@@ -160,12 +169,15 @@ class KafkaSession final : public SinkSession {
   void read(const std::string& category, OwnedLane& lane, const KafkaReply& reply);
   void committed(const std::string& category, OwnedLane& lane);
   void failed(const std::string& category, OwnedLane& lane, const KafkaReply& reply);
+  void stand_back(const std::string& category, OwnedLane& lane, const KafkaReply& reply);
+  void pause(OwnedLane& lane);
   void forget(OwnedLane& lane);
   void tell_lane(const std::string& category, OwnedLane& lane);
   void tell_released(const std::string& category, OwnedLane& lane);
   void move_lanes();
   void set_centers(std::map<uint64_t, std::string> centers);
-  void trouble(OwnedLane& lane, std::string text);
+  void trouble(OwnedLane& lane, std::string text, bool at_once = false);
+  static void no_trouble(OwnedLane& lane);
 
   KafkaSessionOptions options_;
   uint64_t sink_;

@@ -87,6 +87,7 @@ Judgement KafkaSession::on_gap(const std::string& category, const StreamKey& str
     Row& row = lane.rows[stream];
     row.lost += end - row.received.seq;
     row.received = {end, chain_after};
+    lane.whole = true;
   }
   moved(lane, stream);
   return resting ? Judgement::later : Judgement::take;
@@ -99,7 +100,7 @@ void KafkaSession::begin_at(const std::string& category, const StreamKey& stream
   if (!lane.rows.contains(stream) && lane.rows.size() >= options_.most_streams) return;
   Row& row = lane.rows[stream];
   if (row.received.seq != 0 || (row.flags & kFinal) || row.retiring) return;
-  row.committed = row.received = origin;
+  row.committed = row.received = row.written = origin;
   row.origin = origin.seq;
 }
 
@@ -116,7 +117,7 @@ std::optional<Position> KafkaSession::retire(const std::string& category, const 
   Row& row = lane.rows[stream];
   if (row.flags & kFinal) return row.committed;
   const bool resting = lane.state == OwnedLane::State::resting;
-  if (!resting) row.retiring = true;
+  if (!resting) row.retiring = lane.whole = true;
   moved(lane, stream);
   lane.hurry = true;
   return std::nullopt;

@@ -1,8 +1,11 @@
 #include "center/kafka_session.h"
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace tailrace::testing {
@@ -32,6 +35,7 @@ struct Rig {
       if (std::holds_alternative<TellReleased>(action)) ++releases;
       if (const auto* to = std::get_if<TellElsewhere>(&action)) elsewhere = to->address;
       if (std::holds_alternative<Stopped>(action)) stopped = true;
+      if (std::holds_alternative<Trouble>(action)) ++troubles;
     }
   }
   template <class Call>
@@ -82,7 +86,7 @@ struct Rig {
   std::vector<KafkaCall> calls;
   Position committed;
   uint64_t chain = 0;
-  int lanes = 0, releases = 0;
+  int lanes = 0, releases = 0, troubles = 0;
   std::string elsewhere;
   bool stopped = false;
 };
@@ -336,6 +340,148 @@ BOOST_AUTO_TEST_CASE(what_waits_for_a_producer_is_bounded) {
   while (rig.take(static_cast<uint64_t>(taken), 1) == Judgement::take && taken < 100) ++taken;
   BOOST_TEST(taken == 10);
   BOOST_TEST(!rig.session.takes(kWeb, kStream));
+}
+
+// Else what waits for a broker that is slow would make one that never ends in time.
+BOOST_AUTO_TEST_CASE(a_transaction_takes_no_more_than_its_part_of_what_waits) {
+  KafkaSessionOptions options;
+  options.commit_bytes = 250;
+  Rig rig(options);
+  rig.serve();
+  rig.take(0, 10);
+  rig.pass(1'000);
+  rig.answer(rig.expect<KafkaWrite>());
+  for (uint64_t i = 1; i < 8; ++i) BOOST_TEST((rig.take(i * 10, 10) == Judgement::take));
+  rig.answer(rig.expect<KafkaCommit>());
+  for (const uint64_t end : {40u, 70u, 80u}) {
+    rig.pass(1'000);
+    const KafkaCall call = rig.expect<KafkaWrite>();
+    const auto& write = std::get<KafkaWrite>(call.what);
+    BOOST_REQUIRE(!write.batches.empty());
+    BOOST_TEST(write.batches.size() <= 3u);
+    BOOST_TEST(write.batches.back().fields.end_seq() == end);
+    BOOST_REQUIRE(write.positions.size() == 1u);
+    BOOST_TEST(write.positions[0].at.seq == end);
+    BOOST_TEST(write.positions[0].at.chain == write.batches.back().fields.chain_after);
+    rig.answer(call);
+    rig.answer(rig.expect<KafkaCommit>());
+    BOOST_TEST(rig.committed.seq == end);
+  }
+  rig.pass(10'000);
+  BOOST_TEST(rig.calls.empty());
+  BOOST_TEST(!rig.session.waiting().at(kWeb).open_files);
+}
+
+BOOST_AUTO_TEST_CASE(a_gap_or_a_final_mark_never_goes_before_the_lines_that_it_is_behind) {
+  for (const bool gap : {true, false}) {
+    KafkaSessionOptions options;
+    options.commit_bytes = 250;
+    Rig rig(options);
+    rig.serve();
+    rig.take(0, 10);
+    rig.pass(1'000);
+    rig.answer(rig.expect<KafkaWrite>());
+    for (uint64_t i = 1; i < 8; ++i) rig.take(i * 10, 10);
+    if (gap)
+      BOOST_TEST(
+          (rig.session.on_gap(kWeb, kStream, {80, 5, "lost"}, 55, rig.now) == Judgement::take));
+    else
+      BOOST_TEST(!rig.session.retire(kWeb, kStream, rig.now).has_value());
+    rig.answer(rig.expect<KafkaCommit>());
+    rig.pass(1'000);
+    const KafkaCall call = rig.expect<KafkaWrite>();
+    const auto& write = std::get<KafkaWrite>(call.what);
+    BOOST_TEST(write.batches.size() == 7u);
+    BOOST_REQUIRE(write.positions.size() == 1u);
+    BOOST_TEST(write.positions[0].at.seq == (gap ? 85u : 80u));
+    BOOST_TEST(write.positions[0].lost == (gap ? 5u : 0u));
+    BOOST_TEST(write.positions[0].flags == (gap ? 0 : kFinal));
+  }
+}
+
+// Else each lane that is taken away leaves a client with its threads behind.
+BOOST_AUTO_TEST_CASE(the_producer_of_a_lane_that_failed_and_is_anothers_is_closed) {
+  Rig rig;
+  rig.serve();
+  rig.take(0, 10);
+  rig.pass(1'000);
+  rig.answer(rig.expect<KafkaWrite>());
+  rig.answer(rig.expect<KafkaCommit>(), Rig::reply(Outcome::over));
+  std::map<uint64_t, std::string> centers;
+  for (uint64_t other = 100; rig.session.lanes() == 0 && rig.elsewhere.empty(); ++other) {
+    centers = {{11, "me:1"}, {other, "other:1"}};
+    rig.session.centers(centers, rig.now);
+    rig.pass(0);
+    BOOST_REQUIRE(other < 200u);
+  }
+  rig.expect<KafkaClose>();
+}
+
+// It may take minutes, call by call: nothing waits between those, and what it waits for is said.
+BOOST_AUTO_TEST_CASE(positions_that_take_long_to_read_are_read_on_at_once) {
+  Rig rig;
+  rig.session.wish(kWeb, kStream, rig.now);
+  rig.pass(1);
+  rig.answer(rig.expect<KafkaOpen>());
+  KafkaReply read;
+  read.target = 100;
+  read.why = "being read";
+  for (read.end = 0; read.end < 100; read.end += 10) {
+    const KafkaCall call = rig.expect<KafkaReadPositions>();
+    rig.now.mono_ms += 500;
+    rig.answer(call, read);
+    if (read.end == 0) rig.pass(200);  // nothing came
+  }
+  BOOST_TEST(rig.session.trouble() == "'web': being read");
+  rig.answer(rig.expect<KafkaReadPositions>(), read);
+  BOOST_TEST(rig.session.standing(kWeb, kStream).has_value());
+  BOOST_TEST(rig.session.trouble().empty());
+}
+
+std::string category(int number) { return "c" + std::to_string(number); }
+
+// Else sixteen topics that nobody has made would stop all that are to come.
+BOOST_AUTO_TEST_CASE(lanes_whose_topics_are_missing_hold_up_no_other) {
+  KafkaSessionOptions options;
+  options.opens = 2;
+  Rig rig(options);
+  constexpr int kMissing = 9;
+  for (int i = 0; i <= kMissing; ++i) rig.session.wish(category(i), kStream, rig.now);
+  KafkaReply lacks = Rig::reply(Outcome::again);
+  lacks.lacks = true;
+  std::map<std::string, int> turns;
+  size_t under_way = 0;
+  while (turns[category(kMissing)] == 0) {
+    rig.pass(100);
+    BOOST_REQUIRE(rig.now.mono_ms < 60'000);
+    std::vector<KafkaCall> calls = std::exchange(rig.calls, {});
+    for (KafkaCall& call : calls) {
+      if (std::holds_alternative<KafkaClose>(call.what)) continue;
+      BOOST_REQUIRE(std::holds_alternative<KafkaOpen>(call.what));
+      under_way = std::max(under_way, calls.size());
+      ++turns[call.category];
+      if (call.category != category(kMissing)) rig.answer(std::move(call), lacks);
+    }
+  }
+  BOOST_TEST(turns.size() == kMissing + 1u);
+  BOOST_TEST(!rig.session.trouble().empty());
+}
+
+// The client's last words change with every try.
+BOOST_AUTO_TEST_CASE(a_trouble_that_changes_all_the_time_is_said_once_in_a_while) {
+  Rig rig;
+  rig.serve();
+  rig.take(0, 10);
+  rig.pass(1'000);
+  KafkaReply again = Rig::reply(Outcome::again);
+  for (int i = 0; i < 100; ++i) {
+    again.why = "last: after " + std::to_string(i) + "ms";
+    rig.answer(rig.expect<KafkaWrite>(), again);
+    rig.pass(200);
+  }
+  BOOST_TEST(rig.session.trouble() == "'web': last: after 99ms");
+  BOOST_TEST(rig.troubles > 0);
+  BOOST_TEST(rig.troubles <= 3);
 }
 
 }  // namespace
