@@ -146,7 +146,9 @@ class FileInHdfs final : public PublishedReader {
         offset_ += n;
         return std::string_view(piece_);
       }
-      if (answer.outcome == HdfsOutcome::absent || answer.outcome == HdfsOutcome::denied) break;
+      if (answer.outcome == HdfsOutcome::absent || answer.outcome == HdfsOutcome::denied ||
+          answer.outcome == HdfsOutcome::stranger)
+        break;
     }
     if (answer.outcome == HdfsOutcome::done) answer.text = "fewer bytes came than it has";
     return hdfs_error(answer, "reading");

@@ -1,6 +1,7 @@
 #include "sinks/store/hdfs_client.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/units.h"
@@ -30,10 +31,16 @@ HdfsParameters parameters_of(const HdfsRights& as, HdfsParameters more = {}) {
   return more;
 }
 
-// Which of two failures tells more of what is wrong.
+// Which of two failures tells more of what is wrong; 0: it is an answer, which counts.
+constexpr int kSilence = 2;
 int weight(HdfsOutcome outcome) {
-  if (outcome == HdfsOutcome::not_now) return 3;
-  return outcome == HdfsOutcome::standby ? 1 : 2;
+  switch (outcome) {
+    case HdfsOutcome::not_now:
+    case HdfsOutcome::stranger: return 4;
+    case HdfsOutcome::unknown: return 3;
+    case HdfsOutcome::standby: return 1;
+    default: return 0;
+  }
 }
 
 HdfsAnswer not_answered(const Error& error) {
@@ -87,9 +94,11 @@ Result<void> HdfsClient::may_follow(const HdfsUrl& server, const std::string& lo
                                           " is not followed: `redirect_hosts` does not name it"};
 }
 
-// At the NameNode that answered last; at the others too, where that one cannot say.
+// At the NameNode that answered last; at the others too, where that one cannot say, or something
+// else answers in its place. What it may have done nevertheless, a look finds out.
 HdfsAnswer HdfsClient::ask(const Operation& operation, std::string* content) {
   HdfsAnswer worst;
+  int told = 0;
   const auto order =
       settings_.choice->with([](const ServerChoice& c) { return c.order(mono_ms()); });
   for (const size_t at : order) {
@@ -97,9 +106,8 @@ HdfsAnswer HdfsClient::ask(const Operation& operation, std::string* content) {
     auto reply = ask_one(operation, at);
     HdfsAnswer answer =
         reply ? understand_hdfs(operation.expects, *reply) : not_answered(reply.error());
-    const bool elsewhere =
-        !reply || answer.outcome == HdfsOutcome::standby || answer.outcome == HdfsOutcome::not_now;
-    if (!elsewhere) {
+    const int tells = reply ? weight(answer.outcome) : kSilence;
+    if (tells == 0) {
       settings_.choice->with([at](ServerChoice& c) { c.served(at); });
       if (answer.outcome == HdfsOutcome::redirect) {
         if (auto may = may_follow(server, answer.location); !may) {
@@ -112,8 +120,7 @@ HdfsAnswer HdfsClient::ask(const Operation& operation, std::string* content) {
       return answer;
     }
     if (reply) answer.text = server.server() + ": " + answer.text;
-    if (at == order.front() || weight(answer.outcome) > weight(worst.outcome))
-      worst = std::move(answer);
+    if (tells > std::exchange(told, std::max(told, tells))) worst = std::move(answer);
   }
   return worst;
 }
@@ -210,8 +217,8 @@ HdfsAnswer HdfsClient::checksum(const std::string& path, const HdfsRights& as) {
   return follow(operation, answer.location, nullptr, nullptr);
 }
 
-HdfsAnswer HdfsClient::quota(const std::string& directory) {
-  return ask({"GET", directory, "GETQUOTAUSAGE", {}, HdfsExpects::quota});
+HdfsAnswer HdfsClient::quota(const std::string& directory, const HdfsRights& as) {
+  return ask({"GET", directory, "GETQUOTAUSAGE", parameters_of(as), HdfsExpects::quota});
 }
 
 // What HttpFS takes for granted where nothing is said is not what a NameNode does.

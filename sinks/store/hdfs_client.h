@@ -51,7 +51,7 @@ class HdfsClient {
   [[nodiscard]] HdfsAnswer touch(const std::string& path, const HdfsRights& as = {});
   // done: we may put names into this directory and look at them.
   [[nodiscard]] HdfsAnswer may_write(const std::string& directory, const HdfsRights& as = {});
-  [[nodiscard]] HdfsAnswer quota(const std::string& directory);
+  [[nodiscard]] HdfsAnswer quota(const std::string& directory, const HdfsRights& as = {});
   // The checksum that HDFS keeps of a file.
   [[nodiscard]] HdfsAnswer checksum(const std::string& path, const HdfsRights& as = {});
   // The group of `as`; done if that names none.

@@ -186,6 +186,9 @@ HdfsAnswer of_exception(const Fields& fields) {
   HdfsAnswer answer;
   for (const Named& named : kExceptions)
     if (named.exception == fields.exception) answer.outcome = named.outcome;
+  // A DataNode whose name service fails calls the NameNode's name an illegal argument.
+  if (fields.message.find("UnknownHostException") != std::string::npos)
+    answer.outcome = HdfsOutcome::unknown;
   const std::string message = without_secrets(fields.message.substr(0, fields.message.find('\n')));
   answer.text = escape(fields.exception, 100);
   if (!message.empty()) answer.text += ": " + escape(message, kMostSaid);
@@ -227,7 +230,7 @@ HdfsAnswer not_understood(const HttpReply& reply) {
                     head.find("<!DOCTYPE") != std::string_view::npos;
   answer.text = "HTTP status " + std::to_string(reply.status);
   if (reply.status == 401 || gss_in(reply.body) != std::string_view::npos) {
-    answer.outcome = HdfsOutcome::denied;
+    answer.outcome = HdfsOutcome::stranger;
     answer.text = unbelieved(reply);
   } else if (page && reply.status == 200) {
     answer.text =

@@ -68,6 +68,7 @@ enum class HdfsOutcome {
   exists,    // the name is taken
   absent,    // no such file or directory
   denied,    // no right
+  stranger,  // who we are is not known there, or not believed
   quota,     // of names or of space
   standby,   // this NameNode is not the active one
   not_now,   // safe mode, or not ready yet

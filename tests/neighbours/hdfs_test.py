@@ -5,6 +5,7 @@ The answers of a NameNode and its DataNode (WebHDFS) and those of HttpFS to the 
 """
 import http.client
 import os
+import re
 import socket
 import struct
 import sys
@@ -252,6 +253,13 @@ class OneNameNode(Case):
         self.refused(status, "FileAlreadyExistsException", client.create, folder + "/a", b"")
         # A whole block is charged before a byte of it is written.
         self.refused(status, "DSQuotaExceededException", client.create, folder + "/b", b"few", blocksize=128 * MIB)
+
+    def test_a_datanode_that_cannot_find_the_namenode_calls_its_name_a_wrong_argument(self):
+        where = re.sub("namenoderpcaddress=[^&]*", "namenoderpcaddress=nowhere.invalid:8020", self.web.place("/lost", overwrite=False))
+        answer = self.web.ask("PUT", where, b"abc", **BYTES)
+        said = Refused("CREATE", answer.status, answer.body)
+        self.assertEqual((said.status, said.name, said.message),
+                         (400, "IllegalArgumentException", "java.net.UnknownHostException: nowhere.invalid"))
 
     def test_httpfs_sets_no_quota(self):
         self.web.mkdirs("/no-quota")

@@ -128,6 +128,15 @@ BOOST_AUTO_TEST_CASE(the_name_of_an_exception_decides) {
     }
 }
 
+// What a DataNode says that cannot find out where the NameNode is: another one may do better.
+BOOST_AUTO_TEST_CASE(a_name_that_a_datanode_does_not_know_is_no_fault_of_ours) {
+  const HdfsAnswer answer = understand_hdfs(
+      HdfsExpects::created,
+      raised(400, "IllegalArgumentException", "java.net.UnknownHostException: nn1.example.com"));
+  BOOST_TEST((answer.outcome == HdfsOutcome::unknown));
+  BOOST_TEST((hdfs_error(answer, "writing /a").kind == Error::Kind::retry_later));
+}
+
 BOOST_AUTO_TEST_CASE(a_stack_is_not_told_to_people) {
   const HdfsAnswer answer = understand_hdfs(
       HdfsExpects::created, raised(403, "FileAlreadyExistsException",
@@ -260,7 +269,7 @@ BOOST_AUTO_TEST_CASE(what_is_not_of_hdfs_is_recognised_and_said) {
 BOOST_AUTO_TEST_CASE(who_does_not_know_us_is_said_with_what_to_do) {
   const auto said = [](HttpReply reply) {
     const HdfsAnswer answer = understand_hdfs(HdfsExpects::status, reply);
-    BOOST_TEST((answer.outcome == HdfsOutcome::denied));
+    BOOST_TEST((answer.outcome == HdfsOutcome::stranger));
     return answer.text;
   };
   HttpReply reply{401, "text/html", "", "<html>Authentication required</html>"};
