@@ -15,6 +15,7 @@
 #include "center/known_sink.h"
 #include "center/remove_staged.h"
 #include "center/store_driver.h"
+#include "center/store_trouble.h"
 #include "flow/connection.h"
 
 namespace tailrace {
@@ -80,6 +81,7 @@ struct Shore {
   std::unique_ptr<Workers> calls;    // claims, entries, publishing
   std::unique_ptr<Workers> uploads;  // each makes one file after another durable
   std::unique_ptr<StoreDriver> driver;
+  StoreTrouble trouble{mono_ms()};
   std::unique_ptr<KafkaShell> kafka;  // null: a sink of files, which has all but this
 };
 
@@ -122,6 +124,8 @@ struct Center::State {
   // Waits until the store can be asked and is the sink that was known. False: it is nobody's any
   // more.
   asio::awaitable<bool> back(size_t sink, std::function<bool()> current);
+  // Once for as long as a store does not do what it is asked for.
+  void say_troubles();
   // At all sinks; one that was away all the time has nothing to stop.
   [[nodiscard]] bool stopped() const;
   // True while the incarnation that was current when it was called still is.
@@ -393,6 +397,18 @@ asio::awaitable<bool> Center::State::back(size_t sink, std::function<bool()> cur
   co_return current();
 }
 
+void Center::State::say_troubles() {
+  for (size_t at = 0; at < shores.size(); ++at) {
+    Shore& shore = *shores[at];
+    if (!shore.driver) continue;
+    const std::string said = shore.trouble.look(
+        shore.driver->trouble(), "the store of sink '" + settings.sinks[at].name + "'", mono_ms());
+    if (!said.empty())
+      log::write(shore.trouble.said() ? log::Level::warning : log::Level::info, said,
+                 {{"sink", settings.sinks[at].name}});
+  }
+}
+
 bool Center::State::stopped() const {
   for (size_t at = 0; at < shores.size(); ++at)
     if (!hub->stopped(at) && !(stopping && !shores[at]->away.empty())) return false;
@@ -424,6 +440,7 @@ asio::awaitable<void> Center::State::run() {
       arrived = 0;
     }
     hub->tick(look ? look_at_links() : std::vector<LinkView>(), now());
+    say_troubles();
     carry_out();
   }
   for (const auto& [id, link] : links) link->connection.close();
@@ -470,8 +487,9 @@ CenterStatus Center::status() const {
   CenterStatus out = state_->hub->status();
   for (size_t at = 0; at < out.sinks.size(); ++at) {
     const Shore& shore = *state_->shores[at];
-    if (shore.driver && !shore.driver->trouble().empty())
-      out.sinks[at].trouble = shore.driver->trouble();
+    if (shore.driver)
+      if (std::string trouble = shore.driver->trouble(); !trouble.empty())
+        out.sinks[at].trouble = std::move(trouble);
     if (!shore.away.empty()) out.sinks[at].trouble = "away since the start: " + shore.away;
   }
   return out;

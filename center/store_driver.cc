@@ -69,6 +69,7 @@ asio::awaitable<StoreReply> StoreDriver::perform(StoreRequest request,
   if (auto* r = std::get_if<ReadsRequest>(&request))
     co_return co_await read_all(std::move(r->names), std::move(current));
   const bool again = is_repeated(request);
+  const uint64_t call = ++calls_;
   int64_t pause_ms = kFirstPauseMs;
   for (;;) {
     // What the worker touches is owned by it, or outlives it: this frame, and the driver, may be
@@ -80,10 +81,10 @@ asio::awaitable<StoreReply> StoreDriver::perform(StoreRequest request,
     };
     co_await workers_.run(std::move(work));
     if (!reply->error || reply->error->kind != Error::Kind::retry_later || !again || !current()) {
-      trouble_.clear();
+      troubles_.erase(call);
       co_return std::move(*reply);
     }
-    trouble_ = reply->error->text;
+    troubles_[call] = reply->error->text;
     co_await pause(pause_ms);
     pause_ms = std::min(pause_ms * 2, kLongestPauseMs);
   }

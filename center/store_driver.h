@@ -4,7 +4,9 @@
 
 #include <asio/awaitable.hpp>
 #include <asio/io_context.hpp>
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -29,8 +31,10 @@ class StoreDriver {
   // One request, repeated while the answer is retry_later (not PublishRequest). Of ReadsRequest
   // each read is on a worker of its own, and repeated by itself.
   asio::awaitable<StoreReply> perform(StoreRequest request, std::function<bool()> current);
-  // Not empty: what the store has been answering for a while.
-  [[nodiscard]] const std::string& trouble() const { return trouble_; }
+  // Not empty: what the store says to the call that has been repeated for the longest time.
+  [[nodiscard]] std::string trouble() const {
+    return troubles_.empty() ? std::string() : troubles_.begin()->second;
+  }
 
  private:
   struct Several;
@@ -45,7 +49,8 @@ class StoreDriver {
   Records& records_;
   Files& files_;
   std::function<std::string()> tmp_name_;
-  std::string trouble_;
+  uint64_t calls_ = 0;
+  std::map<uint64_t, std::string> troubles_;  // of calls that are repeated now, by their number
 };
 
 }  // namespace tailrace

@@ -1,6 +1,7 @@
 // What is left of a driver's calls when its Center ends.
 #include "center/store_driver.h"
 
+#include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <chrono>
 #include <condition_variable>
@@ -20,6 +21,50 @@ asio::awaitable<void> write(StoreDriver& driver) {
   StoreRequest request = CasRequest{kName, "a claim", Records::Parent::make};
   std::function<bool()> always = [] { return true; };
   static_cast<void>(co_await driver.perform(std::move(request), std::move(always)));
+}
+
+// A store that can be read, and written to once it has room.
+class FullRecords final : public Records {
+ public:
+  Result<Cas> cas(const std::string&, std::string_view, Parent, const std::string&) override {
+    if (full) return Error{Error::Kind::retry_later, "no room"};
+    return Cas::won;
+  }
+  Result<std::optional<std::string>> read(const std::string&) override {
+    return std::optional<std::string>();
+  }
+  Result<std::vector<std::string>> list(const std::string&) override {
+    return std::vector<std::string>();
+  }
+  Result<void> remove(const std::string&) override { return {}; }
+  Result<void> make_directory(const std::string&) override { return {}; }
+  std::atomic<bool> full = true;
+};
+
+asio::awaitable<void> read(StoreDriver& driver, bool& done) {
+  StoreRequest request = ReadRequest{kName};
+  std::function<bool()> always = [] { return true; };
+  static_cast<void>(co_await driver.perform(std::move(request), std::move(always)));
+  done = true;
+}
+
+// Else a full store would look well for most of the time: who is there is looked at all the while.
+BOOST_AUTO_TEST_CASE(what_one_call_waits_for_is_told_though_others_are_answered) {
+  FullRecords records;
+  const auto files = MemoryStore::make()->files();
+  asio::io_context road;
+  Workers workers(road, "store", 1);
+  StoreDriver driver(road, workers, records, *files, [] { return std::string("tmp"); });
+  spawn(road, "a commit", write(driver));
+  while (driver.trouble().empty()) road.run_one();
+  BOOST_TEST(driver.trouble() == "no room");
+  bool done = false;
+  spawn(road, "a look", read(driver, done));
+  while (!done) road.run_one();
+  BOOST_TEST(driver.trouble() == "no room");
+  records.full = false;
+  road.run();
+  BOOST_TEST(driver.trouble().empty());
 }
 
 // The address sanitizer sees whether its worker looks at what is gone.

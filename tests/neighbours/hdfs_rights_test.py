@@ -84,6 +84,25 @@ class Rights(unittest.TestCase):
             run.writes()
             run.says("cannot be finished", "to the group strangers", "AccessControlException")
 
+    def test_a_control_directory_that_is_full_is_said(self):
+        """In the log, and of the sink all the while, though whatever is only read goes on."""
+        for path in ("/full", "/control-of-full"):
+            self.directory_of("tailrace", path)
+        client = self.hdfs.client()
+        with Run("webhdfs://" + self.hdfs.namenodes[0].at, user="tailrace", root="/full", control="/control-of-full") as run:
+            run.writes()
+            self.published("/full")
+            client.set_quota("/control-of-full", names=1)
+            run.writes()
+            run.says("the store of sink 'warehouse' has not done for", "NSQuotaExceededException", "/control-of-full")
+            for _ in range(30):
+                self.assertIn("NSQuotaExceededException", run.status())
+                time.sleep(0.5)
+            client.set_quota("/control-of-full", names=-1)
+            run.says("the store of sink 'warehouse' does again what it is asked for")
+            self.published("/full", 2)
+            self.assertNotIn("NSQuotaExceededException", run.status())
+
     @by_both
     def test_a_block_holds_a_file_whole_where_it_may(self, url, root):
         self.directory_of("tailrace", root)
