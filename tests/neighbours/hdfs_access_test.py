@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import ssl
+import subprocess
 import sys
 import tempfile
 import threading
@@ -304,6 +305,29 @@ class Guarded(unittest.TestCase):
             run.says("waiting for HDFS", "HTTP/127.0.0.1", "`url` must name the server as its principal")
         with Run(self.web, user="tailrace") as run:
             run.says("waiting for HDFS", host, "it wants Kerberos, by `kerberos:")
+
+    def test_what_is_to_be_mended_is_told_of_the_principal(self):
+        root = self.directory_of("somebody", "/somebodys")
+        for principal, keytab, tried, mend in (
+                ("tailrace@" + REALM, self.keytab, "write and rename in " + root, "give user 'tailrace' the right to write in " + root),
+                ("tailrace", "/nonexistent/keytab", "ask " + self.web, "mend `kerberos` of this sink")):
+            with self.subTest(keytab), self.run_as(principal, keytab, root=root) as run:
+                run.end()
+                found, said = self.checked(run, tried)
+                self.assertIn(mend, said, found)
+        with Run(self.web, user="tailrace") as run:
+            run.end()
+            found, said = self.checked(run, "ask " + self.web)
+            self.assertIn("add `kerberos: {principal: ", said, found)
+
+    def checked(self, run, tried):
+        """What `check --connect` says of something that fails: what it found, and what to do."""
+        done = subprocess.run([TAILRACE, "check", "--connect", "--format", "json", run.folder + "/run.yaml"], capture_output=True,
+                              text=True, timeout=120, check=False, env={**os.environ, **(run.environment or {})})
+        ((found, mend),) = [(p["found"], p["mend"]) for p in json.loads(done.stdout)[0]["probes"]
+                            if (p["tried"], p["verdict"]) == (tried, "FAIL")]
+        self.holds_no_secret(done.stdout)
+        return found, mend
 
     def test_the_kdc_is_away_at_the_start(self):
         root = self.directory_of("tailrace", "/away")

@@ -34,14 +34,14 @@ class Case(unittest.TestCase):
         self.client.set_owner(path, "tailrace", "tailrace")
         return path
 
-    def check(self, *urls, root="/logs", control="/control", expect=0, more=""):
+    def check(self, *urls, root="/logs", control="/control", expect=0, more="", user="tailrace"):
         """{(tried, verdict): (found, mend)}"""
         settings = self.dir.name + "/center.yaml"
         with open(settings, "w") as f:
             f.write("role: center\ncluster: c\nstate: %s/s\nname: c1\nlisten: 127.0.0.1:4000\nsinks:\n"
-                    "  warehouse: {type: hdfs, url: [%s], user: tailrace, root: %s, control: %s, timezone: UTC%s}\n" % (
-                        self.dir.name, ", ".join(urls or ["webhdfs://" + node.at for node in self.hdfs.namenodes]), root, control,
-                        more))
+                    "  warehouse: {type: hdfs, url: [%s], user: %s, root: %s, control: %s, timezone: UTC%s}\n" % (
+                        self.dir.name, ", ".join(urls or ["webhdfs://" + node.at for node in self.hdfs.namenodes]), user, root,
+                        control, more))
         words = [TAILRACE, "check", "--connect", settings]
         text = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
         done = subprocess.run([*words, "--format", "json"], capture_output=True, text=True, timeout=300, check=False)
@@ -92,6 +92,10 @@ class OneNameNode(Case):
         self.assertEqual(said["write and rename in %s/a/b" % self.root, "ok"][0], "works; it will be made")
         self.assertEqual((list(self.client.list(self.root)), list(self.client.list(self.control))), ([], []))
 
+    def test_a_slash_at_the_end_means_nothing(self):
+        said = self.check(self.at, root=self.root + "/", control=self.control + "/")
+        self.assertEqual(said["write and rename in " + self.root, "ok"][0], "works")
+
     def test_a_directory_that_may_only_be_read(self):
         self.client.set_owner(self.root, "somebody", "else")
         for url in (self.at, self.fs):
@@ -105,6 +109,40 @@ class OneNameNode(Case):
         for url in (self.at, self.fs):
             found, mend = self.look(url, expect=1)["right to write in %s/web" % self.root, "FAIL"]
             self.assertIn("AccessControlException", found)
+
+    def test_one_category_that_is_full(self):
+        self.client.mkdirs(self.root + "/web")
+        self.client.set_owner(self.root + "/web", "tailrace", "tailrace")
+        self.client.set_quota(self.root + "/web", names=100)
+        for url in (self.at, self.fs):
+            self.assertFalse([tried for tried, _ in self.look(url) if "quota" in tried])  # there is room
+        self.client.set_quota(self.root + "/web", names=1)
+        for url in (self.at, self.fs):
+            found, mend = self.look(url, expect=1)["quota of %s/web" % self.root, "FAIL"]
+            self.assertIn("names: 0 left of 1;", found)
+            self.assertIn("raise the quota", mend)
+
+    def test_owners_of_categories_that_are_not_there_yet(self):
+        for url in (self.at, self.fs):
+            found, mend = self.look(url, more=", categories: {web: {owner: bob}}", expect=1)["right to make %s/web" % self.root, "FAIL"]
+            self.assertIn("AccessControlException", found)
+            self.assertIn("give user 'bob' the right to write in " + self.root, mend)
+        tried = "right to make directories of new categories in " + self.root
+        self.assertIn((tried, "warn"), self.look(more=", owner: bob"))
+        self.client.set_permission(self.root, "1777")
+        self.assertEqual({verdict for _, verdict in self.look(more=", owner: bob, categories: {web: {owner: eve}}")}, {"ok"})
+        for place in (self.root, self.control):
+            self.client.set_owner(place, "mallory", "mallory")
+        found, mend = self.look(more=", owner: bob", user="mallory", expect=1)[tried, "FAIL"]
+        self.assertIn("mallory is not allowed to impersonate bob", found)
+        self.assertIn("hadoop.proxyuser.mallory.hosts", mend)
+        self.assertNotIn("chown", mend)
+
+    def test_a_group_that_is_not_the_users(self):
+        for more in (", group: strangers", ", categories: {web: {group: strangers}}"):
+            found, mend = self.look(more=more, expect=1)["write and rename in " + self.root, "FAIL"]
+            self.assertIn("cannot give it to the group strangers: ", found)
+            self.assertIn("make 'tailrace' one of that group", mend)
 
     def test_quotas(self):
         self.client.set_quota(self.root, names=100, space=1 << 40)
@@ -136,6 +174,13 @@ class OneNameNode(Case):
             url = "webhdfs://127.0.0.1:%d" % port
             found, mend = self.look(url, expect=1)["ask " + url, "FAIL"]
         self.assertIn("a proxy's login page?", found)
+
+    def test_a_page_in_the_place_of_one_of_two_servers(self):
+        with web_page() as port:
+            url = "webhdfs://127.0.0.1:%d" % port
+            said = self.look(url, self.at)
+        self.assertIn("a proxy's login page?", said["ask " + url, "warn"][0])
+        self.assertEqual(said["write and rename in " + self.root, "ok"][0], "works")
 
     def test_safe_mode(self):
         self.hdfs.safemode(True)
