@@ -16,8 +16,10 @@ namespace {
 // One log, read from its newest entry back to where nothing is new enough.
 class LogHistory {
  public:
-  LogHistory(Records& records, const StoreNames& names, std::string incarnation, int64_t since_ms)
+  LogHistory(Records& records, Files& files, const StoreNames& names, std::string incarnation,
+             int64_t since_ms)
       : records_(records),
+        files_(files),
         names_(names),
         incarnation_(std::move(incarnation)),
         since_ms_(since_ms) {}
@@ -111,7 +113,7 @@ class LogHistory {
     if (slash == std::string::npos) return false;
     const std::string directory = file.stage.substr(0, slash);
     if (!staged_.contains(directory)) {
-      auto names = records_.list(directory);
+      auto names = files_.list(directory);
       if (!names) return names.error();
       staged_[directory] = std::set<std::string>(names->begin(), names->end());
     }
@@ -127,6 +129,7 @@ class LogHistory {
   }
 
   Records& records_;
+  Files& files_;
   const StoreNames& names_;
   std::string incarnation_;
   int64_t since_ms_;
@@ -141,7 +144,7 @@ class LogHistory {
 
 }  // namespace
 
-Result<std::vector<HistoryFile>> read_history(Records& records, int64_t since_ms) {
+Result<std::vector<HistoryFile>> read_history(Records& records, Files& files, int64_t since_ms) {
   const auto identity = read_identity(records);
   if (!identity) return identity.error();
   const StoreNames names(identity->control, identity->sink);
@@ -150,7 +153,8 @@ Result<std::vector<HistoryFile>> read_history(Records& records, int64_t since_ms
   std::vector<HistoryFile> out;
   for (const std::string& log : *logs) {
     if (!parse_incarnation(log)) continue;
-    if (auto read = LogHistory(records, names, log, since_ms).read(out); !read) return read.error();
+    auto read = LogHistory(records, files, names, log, since_ms).read(out);
+    if (!read) return read.error();
   }
   std::sort(out.begin(), out.end(), [](const HistoryFile& a, const HistoryFile& b) {
     return std::tie(b.committed_ms, b.file.final_path) <

@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "center/record.h"
+#include "sinks/store/files.h"
 #include "sinks/store/records.h"
 
 namespace tailrace {
@@ -20,7 +21,8 @@ struct HistoryFile {
 };
 
 // What was committed since `since_ms`, newest first. A record that cannot be understood is an error
-// that names it.
-[[nodiscard]] Result<std::vector<HistoryFile>> read_history(Records& records, int64_t since_ms);
+// that names it. `files`: of the same store; what is staged its owner is asked for.
+[[nodiscard]] Result<std::vector<HistoryFile>> read_history(Records& records, Files& files,
+                                                            int64_t since_ms);
 
 }  // namespace tailrace

@@ -236,8 +236,8 @@ int run_centers(const Arguments& arguments) {
   const auto places = places_meant(arguments);
   if (!places) return failed(places.error(), exit_code(places.error()));
   const SinkSettings& place = places->front();
-  const auto records = open_records(place);
-  const auto survey = records ? survey_store(**records) : Result<Survey>(records.error());
+  const auto store = open_place(place);
+  const auto survey = store ? survey_store(*store->records) : Result<Survey>(store.error());
   if (!survey) return failed(survey.error().within(escape(place.where())), kFailed);
   const std::string wanted(arguments.value("category"));
   if (arguments.value("format") == "json")

@@ -83,9 +83,9 @@ int run_files(const Arguments& arguments) {
   const std::string_view wanted = arguments.value("category");
   Json all = Json::array();
   for (const SinkSettings& sink : *sinks) {
-    const auto records = open_records(sink);
-    auto files = records ? read_history(**records, wall_ms() - *span_ms)
-                         : Result<std::vector<HistoryFile>>(records.error());
+    const auto place = open_place(sink);
+    auto files = place ? read_history(*place->records, *place->files, wall_ms() - *span_ms)
+                       : Result<std::vector<HistoryFile>>(place.error());
     if (!files) return failed(files.error().within(escape(sink.where())), kFailed);
     std::erase_if(*files, [&](const HistoryFile& of) {
       return of.file.category.find(wanted) == std::string::npos;

@@ -7,6 +7,7 @@
 
 #include "base/units.h"
 #include "cli/cluster.h"
+#include "cli/process.h"
 #include "cli/road.h"
 #include "sinks/store/directory_store.h"
 #include "sinks/store/hdfs_store.h"
@@ -51,7 +52,7 @@ Result<SinkSettings> place_at(const std::string& where) {
   auto urls = parse_hdfs_urls(where);
   if (!urls) return urls.error();
   sink.root = urls->front().path;
-  sink.hdfs_user = urls->front().user;
+  sink.hdfs_user = urls->front().user.empty() ? user_name() : urls->front().user;
   if (sink.root.empty())
     return wrong(escape(where) + " names no directory: " + urls->front().server() + "/logs");
   sink.hdfs = std::move(*urls);
@@ -114,13 +115,14 @@ Result<std::vector<SinkSettings>> places_meant(const Arguments& arguments) {
   return places_in(file, arguments.value("sink"));
 }
 
-Result<std::unique_ptr<Records>> open_records(const SinkSettings& sink) {
-  if (!sink.hdfs.empty())
-    return std::unique_ptr<Records>(
-        std::make_unique<HdfsRecords>(std::make_shared<HdfsClients>(hdfs_settings(sink))));
+Result<SinkStore> open_place(const SinkSettings& sink) {
+  if (!sink.hdfs.empty()) {
+    const auto clients = std::make_shared<HdfsClients>(hdfs_settings(sink));
+    return SinkStore{std::make_unique<HdfsRecords>(clients), std::make_unique<HdfsFiles>(clients)};
+  }
   auto store = open_directory_store(sink.root);
   if (!store) return store.error();
-  return std::move(store->records);
+  return SinkStore{std::move(store->records), std::move(store->files)};
 }
 
 }  // namespace tailrace

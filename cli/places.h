@@ -2,7 +2,6 @@
 // an address of HDFS, or the sinks of a Center's settings. Thread: main; reads files.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,7 +9,6 @@
 #include "base/result.h"
 #include "center/center.h"
 #include "cli/options.h"
-#include "sinks/store/records.h"
 
 namespace tailrace {
 
@@ -20,7 +18,8 @@ namespace tailrace {
 }
 
 [[nodiscard]] bool is_address(std::string_view where);  // of HDFS; else a path of this machine
-// A directory that stands, or webhdfs://[USER@]host[,host]/path; nothing is asked there.
+// A directory that stands, or webhdfs://[USER@]host[,host]/path, as this process's user unless one
+// is named; nothing is asked there.
 [[nodiscard]] Result<SinkSettings> place_at(const std::string& where);
 // The sinks of a Center's settings; only `wanted`, if that is not empty.
 [[nodiscard]] Result<std::vector<SinkSettings>> places_in(const std::string& file,
@@ -36,7 +35,7 @@ namespace tailrace {
 [[nodiscard]] Result<std::vector<SinkSettings>> places_meant(const Arguments& arguments);
 
 // To read; nothing is made. retry_later: it is not there.
-[[nodiscard]] Result<std::unique_ptr<Records>> open_records(const SinkSettings& sink);
+[[nodiscard]] Result<SinkStore> open_place(const SinkSettings& sink);
 
 inline constexpr Option kPlaceOptions[] = {
     {"config", "FILE", "", "a Center's settings: all its sinks (/etc/tailrace/center.yaml)"},

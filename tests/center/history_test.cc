@@ -41,7 +41,7 @@ struct Store : LoggedStore {
   }
   void fold(uint64_t end) { LoggedStore::fold(kLog, end); }
   std::vector<uint64_t> bytes_since(uint64_t entry) {
-    const auto history = read_history(*records, time_of(entry));
+    const auto history = read_history(*records, *files, time_of(entry));
     BOOST_REQUIRE(history.ok());
     std::vector<uint64_t> out;
     for (const HistoryFile& of : *history) out.push_back(of.file.bytes);
@@ -75,7 +75,7 @@ BOOST_AUTO_TEST_CASE(what_is_still_staged_is_not_published_yet) {
   BOOST_REQUIRE(staged.ok());
   BOOST_REQUIRE((*staged)->append({"x"}).ok());
   BOOST_REQUIRE((*staged)->finish().ok());
-  const auto history = read_history(*store.records, 0);
+  const auto history = read_history(*store.records, *store.files, 0);
   BOOST_REQUIRE(history.ok());
   BOOST_TEST(history->at(0).pending);
   BOOST_TEST(!history->at(1).pending);
@@ -85,14 +85,14 @@ BOOST_AUTO_TEST_CASE(what_is_still_staged_is_not_published_yet) {
 BOOST_AUTO_TEST_CASE(a_record_that_is_not_one_is_named) {
   Store store(1);
   store.write(store.names.entry(kLog, 1), "rubbish");
-  const auto history = read_history(*store.records, 0);
+  const auto history = read_history(*store.records, *store.files, 0);
   BOOST_REQUIRE(!history.ok());
   BOOST_TEST(history.error().text.find("0000000001") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(where_nobody_ever_published_there_is_no_history) {
   const auto empty = MemoryStore::make();
-  BOOST_TEST(!read_history(*empty->records(), 0).ok());
+  BOOST_TEST(!read_history(*empty->records(), *empty->files(), 0).ok());
 }
 
 }  // namespace

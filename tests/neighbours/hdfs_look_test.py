@@ -83,6 +83,16 @@ class Look(unittest.TestCase):
         self.assertRegex(self.tailrace("centers", self.root, "--category", "zst").stdout.decode(), r"(?m)^zstd +nobody +1 +999 ")
         self.assertIn(b"4 files, ", self.tailrace("files", self.root).stdout)
 
+    def test_who_looks_is_whoever_runs_it(self):
+        client = self.hdfs.client()
+        client.create("/private/a.log", b"for me alone\n")
+        client.set_owner("/private", self.hdfs.superuser, "none")
+        client.set_permission("/private", "700")
+        url = "webhdfs://%s/private" % self.hdfs.namenodes[0].at
+        self.assertEqual(self.tailrace("cat", url).stdout, b"for me alone\n")
+        said = self.tailrace("cat", url.replace("://", "://tailrace@"), expect=1).stderr
+        self.assertIn(b"Permission denied: user=tailrace", said)
+
     def test_what_is_not_there(self):
         for command in ("cat", "files", "centers"):
             self.assertIn(b"/nothing", self.tailrace(command, self.root.replace("/logs", "/nothing"), expect=1).stderr)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Whose the published files are, who may read them, in how many copies and blocks: `tailrace run` into a real HDFS."""
 import os
+import subprocess
 import sys
 import time
 import unittest
@@ -8,7 +9,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from hdfs import Hdfs  # noqa: E402
 from programs import wait_for  # noqa: E402
-from sink_run import PATIENCE_S, Run  # noqa: E402
+from sink_run import PATIENCE_S, TAILRACE, Run  # noqa: E402
 
 MIB = 1 << 20
 
@@ -61,6 +62,19 @@ class Rights(unittest.TestCase):
             staged = wait_for("a look without staged files", PATIENCE_S, lambda: not [
                 n for n in client.walk(root) if "_stage" in n.split("/")])
             self.assertTrue(staged)
+
+    def test_files_are_listed_that_only_their_owner_may_see(self):
+        self.directory_of("tailrace", "/secret")
+        self.directory_of("web", "/secret/web")
+        self.hdfs.client().set_permission("/secret/web", "700")
+        with Run("webhdfs://" + self.hdfs.namenodes[0].at, user="tailrace", root="/secret",
+                 categories={"web": {"owner": "web", "mode": "600"}}) as run:
+            run.writes()
+            wait_for("a published file", PATIENCE_S, lambda: run.metric("tailrace_center_files_published_total") > 0)
+            done = subprocess.run([TAILRACE, "files", "--config", run.folder + "/run.yaml"], capture_output=True, text=True, timeout=60,
+                                  check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertRegex(done.stdout, r"(?m)^1 files, .* 10 lines in the last 1h$")
 
     @by_both
     def test_what_is_said_once_counts_for_all(self, url, root):
