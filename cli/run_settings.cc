@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/units.h"
+#include "center/names.h"
 #include "cli/category.h"
 #include "cli/process.h"
 #include "flow/codec.h"
@@ -168,6 +169,13 @@ Result<void> take_hdfs(std::string_view to, std::string_view state, RunSettings&
     return wrong("--to " + url.server() +
                  " needs --state DIR: a directory of this machine, for what is remembered "
                  "between starts and what is not sent yet");
+  if (!valid_store_path(url.path.substr(1)))
+    return wrong("--to: " + escape(url.path, 200) + " is no directory of HDFS");
+  const bool set_apart = !settings.control.empty();
+  while (settings.control.ends_with('/')) settings.control.pop_back();
+  const std::string_view control = settings.control;
+  if (set_apart && !valid_store_path(control.substr(control.starts_with('/') ? 1 : 0)))
+    return wrong("--control: " + escape(control, 200) + " is no directory of HDFS");
   settings.output = url.path;
   settings.hdfs_user = url.user.empty() ? user_name() : url.user;
   settings.hdfs = std::move(*urls);

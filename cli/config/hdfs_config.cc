@@ -1,6 +1,7 @@
 #include "cli/config/hdfs_config.h"
 
 #include "base/units.h"
+#include "center/names.h"
 #include "cli/process.h"
 #include "sinks/store/hadoop_conf.h"
 
@@ -9,6 +10,13 @@ namespace tailrace {
 namespace {
 
 constexpr uint64_t kBlockStep = 1u << 20;
+
+// HDFS takes no path with an empty part in it, as '/logs/' and a name behind it would be.
+void read_root(ConfigMap& map, std::string& root) {
+  while (root.ends_with('/')) root.pop_back();
+  if (map.has("root") && (root.empty() || !valid_store_path(std::string_view(root).substr(1))))
+    map.wrong("root", "expected a directory of HDFS", "such as /logs");
+}
 
 // Where Hadoop's own clients of this host are told to go.
 void read_hadoop_conf_dir(ConfigMap& map, SinkSettings& settings) {
@@ -120,6 +128,7 @@ void read_hdfs_sink(ConfigMap& map, SinkSettings& settings) {
     });
     return;
   }
+  read_root(map, settings.root);
   read_servers(map, settings);
   settings.hdfs_user = map.known("user") ? map.text("user") : user_name();
   read_access(map, settings);

@@ -11,6 +11,7 @@
 #include "base/nearest.h"
 #include "base/random.h"
 #include "base/units.h"
+#include "center/names.h"
 #include "cli/category.h"
 #include "cli/config/hdfs_config.h"
 #include "cli/config/kafka_config.h"
@@ -312,6 +313,11 @@ class Reader {
   static void read_sink(ConfigMap& map, SinkSettings& settings) {
     if (map.text("type") == "kafka") return;
     settings.control = map.text("control");
+    while (settings.control.ends_with('/')) settings.control.pop_back();
+    const std::string_view control = settings.control;
+    if (!valid_store_path(control.substr(control.starts_with('/') ? 1 : 0)))
+      map.wrong("control", "expected a directory: below the root, or an absolute path",
+                "_tailrace, or /apps/tailrace/main");
     settings.layout = map.text("layout");
     if (const auto layout = Layout::parse(settings.layout); !layout)
       map.wrong("layout", layout.error().text);
