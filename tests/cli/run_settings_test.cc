@@ -124,8 +124,9 @@ BOOST_AUTO_TEST_CASE(a_pattern_that_looks_into_our_own_folders_is_refused) {
     BOOST_TEST(has(refusal({"--from", "/s/a.log", "--to", "webhdfs://nn1/logs", "--state", "/s2",
                             "--control", control}),
                    "--control"));
-  BOOST_TEST(has(
-      refusal({"--from", "/s/a.log", "--to", "webhdfs://nn1/logs/../x", "--state", "/s2"}), "--to"));
+  BOOST_TEST(
+      has(refusal({"--from", "/s/a.log", "--to", "webhdfs://nn1/logs/../x", "--state", "/s2"}),
+          "--to"));
   BOOST_TEST(has(refusal({"--from", "/x/a.log", "--to", "/"}), "--to"));
   // An output below what is watched is fine: it is left out.
   BOOST_TEST(settings_of({"--from", "x=/data/**/*.log", "--to", "/data/collected"}).ok());

@@ -15,9 +15,9 @@ std::string answer(int status, const std::string& type, const std::string& body)
          "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 std::string raised(int status, const std::string& exception, const std::string& message) {
-  return answer(status, "application/json",
-                R"({"RemoteException":{"exception":")" + exception + R"(","message":")" + message +
-                    R"("}})");
+  return answer(
+      status, "application/json",
+      R"({"RemoteException":{"exception":")" + exception + R"(","message":")" + message + R"("}})");
 }
 std::string serves() {
   return answer(200, "application/json",
