@@ -194,6 +194,7 @@ def run(args):
             time.sleep(rnd.random() * args.pause)
     for f in files:
         f.stop()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # else the interpreter's own end gives it back its deadly meaning
     print("writer: seed %d, %d lines" % (args.seed, total), flush=True)
 
 
