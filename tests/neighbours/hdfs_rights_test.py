@@ -70,7 +70,7 @@ class Rights(unittest.TestCase):
         with Run("webhdfs://" + self.hdfs.namenodes[0].at, user="tailrace", root="/secret",
                  categories={"web": {"owner": "web", "mode": "600"}}) as run:
             run.writes()
-            wait_for("a published file", PATIENCE_S, lambda: run.metric("tailrace_center_files_published_total") > 0)
+            self.published("/secret")
             done = subprocess.run([TAILRACE, "files", "--config", run.folder + "/run.yaml"], capture_output=True, text=True, timeout=60,
                                   check=False)
             self.assertEqual(done.returncode, 0, done.stderr)
