@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "center/names.h"
 #include "cli/category.h"
+#include "cli/control_path.h"
 #include "cli/process.h"
 #include "flow/codec.h"
 #include "sinks/layout.h"
@@ -171,11 +172,8 @@ Result<void> take_hdfs(std::string_view to, std::string_view state, RunSettings&
                  "between starts and what is not sent yet");
   if (!valid_store_path(url.path.substr(1)))
     return wrong("--to: " + escape(url.path, 200) + " is no directory of HDFS");
-  const bool set_apart = !settings.control.empty();
-  while (settings.control.ends_with('/')) settings.control.pop_back();
-  const std::string_view control = settings.control;
-  if (set_apart && !valid_store_path(control.substr(control.starts_with('/') ? 1 : 0)))
-    return wrong("--control: " + escape(control, 200) + " is no directory of HDFS");
+  if (!settings.control.empty() && !take_control_path(settings.control))
+    return wrong("--control: " + escape(settings.control, 200) + " is no directory of HDFS");
   settings.output = url.path;
   settings.hdfs_user = url.user.empty() ? user_name() : url.user;
   settings.hdfs = std::move(*urls);

@@ -11,11 +11,11 @@
 #include "base/nearest.h"
 #include "base/random.h"
 #include "base/units.h"
-#include "center/names.h"
 #include "cli/category.h"
 #include "cli/config/hdfs_config.h"
 #include "cli/config/kafka_config.h"
 #include "cli/config/keys.h"
+#include "cli/control_path.h"
 #include "cli/process.h"
 #include "flow/codec.h"
 #include "sinks/layout.h"
@@ -313,9 +313,7 @@ class Reader {
   static void read_sink(ConfigMap& map, SinkSettings& settings) {
     if (map.text("type") == "kafka") return;
     settings.control = map.text("control");
-    while (settings.control.ends_with('/')) settings.control.pop_back();
-    const std::string_view control = settings.control;
-    if (!valid_store_path(control.substr(control.starts_with('/') ? 1 : 0)))
+    if (!take_control_path(settings.control))
       map.wrong("control", "expected a directory: below the root, or an absolute path",
                 "_tailrace, or /apps/tailrace/main");
     settings.layout = map.text("layout");

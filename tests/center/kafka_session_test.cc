@@ -342,16 +342,24 @@ BOOST_AUTO_TEST_CASE(what_waits_for_a_producer_is_bounded) {
   BOOST_TEST(!rig.session.takes(kWeb, kStream));
 }
 
-// Else what waits for a broker that is slow would make one that never ends in time.
-BOOST_AUTO_TEST_CASE(a_transaction_takes_no_more_than_its_part_of_what_waits) {
+KafkaSessionOptions small_transactions() {
   KafkaSessionOptions options;
   options.commit_bytes = 250;
-  Rig rig(options);
+  return options;
+}
+// Lines up to 10 are about to be committed, those up to 80 have come meanwhile.
+void queue_behind_a_commit(Rig& rig) {
   rig.serve();
   rig.take(0, 10);
   rig.pass(1'000);
   rig.answer(rig.expect<KafkaWrite>());
   for (uint64_t i = 1; i < 8; ++i) BOOST_TEST((rig.take(i * 10, 10) == Judgement::take));
+}
+
+// Else what waits for a broker that is slow would make one that never ends in time.
+BOOST_AUTO_TEST_CASE(a_transaction_takes_no_more_than_its_part_of_what_waits) {
+  Rig rig(small_transactions());
+  queue_behind_a_commit(rig);
   rig.answer(rig.expect<KafkaCommit>());
   for (const uint64_t end : {40u, 70u, 80u}) {
     rig.pass(1'000);
@@ -374,14 +382,8 @@ BOOST_AUTO_TEST_CASE(a_transaction_takes_no_more_than_its_part_of_what_waits) {
 
 BOOST_AUTO_TEST_CASE(a_gap_or_a_final_mark_never_goes_before_the_lines_that_it_is_behind) {
   for (const bool gap : {true, false}) {
-    KafkaSessionOptions options;
-    options.commit_bytes = 250;
-    Rig rig(options);
-    rig.serve();
-    rig.take(0, 10);
-    rig.pass(1'000);
-    rig.answer(rig.expect<KafkaWrite>());
-    for (uint64_t i = 1; i < 8; ++i) rig.take(i * 10, 10);
+    Rig rig(small_transactions());
+    queue_behind_a_commit(rig);
     if (gap)
       BOOST_TEST(
           (rig.session.on_gap(kWeb, kStream, {80, 5, "lost"}, 55, rig.now) == Judgement::take));
