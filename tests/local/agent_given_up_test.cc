@@ -16,11 +16,7 @@ BOOST_AUTO_TEST_SUITE(agent_given_up)
 
 // It need not keep them any more, and is told that the sink has not got them.
 BOOST_AUTO_TEST_CASE(what_is_given_up_for_a_sink_is_told) {
-  SpoolOptions options;
-  options.segment_bytes = 4096;
-  options.quota_bytes = 8 * 4096;
-  options.category_share_percent = 100;
-  PaperSpool paper(options);
+  PaperSpool paper(test::eight_segments());
   AgentHop hop(paper);
   hop.open();
   paper.spool.add_sink(0xA, 0);

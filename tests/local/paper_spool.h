@@ -37,6 +37,15 @@ inline std::shared_ptr<Batch> make_batch(StreamId stream, uint64_t first_seq, ui
   return batch;
 }
 
+// Of a spool that is full soon: eight small segments, of which one category may have all.
+inline SpoolOptions eight_segments() {
+  SpoolOptions options;
+  options.segment_bytes = 4096;
+  options.quota_bytes = 8 * 4096;
+  options.category_share_percent = 100;
+  return options;
+}
+
 class PaperSpool {
  public:
   explicit PaperSpool(SpoolOptions options = {}, uint64_t local_id = 0x10CA1)

@@ -15,10 +15,7 @@ BOOST_AUTO_TEST_SUITE(uplink_given_up)
 
 // Its Center hears of a gap, and what it had got of that before is counted.
 BOOST_AUTO_TEST_CASE(a_sink_that_is_not_required_is_told_what_was_given_up) {
-  SpoolOptions options;
-  options.segment_bytes = 4096;
-  options.quota_bytes = 8 * 4096;
-  options.category_share_percent = 100;
+  const SpoolOptions options = test::eight_segments();
   Filled paper(options);
   const Position first = paper.add(1);
   UplinkHop hop(paper, {"c1", "h", "1", 4u << 20, options.quota_bytes});
